@@ -1,0 +1,52 @@
+"""What an engine run is: one source, one or more recipes, renditions handed back one by one."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from imagemill.model.media import Format, Rendition
+from imagemill.model.recipe import Recipe
+
+
+class Task(Struct, frozen=True):
+    """One rendition to make of a source."""
+
+    recipe: Recipe
+    candidates: tuple[Format, ...] = ()
+    """For `Format.AUTO`, best first."""
+
+
+class Stages(Struct, frozen=True):
+    """Where a run's time went, in milliseconds of wall time."""
+
+    queue_ms: float = 0.0
+    handover_ms: float = 0.0
+    probe_ms: float = 0.0
+    render_ms: float = 0.0
+    """Decode, transform and encode together: libvips does them as one stream."""
+    cpu_ms: float = 0.0
+
+
+class Made(Struct, frozen=True):
+    """One finished rendition, and what it took."""
+
+    rendition: Rendition
+    stages: Stages
+
+
+class Engine(Protocol):
+    """Turns sources into renditions, in a process that may be killed."""
+
+    def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncIterator[Made]:
+        """Decode *source* once and make each of *tasks* in order.
+
+        Closing the iterator early gives the work up.
+
+        Raises:
+            UnsupportedSourceType: no accepted format.
+            ImageCorrupt: the decoder refused it, or died of it.
+            LimitExceeded: a limit, named.
+            ProcessingTimeout: the deadline.
+        """
+        ...

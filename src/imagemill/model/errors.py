@@ -1,0 +1,191 @@
+"""Every failure this service names. Messages are for people; `code` is for programs.
+
+ImagemillError
+├─ BadRequest               the request itself is ill-formed
+│  ├─ BadOption             one option is unknown, repeated or ill-formed
+│  └─ TargetTooLong         the request target is longer than any we would ever sign
+├─ Refused                  well-formed, and not allowed
+│  ├─ SignatureInvalid      missing, wrong, truncated or by an unknown key: always the same words
+│  ├─ SourceForbidden       policy, address table, port or name: always the same words
+│  └─ UrlExpired            ``expires`` has passed
+├─ NoRoute                  no such path on this port
+├─ MethodNotAllowed         the path exists, the verb does not
+├─ SourceError              the source, and not the caller, is at fault
+│  ├─ SourceNotFound        404 or 410 from the source, or no such key
+│  ├─ SourceTooLarge        more bytes than the limit
+│  ├─ SourceBadResponse     anything but a plain 200 with a body
+│  ├─ SourceTruncated       the body ended early
+│  ├─ SourceTimeout         connect, first byte, rate or total time
+│  └─ UnsupportedSourceType the magic bytes are of no accepted format
+├─ ImageCorrupt             the decoder said no, or died
+├─ LimitExceeded            a named limit was met; the message has the numbers
+├─ ProcessingTimeout        the deadline killed the work
+├─ Overloaded               the queue is full or too slow; try again later
+├─ DependencyDown           a dependency is known to be failing; try again later
+└─ SettingsError            a setting is wrong; the service does not start
+"""
+
+from typing import ClassVar
+
+
+class ImagemillError(Exception):
+    """Root of the tree; catch it at the edge, never in the middle."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+
+class BadRequest(ImagemillError):
+    """The request itself is ill-formed; the message says where."""
+
+    code = "bad_request"
+
+
+class BadOption(BadRequest):
+    """One option is unknown, repeated or ill-formed; the message names it."""
+
+    code = "bad_option"
+
+
+class TargetTooLong(BadRequest):
+    """The request target is longer than the limit."""
+
+    code = "target_too_long"
+
+
+class Refused(ImagemillError):
+    """Well-formed, and not allowed."""
+
+    code = "source_forbidden"
+
+
+class SignatureInvalid(Refused):
+    """No valid signature. Says nothing more: the same words for every reason."""
+
+    code = "signature_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("the URL is not validly signed")
+
+
+class SourceForbidden(Refused):
+    """The source may not be fetched. Says nothing more: no oracle for port scans.
+
+    The reason is kept for the log only.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("the source address is not allowed")
+        self.reason = reason
+
+
+class UrlExpired(Refused):
+    """The URL's own ``expires`` has passed."""
+
+    code = "url_expired"
+
+
+class NoRoute(ImagemillError):
+    """No such path on this port."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(ImagemillError):
+    """The path exists, the verb does not."""
+
+    code = "method_not_allowed"
+
+
+class SourceError(ImagemillError):
+    """The source is at fault, not the caller."""
+
+
+class SourceNotFound(SourceError):
+    """The source says it has no such object."""
+
+    code = "source_not_found"
+
+
+class SourceTooLarge(SourceError):
+    """The source is larger than the limit; the message has the bytes."""
+
+    code = "source_too_large"
+    limit: ClassVar[str] = "source_bytes"
+
+
+class SourceBadResponse(SourceError):
+    """The source answered with something other than a plain 200 and a body."""
+
+    code = "source_bad_response"
+    retryable = True
+
+
+class SourceTruncated(SourceError):
+    """The source's body ended before its announced length."""
+
+    code = "source_truncated"
+    retryable = True
+
+
+class SourceTimeout(SourceError):
+    """The source was too slow to connect, to begin, or to go on."""
+
+    code = "source_timeout"
+    retryable = True
+
+
+class UnsupportedSourceType(SourceError):
+    """The source's first bytes are of no accepted format."""
+
+    code = "unsupported_source_type"
+
+
+class ImageCorrupt(ImagemillError):
+    """The picture cannot be decoded as what its first bytes say it is."""
+
+    code = "image_corrupt"
+
+
+class LimitExceeded(ImagemillError):
+    """A limit was met; `limit` names it, the message has the numbers."""
+
+    code = "limit_exceeded"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class ProcessingTimeout(ImagemillError):
+    """The work did not end within its deadline and was killed."""
+
+    code = "processing_timeout"
+
+
+class Overloaded(ImagemillError):
+    """Too much is waiting already."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DependencyDown(ImagemillError):
+    """A dependency is known to be failing, and is not being asked just now."""
+
+    code = "dependency_down"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SettingsError(ImagemillError):
+    """A setting is wrong; the message names it and what would be right."""
+
+    code = "settings"

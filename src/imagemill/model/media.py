@@ -1,0 +1,70 @@
+"""What a picture is, before and after: formats, facts read from a header, finished bytes."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Format(StrEnum):
+    """A file format, or one of the two ways of not naming one."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+    AVIF = "avif"
+    GIF = "gif"
+    KEEP = "keep"
+    """As the source: known only once the source has been read."""
+    AUTO = "auto"
+    """The best that the client accepts: see `plan.negotiate`."""
+
+
+MEDIA_TYPES = {
+    Format.JPEG: "image/jpeg",
+    Format.PNG: "image/png",
+    Format.WEBP: "image/webp",
+    Format.AVIF: "image/avif",
+    Format.GIF: "image/gif",
+}
+ANIMATED = frozenset({Format.GIF, Format.WEBP})
+"""Formats that hold several frames, in and out."""
+ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+"""Formats that hold transparency."""
+LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
+"""Formats on which a quality has an effect."""
+
+
+class MediaInfo(Struct, frozen=True):
+    """What a header claims of a picture. Sizes are of one frame, in stored orientation."""
+
+    format: Format
+    width_px: int
+    height_px: int
+    frames: int = 1
+    channels: int = 3
+    bits: int = 8
+    has_alpha: bool = False
+    orientation: int = 1
+    """EXIF 1 to 8; filled in from the decoder's header, 1 until then."""
+    metadata_bytes: int = 0
+    icc_bytes: int = 0
+    scans: int = 1
+    """Progressive JPEG scans; 1 for everything else."""
+    interlaced: bool = False
+
+
+class Rendition(Struct, frozen=True):
+    """One finished picture."""
+
+    body: bytes
+    format: Format
+    etag: str
+    """Strong entity tag without quotes: a digest of the body."""
+    width_px: int
+    height_px: int
+    frames: int = 1
+
+    @property
+    def media_type(self) -> str:
+        """The ``Content-Type`` of the body."""
+        return MEDIA_TYPES[self.format]

@@ -1,0 +1,346 @@
+"""Settings: one TOML file, then the environment over it; wrong ones stop the start.
+
+Keys     ``IMAGEMILL_<TABLE>__<NAME>`` in the environment, e.g. ``IMAGEMILL_SERVER__PORT=9000``; values are TOML,
+         anything that is not TOML is taken as a string.
+Units    in the name: ``_bytes``, ``_s``, ``_px``.
+Errors   `SettingsError`, with the nearest valid name for an unknown key.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct, field
+from msgspec.structs import fields
+
+from imagemill.model.errors import SettingsError
+from imagemill.model.signing import MIN_KEY_BYTES
+
+PREFIX = "IMAGEMILL_"
+Positive = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+MiB = 1024 * 1024
+
+
+class Secret(str):
+    """A string that never shows itself in `repr`, logs or the printed configuration."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Hide the content; say only whether there is one."""
+        return "'***'" if self else "''"
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[server]``: where we listen, and how long a client may take."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8081
+    max_connections: Positive = 2048
+    """Open client connections; one more is answered 503 and closed."""
+    max_head_bytes: Positive = 16 * 1024
+    """Request line and headers together."""
+    max_target_bytes: Positive = 8 * 1024
+    header_timeout_s: Seconds = 10.0
+    """From a request's first byte (or the connection's opening) to the end of its headers."""
+    write_timeout_s: Seconds = 30.0
+    """How long a client may read nothing while an answer waits for it."""
+    keep_alive_s: Positive = 15
+    request_timeout_s: Seconds = 25.0
+    drain_s: Annotated[float, Meta(ge=0)] = 0.2
+    """After a stop signal: not ready, still accepting, for so long."""
+    grace_s: Positive = 30
+    """After that: how long requests in flight may take to finish."""
+    cross_origin_resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "cross-origin"
+
+
+class Signing(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[signing]``: who may ask. Unsigned mode must be chosen."""
+
+    mode: Literal["required", "unsigned"] = "required"
+    keys: dict[str, Secret] = {}
+    """Key id to key; the key is the UTF-8 bytes of the string, 32 at least."""
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[limits]``: checked from the header before any pixel, and again on the real thing."""
+
+    source_bytes: Positive = 32 * MiB
+    pixels: Positive = 50_000_000
+    """Of one frame."""
+    side_px: Positive = 16_383
+    frames: Positive = 200
+    total_pixels: Positive = 100_000_000
+    """Frames times area."""
+    decoded_bytes: Positive = 512 * MiB
+    channels: Positive = 5
+    metadata_bytes: Positive = MiB
+    icc_bytes: Positive = MiB
+    scans: Positive = 100
+    """Of a progressive JPEG."""
+    output_side_px: Positive = 8_192
+    output_pixels: Positive = 40_000_000
+    output_bytes: Positive = 64 * MiB
+    operations: Positive = 16
+    blur_sigma: Positive = 100
+    sharpen_sigma: Positive = 10
+    dpr: Positive = 4
+    cpu_s: Seconds = 10.0
+    """Estimated CPU of one request; more is refused before any pixel."""
+    ttl_s: Positive = 259_200
+    """Longest lifetime a caller may ask for."""
+
+
+class Engine(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[engine]``: the worker processes."""
+
+    workers: Natural = 0
+    """0 = one for each core this process may use."""
+    deadline_s: Seconds = 10.0
+    """Wall time of one job; then its worker is killed."""
+    cancel_grace_s: Annotated[float, Meta(ge=0)] = 0.25
+    """How long a job that nobody wants any more may go on before its worker is killed."""
+    max_jobs: Positive = 1_000
+    """Jobs after which a worker is replaced."""
+    max_rss_bytes: Positive = 512 * MiB
+    """Private memory after a job above which a worker is replaced."""
+    address_space_bytes: Positive = 2048 * MiB
+    poison_s: Seconds = 300.0
+    """How long a source that killed workers twice is refused."""
+    avif_effort: Annotated[int, Meta(ge=0, le=9)] = 1
+    webp_effort: Annotated[int, Meta(ge=0, le=6)] = 4
+    png_compression: Annotated[int, Meta(ge=0, le=9)] = 2
+    jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
+    webp_quality: Annotated[int, Meta(ge=1, le=100)] = 79
+    avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63
+
+
+class Gate(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[gate]``: how much work may wait."""
+
+    queue: Natural = 64
+    """Distinct renders waiting for a worker; one more is refused."""
+    wait_s: Seconds = 5.0
+    """Longest wait for a worker; also refused at once when the queue is known to be slower."""
+
+
+class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[fetch]``: the one client for addresses that callers supply."""
+
+    connect_s: Seconds = 2.0
+    first_byte_s: Seconds = 5.0
+    total_s: Seconds = 15.0
+    resolve_s: Seconds = 2.0
+    min_bytes_per_s: Natural = 8 * 1024
+    """Average since the body began, enforced after `slow_start_s`."""
+    slow_start_s: Seconds = 2.0
+    redirects: Natural = 5
+    per_host: Positive = 16
+    """Fetches from one host at a time."""
+    per_host_queue: Natural = 32
+    """More waiting than this for one host are refused."""
+    total: Positive = 256
+    """Fetches at a time from all hosts together."""
+    inflight_bytes: Positive = 256 * MiB
+    """Bytes of unfinished downloads together; more is refused."""
+    breaker_failures: Positive = 5
+    """Consecutive failures after which a host is not asked for `breaker_s`."""
+    breaker_s: Seconds = 5.0
+
+
+class Sources(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[sources]``: what may be fetched. Default: public addresses on ports 80 and 443, no store."""
+
+    schemes: tuple[Literal["http", "https"], ...] = ("http", "https")
+    ports: tuple[Port, ...] = (80, 443)
+    allow: tuple[str, ...] = ()
+    """``host`` or ``host/path/prefix/``; a leading ``*.`` matches subdomains. Empty = any host."""
+    allow_private_networks: bool = False
+    """RFC 1918, CGNAT and unique local addresses. Loopback and link-local need `allow_networks`."""
+    allow_metadata: bool = False
+    """Cloud metadata addresses: apart from every other switch."""
+    allow_networks: tuple[str, ...] = ()
+    """CIDR blocks reachable beside public addresses."""
+    user_agent: str = ""
+    """Empty = ``imagemill/<version>``."""
+
+
+class Cache(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[cache]``: the first level, the source cache, and what is remembered of failures."""
+
+    policy: Literal["tiny_lfu", "lru"] = "tiny_lfu"
+    l1_bytes: Natural = 0
+    """0 = the lesser of a quarter of the memory this container may use and 512 MiB; never above half of it."""
+    l1_ttl_s: Annotated[float, Meta(gt=0, le=300)] = 300.0
+    source_bytes: Positive = 64 * MiB
+    source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 60.0
+    negative_ttl_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
+    default_ttl_s: Natural = 0
+    """``Cache-Control: max-age`` where the request names no ttl; 0 = as the source says, else one day."""
+    store_private: bool = False
+    """Keep what its source calls ``private`` or ``no-store``."""
+
+
+class Log(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[log]``: one line a request, to standard error."""
+
+    format: Literal["auto", "json", "pretty"] = "auto"
+    """auto = pretty on a terminal, else JSON."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The root table."""
+
+    server: Server = Server()
+    signing: Signing = Signing()
+    limits: Limits = Limits()
+    engine: Engine = Engine()
+    gate: Gate = Gate()
+    fetch: Fetch = Fetch()
+    sources: Sources = Sources()
+    cache: Cache = Cache()
+    log: Log = Log()
+    storage: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """``[storage.<name>]`` with ``kind``: read by the module of that kind."""
+
+    def __post_init__(self) -> None:
+        """Check what no single field can know."""
+        _check_signing(self.signing)
+        _check_networks(self.sources.allow_networks)
+        if self.server.port and self.server.port == self.server.admin_port:
+            raise SettingsError("server.admin_port must differ from server.port")
+        if self.engine.deadline_s > self.server.request_timeout_s:
+            raise SettingsError("engine.deadline_s must not exceed server.request_timeout_s")
+        if self.limits.output_bytes + self.limits.source_bytes > self.engine.address_space_bytes // 2:
+            raise SettingsError("limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes")
+
+
+def _check_signing(signing: Signing) -> None:
+    for name, key in signing.keys.items():
+        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 32):
+            raise SettingsError(f"signing.keys.{name}: a key id is 1 to 32 of a-z A-Z 0-9 - _")
+        if len(key.encode()) < MIN_KEY_BYTES:
+            raise SettingsError(f"signing.keys.{name}: {len(key.encode())} bytes; at least {MIN_KEY_BYTES} are needed")
+    if signing.mode == "required" and not signing.keys:
+        raise SettingsError('signing.mode is "required" and signing.keys is empty; add a key, or choose mode = "unsigned"')
+
+
+def _check_networks(networks: tuple[str, ...]) -> None:
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as e:
+            raise SettingsError(f"sources.allow_networks: {e}") from e
+
+
+def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any] | None = None) -> Settings:
+    """Read *path* (if any), lay ``IMAGEMILL_`` variables over it, then *overlay*; or raise `SettingsError`."""
+    raw = _read(path) if path else {}
+    for source in (_from_environment(environ), overlay or {}):
+        _merge(raw, source)
+    _refuse_unknown(raw, Settings, "")
+    try:
+        return msgspec.convert(raw, Settings, dec_hook=_decode)
+    except msgspec.ValidationError as e:
+        cause = e.__cause__
+        raise (cause if isinstance(cause, SettingsError) else SettingsError(str(e))) from e
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The effective configuration as plain values, every secret masked."""
+    shown: dict[str, Any] = _masked(msgspec.to_builtins(settings, enc_hook=_encode))
+    return shown
+
+
+_SECRET_WORDS = ("secret", "password", "token", "access_key", "credential")
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        hide = name == "keys"
+        return {k: "***" if hide else _masked(v, k) for k, v in value.items()}
+    return "***" if value and any(word in name for word in _SECRET_WORDS) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as e:
+        raise SettingsError(f"{path}: {e.strerror}") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{path}: {e}") from e
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            *tables, last = name.removeprefix(PREFIX).split("__")
+            secret = [t.lower() for t in tables] == ["signing", "keys"]
+            spot = raw
+            for table in tables:
+                spot = spot.setdefault(table.lower(), {})
+            spot[last if secret else last.lower()] = text if secret else _value(text)
+    return raw
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _merge(into: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
+    known = {f.name: f.type for f in fields(kind)}
+    for name, value in raw.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0.5) or _elsewhere(name)
+            raise SettingsError(f"unknown setting {at}{name}" + (f"; did you mean {near[0]}?" if near else ""))
+        inner = known[name]
+        if get_origin(inner) is None and not get_args(inner) and isinstance(inner, type) and issubclass(inner, Struct):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{at}{name} is a table")
+            _refuse_unknown(value, inner, f"{at}{name}.")
+
+
+def _elsewhere(name: str) -> list[str]:
+    tables = [f for f in fields(Settings) if isinstance(f.type, type) and issubclass(f.type, Struct)]
+    paths = {f"{t.name}.{f.name}": f.name for t in tables for f in fields(t.type)}
+    near = get_close_matches(name, paths.values(), 1, 0.7)
+    return [path for path, last in paths.items() if near and last == near[0]]
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError
+
+
+def _encode(value: Any) -> Any:
+    return "***" if isinstance(value, Secret) else str(value)
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file named by ``IMAGEMILL_CONFIG``, if any."""
+    name = environ.get(f"{PREFIX}CONFIG")
+    return Path(name) if name else None
