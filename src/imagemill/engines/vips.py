@@ -1,0 +1,303 @@
+"""Make renditions with libvips: one decode, the steps of each, one encode each.
+
+Units    as in `plan.resolve`.
+Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` where the decoder's header is beyond
+         what ours promised.
+Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from imagemill.engines import libvips
+from imagemill.engines.base import Task
+from imagemill.model.errors import ImageCorrupt, LimitExceeded
+from imagemill.model.keys import etag
+from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.plan.cost import check_cost
+from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.policy import check_source
+from imagemill.plan.resolve import (
+    Canvas,
+    Crisp,
+    Cut,
+    Mirror,
+    Scale,
+    Smooth,
+    Step,
+    Steps,
+    Turn,
+    Underlay,
+    Upright,
+    check_output,
+    resolve,
+)
+from imagemill.settings import Engine, Limits
+
+pyvips = libvips.load()
+Image = Any  # pyvips carries no types of its own that mypy could follow
+
+_LOADERS = {
+    Format.JPEG: "jpegload_buffer",
+    Format.PNG: "pngload_buffer",
+    Format.WEBP: "webpload_buffer",
+    Format.GIF: "gifload_buffer",
+    Format.AVIF: "heifload_buffer",
+}
+_RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
+_RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
+
+
+class Vips:
+    """The engine, inside a worker process."""
+
+    def __init__(self, limits: Limits, settings: Engine) -> None:
+        self._limits = limits
+        self._settings = settings
+        pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
+
+    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found."""
+        with _as_ours(info.format):
+            info = self._agreed(source, info)
+        work = [self._resolve(task, info) for task in tasks]
+        shared = _Decoded(source, work)
+        for steps in work:
+            with _as_ours(info.format):
+                body = self._encode(self._apply(shared.image(steps), steps), steps)
+            if len(body) > self._limits.output_bytes:
+                raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
+            yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+
+    def _agreed(self, source: memoryview, info: MediaInfo) -> MediaInfo:
+        """*info* with what only the decoder knows, once the two headers are found to agree."""
+        image = _open(source, info.format)
+        width, height = image.width, image.height
+        same = (width, height) == (info.width_px, info.height_px)
+        if info.format is Format.AVIF:  # turned and cropped by the decoder, as its own properties say
+            same = max(width, height) <= max(info.width_px, info.height_px)
+        if not same:
+            raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
+        found = MediaInfo(
+            info.format, width, height, info.frames, max(image.bands, info.channels), info.bits,
+            has_alpha=image.hasalpha() != 0, orientation=_orientation(image), metadata_bytes=info.metadata_bytes,
+            icc_bytes=info.icc_bytes, scans=info.scans, interlaced=info.interlaced,
+        )  # fmt: skip
+        check_source(found, self._limits)
+        return found
+
+    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits)
+        check_source(info, self._limits, frames=steps.frames)
+        check_output(steps, self._limits)
+        check_cost(steps, self._settings, self._limits)
+        return steps
+
+    def _apply(self, image: Image, steps: Steps) -> Image:
+        if steps.frames == 1:
+            return _finish(_frame(image, steps), steps)
+        height = steps.source.height_px
+        strip = _srgb(image).copy_memory()
+        frames = [
+            _finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)
+        ]
+        joined = pyvips.Image.arrayjoin([_bands(f, max(f.bands for f in frames)) for f in frames], across=1).copy()
+        joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
+        for name in ("delay", "loop"):
+            if image.get_typeof(name):
+                joined.set_type(image.get_typeof(name), name, image.get(name))
+        return joined
+
+    def _encode(self, image: Image, steps: Steps) -> bytes:
+        own = self._settings
+        quality = steps.quality
+        match steps.format:
+            case Format.JPEG:
+                body = image.jpegsave_buffer(Q=quality or own.jpeg_quality, optimize_coding=True, keep="none")
+            case Format.PNG:
+                body = image.pngsave_buffer(compression=own.png_compression, filter="sub", keep="none")
+            case Format.WEBP:
+                body = image.webpsave_buffer(Q=quality or own.webp_quality, effort=own.webp_effort, keep="none")
+            case Format.AVIF:
+                body = image.heifsave_buffer(
+                    Q=quality or own.avif_quality, effort=own.avif_effort, compression="av1", bitdepth=8,
+                    subsample_mode="off", keep="none",
+                )  # fmt: skip
+            case Format.GIF:
+                body = image.gifsave_buffer(keep="none")
+            case _:
+                raise AssertionError(steps.format)
+        return bytes(body)
+
+
+class _Decoded:
+    """One decode for all the work: at the largest size anyone needs, kept when more than one needs it."""
+
+    def __init__(self, source: memoryview, work: Sequence[Steps]) -> None:
+        self._source = source
+        self._format = work[0].source.format
+        self._shrink = min(steps.shrink for steps in work)
+        self._frames = max(steps.frames for steps in work)
+        self._keep = len(work) > 1
+        self._image: Image = None
+
+    def image(self, steps: Steps) -> Image:
+        """The decoded source for *steps*: all frames below one another where it is animated."""
+        if self._image is None or not self._keep:
+            self._image = _open(self._source, self._format, shrink=self._shrink, frames=self._frames)
+            if self._keep:
+                self._image = self._image.copy_memory()
+        if steps.frames < self._frames:
+            return self._image.crop(0, 0, self._image.width, steps.source.height_px)
+        return self._image
+
+
+def _open(source: memoryview, format_: Format, shrink: int = 1, frames: int = 1) -> Image:
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
+    if shrink > 1:
+        options["shrink"] = shrink
+    if format_ in ANIMATED and frames > 1:
+        options["n"] = frames
+    loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
+    image = loader(source, **options)
+    if format_ is Format.AVIF and image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
+        raise ImageCorrupt("avif: holds another codec")
+    return image
+
+
+def _orientation(image: Image) -> int:
+    value = image.get("orientation") if image.get_typeof("orientation") else 1
+    return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
+
+
+def _frame(image: Image, steps: Steps) -> Image:
+    """Bring one picture through its steps; alpha is premultiplied while pixels are mixed."""
+    image, premultiplied = _ready(image), False
+    for step in steps.steps:
+        mixes = isinstance(step, Scale | Smooth | Canvas)
+        if image.hasalpha() and mixes != premultiplied and not isinstance(step, Cut | Turn | Mirror | Upright):
+            image, premultiplied = (_premultiplied(image), True) if mixes else (_straight(image), False)
+        image = _step(image, step, steps)
+    return _straight(image) if premultiplied and image.hasalpha() else image
+
+
+def _ready(image: Image) -> Image:
+    """Eight bits a sample in a space that scales well: RGB or grey; others are converted before."""
+    if image.interpretation not in _RGB_SPACES or image.format != "uchar":
+        return _srgb(image)
+    return image
+
+
+def _finish(image: Image, steps: Steps) -> Image:
+    image = _srgb(image)
+    if steps.format in {Format.WEBP, Format.AVIF, Format.GIF} and image.bands < _RGB:
+        image = image.colourspace("srgb")
+    return image
+
+
+def _srgb(image: Image) -> Image:
+    """To sRGB (or grey) of eight bits, through the picture's own profile where it has a valid one."""
+    if image.get_typeof("icc-profile-data") and image.bands >= 1:
+        image = _through_profile(image)
+    space = "b-w" if image.interpretation in {"b-w", "grey16"} else "srgb"
+    if image.interpretation != space:
+        image = image.colourspace(space)
+    return image if image.format == "uchar" else image.cast("uchar")
+
+
+def _through_profile(image: Image) -> Image:
+    try:
+        made = image.icc_transform("srgb", embedded=True, intent="perceptual", black_point_compensation=True)
+    except pyvips.Error:  # a profile that does not fit its picture is as good as none
+        made = image
+    return made.mutate(lambda m: m.remove("icc-profile-data"))
+
+
+def _premultiplied(image: Image) -> Image:
+    return image.premultiply().cast("uchar")
+
+
+def _straight(image: Image) -> Image:
+    return image.unpremultiply().cast("uchar")
+
+
+def _step(image: Image, step: Step, steps: Steps) -> Image:  # noqa: C901 - a table of steps reads best whole
+    match step:
+        case Upright():
+            return _upright(image, step.orientation)
+        case Cut():
+            box = shrunk(step.box, step.of, Size(image.width, image.height))
+            return image.crop(box.left, box.top, box.width, box.height)
+        case Turn():
+            return image.copy_memory().rot(f"d{step.quarters * 90}")
+        case Mirror():
+            return image.copy_memory().flip("vertical" if step.vertical else "horizontal")
+        case Scale():
+            return image.resize(step.size.width / image.width, vscale=step.size.height / image.height)
+        case Canvas():
+            return _canvas(image, step, steps)
+        case Smooth():
+            return image.gaussblur(step.sigma, precision="integer")
+        case Crisp():
+            return _sharpened(image, step.sigma)
+        case Underlay():
+            return _underlay(image, step.rgba)
+
+
+_TURNS = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}
+_MIRRORED = frozenset({2, 4, 5, 7})
+
+
+def _upright(image: Image, orientation: int) -> Image:
+    """Turn clockwise, then mirror left to right: EXIF 2 to 8."""
+    image = image.copy_memory()
+    if orientation in _TURNS:
+        image = image.rot(_TURNS[orientation])
+    return image.flip("horizontal") if orientation in _MIRRORED else image
+
+
+def _sharpened(image: Image, sigma: float) -> Image:
+    space = image.interpretation
+    sharp = image.sharpen(sigma=min(sigma, 10.0))
+    return sharp.colourspace(space).cast("uchar")
+
+
+def _canvas(image: Image, step: Canvas, steps: Steps) -> Image:
+    """*image* is premultiplied where it has alpha; so is the colour it is laid on."""
+    opaque = step.rgba & 0xFF == 0xFF or (steps.format is Format.JPEG and not step.rgba)
+    rgba = step.rgba or (0xFFFFFFFF if opaque else 0)
+    image = _bands(image, _RGBA if not opaque or image.hasalpha() else _RGB)
+    alpha = rgba & 0xFF
+    colour = [(rgba >> shift & 0xFF) * (alpha if image.bands == _RGBA else 255) // 255 for shift in (24, 16, 8)]
+    return image.embed(
+        step.left, step.top, step.size.width, step.size.height, extend="background",
+        background=[*colour, alpha][: image.bands],
+    )  # fmt: skip
+
+
+def _underlay(image: Image, rgba: int) -> Image:
+    """*image* over a colour; nothing changes where it is opaque."""
+    if not image.hasalpha():
+        return image
+    image = _bands(image, _RGBA)
+    colour = [rgba >> 24 & 0xFF, rgba >> 16 & 0xFF, rgba >> 8 & 0xFF]
+    if rgba & 0xFF == 0xFF:
+        return image.flatten(background=colour)
+    under = image.new_from_image([*colour, rgba & 0xFF]).copy(interpretation="srgb")
+    return under.composite2(image, "over").cast("uchar")
+
+
+def _bands(image: Image, bands: int) -> Image:
+    """Grey to RGB and opaque to alpha, as far as *bands* asks."""
+    if image.bands < _RGB and bands >= _RGB:
+        image = image.colourspace("srgb")
+    return image.addalpha().cast("uchar") if bands in {_GREY_ALPHA, _RGBA} and not image.hasalpha() else image
+
+
+@contextmanager
+def _as_ours(format_: Format) -> Iterator[None]:
+    try:
+        yield
+    except pyvips.Error as e:
+        raise ImageCorrupt(f"{format_}: the decoder refused it") from e
