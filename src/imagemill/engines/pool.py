@@ -1,0 +1,327 @@
+"""Keep N workers alive: hand over, keep the deadline by SIGKILL, replace, recycle, and remember what kills.
+
+Memory   one sealed memfd a worker for the source, one for the output, mapped once and reused.
+Errors   as `engines.base.Engine`; a worker that dies under a job costs one retry, then `ImageCorrupt`.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from hashlib import sha256
+
+from msgspec import Struct
+
+from imagemill.engines import wire
+from imagemill.engines.base import Made, Stages, Task
+from imagemill.engines.process import Process, WorkerDied
+from imagemill.model import errors
+from imagemill.model.errors import ImageCorrupt, LimitExceeded, ProcessingTimeout, SettingsError
+from imagemill.model.media import Rendition
+from imagemill.settings import Engine as EngineSettings
+from imagemill.settings import Limits
+
+log = logging.getLogger("imagemill.pool")
+
+_KILLS_TO_POISON = 2
+_MAX_POISON = 1_000
+_BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_BY_CODE = {
+    kind.code: kind
+    for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
+}
+
+
+class Event(Struct, frozen=True):
+    """Something to count: ``restart`` with its reason, ``crash``, or ``poison``."""
+
+    name: str
+    reason: str = ""
+
+
+class Pool:
+    """The engine, as the front sees it."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        limits: Limits,
+        *,
+        workers: int,
+        entry: str = "imagemill.engines.worker:main",
+        observe: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self._settings = settings
+        self._limits = limits
+        self._entry = entry
+        self._observe = observe
+        self._idle: deque[Process] = deque()
+        self._all: set[Process] = set()
+        self._waiting: deque[asyncio.Future[Process]] = deque()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._poison = _Poison(settings.poison_s)
+        self._short_lives = 0
+        self._closing = False
+        self.size = workers
+        self.versions: dict[str, str] = {}
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many workers are idle, busy and starting."""
+        return {
+            "idle": len(self._idle),
+            "busy": len(self._all) - len(self._idle),
+            "starting": self.size - len(self._all),
+        }
+
+    @property
+    def alive(self) -> bool:
+        """Whether any worker lives."""
+        return bool(self._all)
+
+    def pids(self) -> list[int]:
+        """Process ids of the living workers."""
+        return [process.pid for process in self._all]
+
+    async def start(self) -> None:
+        """Bring all workers up, or raise `SettingsError` with what the first of them said."""
+        await asyncio.gather(*(self._spawn() for _ in range(self.size)))
+
+    async def close(self) -> None:
+        """End every worker; jobs under way are given up."""
+        self._closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        for process in list(self._all):
+            process.kill()
+        await asyncio.gather(*(process.gone() for process in self._all), *self._tasks, return_exceptions=True)
+        self._all.clear()
+        self._idle.clear()
+
+    async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncIterator[Made]:
+        """See `engines.base.Engine`."""
+        if self._poison.holds(source):
+            self._observe(Event("poison"))
+            raise ImageCorrupt("this source ended workers before; it is not decoded for a while")
+        until = time.monotonic() + self._settings.deadline_s
+        left = list(tasks)
+        while left:
+            try:
+                async for made in self._attempt(source, tuple(left), until):
+                    left.pop(0)
+                    yield made
+            except WorkerDied:
+                self._observe(Event("crash"))
+                if self._poison.blame(source):
+                    raise ImageCorrupt("the decoder crashed on this source") from None
+
+    async def _attempt(self, source: bytes, tasks: tuple[Task, ...], until: float) -> AsyncIterator[Made]:
+        """One pass over *tasks* on one worker, which is given back, or buried, whatever happens."""
+        begun = time.monotonic()
+        process = await self._take_living(until)
+        after, finished = "cancelled", False
+        try:
+            waited = time.monotonic() - begun
+            process.offer(source, tasks)
+            handed = time.monotonic() - begun - waited
+            for n in range(len(tasks)):
+                rendition, done = await self._answer(process, until)
+                if n + 1 == len(tasks):
+                    finished = True
+                else:
+                    process.proceed()
+                yield Made(
+                    rendition,
+                    Stages(waited * 1e3, handed * 1e3, done.probe_ms, done.render_ms, done.cpu_ms),
+                )
+                waited = handed = 0.0
+        except TimeoutError:
+            after = "deadline"
+            raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
+        except WorkerDied:
+            after = "crash"
+            process.kill()
+            if await process.gone() == -signal.SIGXCPU:
+                after = "deadline"
+                raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
+            raise
+        except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
+            finished = True
+            raise
+        finally:
+            self._return(process, after="" if finished else after)
+
+    async def _answer(self, process: Process, until: float) -> tuple[Rendition, wire.Done]:
+        async with asyncio.timeout(until - time.monotonic()):
+            message = await process.answer()
+        if isinstance(message, wire.Failed):
+            raise _ours(message)
+        if not isinstance(message, wire.Done):
+            raise WorkerDied
+        body = process.output(message.length)
+        return Rendition(
+            body, message.format, message.etag, message.width_px, message.height_px, message.frames
+        ), message
+
+    async def _take_living(self, until: float) -> Process:
+        """As `_take`; one that was ended from outside while idle is nobody's fault."""
+        while (process := await self._take(until)).dead:
+            self._observe(Event("crash"))
+            self._bury(process, "crash")
+        return process
+
+    async def _take(self, until: float) -> Process:
+        """An idle worker, first come first served, or `ProcessingTimeout`."""
+        if self._idle and not self._waiting:
+            return self._idle.popleft()
+        turn: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                return await turn
+        except TimeoutError:
+            raise ProcessingTimeout("no worker came free in time") from None
+        finally:
+            if turn.cancelled() or not turn.done():
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            elif sys.exc_info()[0] is not None:  # it was given a worker, and cannot take it any more
+                self._settle(turn.result())
+
+    def _return(self, process: Process, after: str) -> None:
+        """Take a worker back: at once when its job is finished, else when it is known to be free or dead."""
+        if after == "cancelled":
+            self._background(self._abandon(process))
+        elif after:
+            self._bury(process, after)
+        else:
+            self._settle(process)
+
+    async def _abandon(self, process: Process) -> None:
+        """Let a job that nobody wants end by itself for a moment; then end it."""
+        try:
+            async with asyncio.timeout(self._settings.cancel_grace_s):
+                message = await process.answer()
+            last = isinstance(message, wire.Failed) or process.last_of_job
+        except (TimeoutError, WorkerDied):
+            last = False
+        if last:
+            self._settle(process)
+        else:
+            self._bury(process, "cancelled")
+
+    def _settle(self, process: Process) -> None:
+        """Give a worker that has nothing to do to whoever waits, or let it rest, or replace it."""
+        used_up = process.jobs >= self._settings.max_jobs or process.private_bytes > self._settings.max_rss_bytes
+        if used_up or self._closing or process not in self._all:
+            self._bury(process, "recycled")
+            return
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(process)
+                return
+        self._idle.append(process)
+        process.watch(lambda: self._died_idle(process))
+
+    def _died_idle(self, process: Process) -> None:
+        if process in self._idle:
+            self._idle.remove(process)
+            self._observe(Event("crash"))
+            self._bury(process, "crash")
+
+    def _bury(self, process: Process, reason: str) -> None:
+        process.kill()
+        self._background(process.gone())
+        if process in self._all:
+            self._all.discard(process)
+            if not self._closing:
+                self._observe(Event("restart", reason))
+                self._background(self._refill())
+
+    async def _refill(self) -> None:
+        """Bring one worker up, more and more patiently while they die at birth."""
+        while not self._closing:
+            await asyncio.sleep(_BACKOFF_S[min(self._short_lives, len(_BACKOFF_S) - 1)])
+            try:
+                await self._spawn()
+            except SettingsError as e:
+                self._short_lives += 1
+                log.error("worker did not start", extra={"fields": {"reason": str(e), "try": self._short_lives}})
+            else:
+                self._short_lives = 0
+                return
+
+    async def _spawn(self) -> None:
+        setup = wire.Setup(
+            self._limits,
+            self._settings,
+            os.getpid(),
+            source_area=self._limits.source_bytes,
+            output_area=self._limits.output_bytes,
+        )
+        process = Process.spawn(boot_line(self._entry), setup)
+        try:
+            self.versions = (await process.ready()).versions
+        except BaseException:
+            process.kill()
+            await process.gone()
+            raise
+        self._all.add(process)
+        self._settle(process)
+
+    def _background(self, work: Coroutine[None, None, object]) -> None:
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Poison:
+    """Sources that ended workers: by length first, so that an innocent source is hashed only on a match."""
+
+    def __init__(self, ttl_s: float) -> None:
+        self._ttl_s = ttl_s
+        self._kills: dict[tuple[int, bytes], tuple[int, float]] = {}
+        self._lengths: set[int] = set()
+
+    def holds(self, source: bytes) -> bool:
+        """Whether *source* is refused just now."""
+        if len(source) not in self._lengths:
+            return False
+        kills, until = self._kills.get((len(source), sha256(source).digest()), (0, 0.0))
+        return kills >= _KILLS_TO_POISON and time.monotonic() < until
+
+    def blame(self, source: bytes) -> bool:
+        """Count a kill; whether it was one too many."""
+        name = (len(source), sha256(source).digest())
+        now = time.monotonic()
+        kills, until = self._kills.pop(name, (0, 0.0))
+        kills = kills + 1 if now < until else 1
+        self._kills[name] = (kills, now + self._ttl_s)
+        while len(self._kills) > _MAX_POISON:
+            self._kills.pop(next(iter(self._kills)))
+        self._lengths = {length for length, _ in self._kills}
+        return kills >= _KILLS_TO_POISON
+
+
+def boot_line(entry: str) -> list[str]:
+    """The command that starts a worker with the module search path of this process."""
+    module, _, function = entry.partition(":")
+    paths = json.dumps([p for p in sys.path if p])
+    program = (
+        f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {module} import {function}; "
+        f"{function}(*map(int, sys.argv[2:]))"
+    )
+    return [sys.executable, "-E", "-P", "-s", "-c", program, paths]
+
+
+def _ours(message: wire.Failed) -> errors.ImagemillError:
+    if message.code == LimitExceeded.code:
+        return LimitExceeded(message.limit[:40], message.message)
+    return _BY_CODE.get(message.code, ImageCorrupt)(message.message)

@@ -1,0 +1,223 @@
+"""One worker process as the front holds it: its memory, its words, its life.
+
+Memory   memfds are sealed against shrinking and growing, so that no worker can make the front fault (SIGBUS);
+         the worker's view of the source is read-only (F_SEAL_FUTURE_WRITE).
+Errors   `WorkerDied` when it is gone, or says what no worker of ours says.
+"""
+
+import asyncio
+import fcntl
+import mmap
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from imagemill.engines import wire
+from imagemill.engines.base import Task
+from imagemill.model.errors import SettingsError
+
+_F_SEAL_FUTURE_WRITE = 0x0010
+_SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+_KEEP_BYTES = 4 * 1024 * 1024
+_READY_S = 20.0
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "2",
+    "VIPS_BLOCK_UNTRUSTED": "1",
+    "VIPS_CONCURRENCY": "1",
+    "VIPS_WARNING": "0",
+}
+
+
+class WorkerDied(Exception):  # noqa: N818 - an event between pool and process, not one of the error tree
+    """The worker is gone, or talks nonsense."""
+
+
+class Process:
+    """A worker."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], words: socket.socket, source: mmap.mmap, output: mmap.mmap,
+                 last_words: int) -> None:  # fmt: skip
+        self._popen = popen
+        self._words = words
+        self._source = source
+        self._output = output
+        self._last_words = last_words
+        self._touched = 0
+        self._expected = 0
+        self.jobs = 0
+        self.private_bytes = 0
+
+    @classmethod
+    def spawn(cls, command: list[str], setup: wire.Setup) -> "Process":
+        """Start a worker; it is usable after `ready`.
+
+        Called from the main thread: the worker asks to die with the thread that started it.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        source_fd, source = _memory("source", setup.source_area)
+        fcntl.fcntl(source_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | _F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL)
+        output_fd, output = _memory("output", setup.output_area)
+        fcntl.fcntl(output_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | fcntl.F_SEAL_SEAL)
+        last_words = os.memfd_create("stderr", os.MFD_CLOEXEC)
+        fds = (theirs.fileno(), source_fd, output_fd)
+        popen = subprocess.Popen(  # noqa: S603 - our own interpreter, our own line
+            [*command, *map(str, fds)], pass_fds=fds, env=_ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=last_words, start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        os.close(source_fd)
+        os.close(output_fd)
+        ours.send(wire.write(setup))
+        return cls(popen, ours, source, output, last_words)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self._popen.poll() is not None
+
+    @property
+    def last_of_job(self) -> bool:
+        """Whether the last answer heard was the last that the job gives."""
+        return self._expected == 0
+
+    async def ready(self) -> wire.Ready:
+        """Wait for the worker's first word, or raise `SettingsError` with its last."""
+        try:
+            async with asyncio.timeout(_READY_S):
+                message = await self._hear()
+        except (WorkerDied, TimeoutError) as e:
+            raise SettingsError(f"a worker did not start: {self._said()}") from e
+        if not isinstance(message, wire.Ready):
+            raise SettingsError("a worker did not start: it said something else")
+        return message
+
+    def offer(self, source: bytes, tasks: Sequence[Task]) -> None:
+        """Hand a job over."""
+        self.unwatch()
+        self._source[: len(source)] = source
+        self._touched = max(self._touched, len(source))
+        self._expected = len(tasks)
+        self.jobs += 1
+        self._say(wire.Job(len(source), tuple(tasks)))
+
+    def proceed(self) -> None:
+        """Let the worker overwrite the rendition that was just taken."""
+        self._say(wire.Next())
+
+    async def answer(self) -> wire.Ready | wire.Done | wire.Failed:
+        """The worker's next word on the job."""
+        message = await self._hear()
+        if isinstance(message, wire.Done | wire.Failed):
+            self.private_bytes = message.private_bytes
+            self._expected = self._expected - 1 if isinstance(message, wire.Done) else 0
+        if self._expected == 0:
+            self._give_back()
+        return message
+
+    def output(self, length: int) -> bytes:
+        """A copy of the first *length* bytes of the output memory."""
+        if not 0 < length <= len(self._output):
+            raise WorkerDied
+        body = self._output[:length]
+        if length > _KEEP_BYTES:
+            self._output.madvise(mmap.MADV_REMOVE)
+        return body
+
+    def watch(self, died: Callable[[], None]) -> None:
+        """Call *died* once the worker, idle, closes its end or speaks unasked."""
+
+        def once() -> None:
+            self.unwatch()
+            died()
+
+        asyncio.get_running_loop().add_reader(self._words.fileno(), once)
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+        if self._words.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._words.fileno())
+
+    def kill(self) -> None:
+        """End the worker now; `gone` waits for it."""
+        self.unwatch()
+        self._popen.kill()
+        self._words.close()
+
+    async def gone(self) -> int:
+        """Wait until the process is reaped, let its memory go, and tell how it ended, as `subprocess` does."""
+        while (code := self._popen.poll()) is None:
+            await asyncio.sleep(0.005)
+        if self._last_words >= 0:
+            os.close(self._last_words)
+            self._last_words = -1
+            self._source.close()
+            self._output.close()
+        return code
+
+    def _give_back(self) -> None:
+        """After a large source, return its pages to the system."""
+        if self._touched > _KEEP_BYTES:
+            self._source.madvise(mmap.MADV_REMOVE)
+            self._touched = 0
+
+    def _say(self, message: wire.Job | wire.Next) -> None:
+        try:
+            self._words.send(wire.write(message))
+        except OSError as e:
+            raise WorkerDied from e
+
+    async def _hear(self) -> wire.Ready | wire.Done | wire.Failed:
+        try:
+            packet = self._words.recv(wire.MAX_PACKET)
+        except BlockingIOError:
+            await self._readable()
+            packet = self._receive()
+        except OSError as e:
+            raise WorkerDied from e
+        if not packet:
+            raise WorkerDied
+        try:
+            return wire.heard_from_worker(packet)
+        except msgspec.MsgspecError as e:
+            raise WorkerDied from e
+
+    def _receive(self) -> bytes:
+        try:
+            return self._words.recv(wire.MAX_PACKET)
+        except OSError as e:
+            raise WorkerDied from e
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[None] = loop.create_future()
+        fd = self._words.fileno()
+        if fd < 0:
+            raise WorkerDied
+        loop.add_reader(fd, lambda: heard.done() or heard.set_result(None))
+        try:
+            await heard
+        finally:
+            if self._words.fileno() == fd:
+                loop.remove_reader(fd)
+
+    def _said(self) -> str:
+        size = os.fstat(self._last_words).st_size
+        text = os.pread(self._last_words, 2000, max(0, size - 2000)).decode("utf-8", "replace").strip()
+        return text.rsplit("\n", 1)[-1] if text else "no word from it"
+
+
+def _memory(name: str, size: int) -> tuple[int, mmap.mmap]:
+    """An anonymous file of *size* bytes, and a writable map of it."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    return fd, mmap.mmap(fd, size)

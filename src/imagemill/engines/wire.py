@@ -1,0 +1,86 @@
+"""The words between the front and a worker: one msgpack message a packet, bodies in shared memory.
+
+Front    `Setup` once, then `Job`, and `Next` after each `Done` but the last.
+Worker   `Ready` once, then for each job `Done` per task, or one `Failed`.
+The front believes nothing a worker says: `read` checks types, and `pool` checks lengths.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from imagemill.engines.base import Task
+from imagemill.model.media import Format
+from imagemill.settings import Engine, Limits
+
+MAX_PACKET = 64 * 1024
+
+
+class Setup(Struct, frozen=True, tag=True):
+    """Who the worker is to be."""
+
+    limits: Limits
+    engine: Engine
+    parent_pid: int
+    source_area: int
+    output_area: int
+
+
+class Job(Struct, frozen=True, tag=True):
+    """Make these of the first *length* bytes of the source memory."""
+
+    length: int
+    tasks: tuple[Task, ...]
+
+
+class Next(Struct, frozen=True, tag=True):
+    """The last rendition was taken; its memory is free again."""
+
+
+class Ready(Struct, frozen=True, tag=True):
+    """The worker is confined and waits for its first job."""
+
+    versions: dict[str, str]
+
+
+class Done(Struct, frozen=True, tag=True):
+    """One rendition lies in the output memory."""
+
+    length: int
+    format: Format
+    etag: str
+    width_px: int
+    height_px: int
+    frames: int
+    probe_ms: float
+    render_ms: float
+    cpu_ms: float
+    private_bytes: int
+
+
+class Failed(Struct, frozen=True, tag=True):
+    """The job is over; `code` is one of `model.errors`."""
+
+    code: str
+    message: str
+    limit: str = ""
+    private_bytes: int = 0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_from_front = msgspec.msgpack.Decoder(Setup | Job | Next)
+_from_worker = msgspec.msgpack.Decoder(Ready | Done | Failed)
+
+
+def write(message: Setup | Job | Next | Ready | Done | Failed) -> bytes:
+    """One packet."""
+    return _encoder.encode(message)
+
+
+def heard_from_front(packet: bytes) -> Setup | Job | Next:
+    """What the front said."""
+    return _from_front.decode(packet)
+
+
+def heard_from_worker(packet: bytes) -> Ready | Done | Failed:
+    """What the worker said, or `msgspec.MsgspecError`."""
+    return _from_worker.decode(packet)

@@ -1,0 +1,117 @@
+"""A worker process: receives a source and tasks, returns renditions; gives its rights up before the first byte.
+
+Started  as ``python -c`` by `engines.pool`, with an environment of only the names set there.
+Memory   two memfds: the source, mapped read-only, and the output; both sealed against changes of size.
+Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``.
+"""
+
+import mmap
+import os
+import socket
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from imagemill.engines import sandbox, wire
+from imagemill.engines.headers import probe
+from imagemill.engines.vips import Vips, pyvips
+from imagemill.model.errors import ImagemillError, LimitExceeded
+from imagemill.model.media import Rendition
+from imagemill.plan.policy import check_source
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vips) -> None:
+    """Serve jobs from the socket *words_fd* until it closes."""
+    with socket.socket(fileno=words_fd) as words:
+        setup = wire.heard_from_front(words.recv(wire.MAX_PACKET))
+        assert isinstance(setup, wire.Setup)
+        source = mmap.mmap(source_fd, setup.source_area, mmap.MAP_SHARED, mmap.PROT_READ)
+        output = mmap.mmap(output_fd, setup.output_area)
+        memory = os.open("/proc/self/statm", os.O_RDONLY)
+        os.close(source_fd)
+        os.close(output_fd)
+        vips = engine(setup.limits, setup.engine)
+        versions = _versions()  # read from files that are out of reach from here on
+        sandbox.enter(
+            sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
+        )
+        words.send(wire.write(wire.Ready(versions)))
+        Worker(words, memoryview(source), output, memory, setup, vips).serve()
+
+
+class Worker:
+    """The loop of one worker."""
+
+    def __init__(
+        self, words: socket.socket, source: memoryview, output: mmap.mmap, memory: int, setup: wire.Setup, vips: Vips
+    ) -> None:
+        self._words = words
+        self._source = source
+        self._output = output
+        self._memory = memory
+        self._limits = setup.limits
+        self._vips = vips
+
+    def serve(self) -> None:
+        """Do jobs until the front is gone."""
+        while packet := self._words.recv(wire.MAX_PACKET):
+            message = wire.heard_from_front(packet)
+            assert isinstance(message, wire.Job)
+            sandbox.budget_cpu(self._limits.cpu_s)
+            try:
+                self._job(message)
+            except ImagemillError as e:
+                limit = e.limit if isinstance(e, LimitExceeded) else ""
+                self._fail(e.code, str(e), limit)
+            except MemoryError:
+                self._fail("limit_exceeded", "the picture needs more memory than a worker has", "memory")
+            except Exception as e:  # noqa: BLE001 - whatever a decoder's binding raises, the next job must be served
+                self._fail("image_corrupt", f"the decoder failed: {type(e).__name__}")
+
+    def _job(self, job: wire.Job) -> None:
+        begun, cpu = time.perf_counter(), time.process_time()
+        source = self._source[: job.length]
+        info = probe(source)
+        check_source(info, self._limits)
+        probed = time.perf_counter()
+        made = self._vips.run(source, info, job.tasks)
+        for last, rendition in _with_last(made, len(job.tasks)):
+            done = time.perf_counter()
+            self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
+            if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
+                raise SystemExit(0)
+            begun, probed, cpu = done, done, time.process_time()
+
+    def _hand_over(self, made: Rendition, probe_s: float, render_s: float, cpu_s: float) -> None:
+        self._output[: len(made.body)] = made.body
+        self._say(
+            wire.Done(
+                len(made.body), made.format, made.etag, made.width_px, made.height_px, made.frames,
+                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(),
+            )
+        )  # fmt: skip
+
+    def _fail(self, code: str, message: str, limit: str = "") -> None:
+        self._say(wire.Failed(code, message[:300], limit, self._private_bytes()))
+
+    def _say(self, message: wire.Done | wire.Failed) -> None:
+        self._words.send(wire.write(message))
+
+    def _private_bytes(self) -> int:
+        """Resident memory that is this process's own, in bytes."""
+        resident, shared = os.pread(self._memory, 256, 0).split()[1:3]
+        return (int(resident) - int(shared)) * _PAGE
+
+
+def _with_last(made: Iterator[Rendition], count: int) -> Iterator[tuple[bool, Rendition]]:
+    return ((n == count, rendition) for n, rendition in enumerate(made, 1))
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "libvips": ".".join(str(pyvips.version(n)) for n in range(3)),
+        "pyvips": version("pyvips"),
+        "pyvips-binary": version("pyvips-binary"),
+    }
