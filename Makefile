@@ -1,0 +1,60 @@
+# The two commands are `make serve` and `make test`. Everything is installed into .venv, without root,
+# from uv.lock when uv is there, else with pip from requirements/*.txt, which are exported from uv.lock.
+
+PYTHON ?= python3
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null)
+# pyvips is source only; with this it never builds against a libvips of the system (docs/adr/0003).
+export PKG_CONFIG := /bin/false
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: serve test check unit bench lock clean
+
+serve: $(VENV)/.serve
+	$(VENV)/bin/imagemill serve --unsigned --sample
+
+test: $(VENV)/.test
+	$(VENV)/bin/python -m pytest
+
+unit: $(VENV)/.test
+	$(VENV)/bin/python -m pytest tests/unit tests/contract
+
+check: $(VENV)/.check
+	$(VENV)/bin/ruff format --check src tests bench
+	$(VENV)/bin/ruff check src tests bench
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest tests/unit tests/contract
+
+bench: $(VENV)/.test
+	$(VENV)/bin/python bench/peers.py
+
+lock: ## after a change of pyproject.toml; needs uv
+	uv lock
+	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group build -o requirements/serve.txt
+	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group test -o requirements/test.txt
+	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group dev -o requirements/check.txt
+
+clean:
+	rm -rf $(VENV) .tools dist build
+
+ifdef UV
+$(VENV)/.serve: uv.lock
+	uv sync --frozen --quiet --no-default-groups
+	touch $@
+$(VENV)/.test: uv.lock
+	uv sync --frozen --quiet --no-default-groups --group test
+	touch $@ $(VENV)/.serve
+$(VENV)/.check: uv.lock
+	uv sync --frozen --quiet --no-default-groups --group dev
+	touch $@ $(VENV)/.test $(VENV)/.serve
+else
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	  $(PYTHON) -m pip install --quiet --target .tools virtualenv && PYTHONPATH=.tools $(PYTHON) -m virtualenv --quiet $(VENV); }
+$(VENV)/.%: requirements/%.txt $(VENV)/bin/python
+	$(PIP) install --require-hashes -r $<
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+endif

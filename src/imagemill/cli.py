@@ -1,0 +1,316 @@
+"""The command line: serve, render, sign, explain, doctor."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from imagemill import __version__, doctor, wiring
+from imagemill.dialects.native import PARAMETERS
+from imagemill.engines.base import Task
+from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.model.media import Format
+from imagemill.model.request import ImageRequest, SourceRef
+from imagemill.model.signing import MARK, sign
+from imagemill.obs import logs
+from imagemill.plan.prepare import prepare
+from imagemill.service.explain import explain
+from imagemill.settings import PREFIX, Settings, config_path, load, masked
+from imagemill.web import server
+
+_OK, _FAILED, _WRONG_USE = 0, 1, 2
+_NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except SettingsError as e:
+        print(f"imagemill: settings: {e}", file=sys.stderr)
+        return _WRONG_USE
+    except ImagemillError as e:
+        print(f"imagemill: {e.code}: {e}", file=sys.stderr)
+        return _FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("imagemill", description="Transcode images: over HTTP, or one at a time.")
+    parser.add_argument("--version", action="version", version=f"imagemill {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_render(commands)
+    _add_sign(commands)
+    _add_explain(commands)
+    _add_doctor(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
+    parser = commands.add_parser(
+        name, help=text, description=f"{text}. {more}".strip(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _with_config(parser: Any) -> Any:
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"settings in TOML (else ${PREFIX}CONFIG)")
+    return parser
+
+
+# serve
+
+
+def _add_serve(commands: Any) -> None:
+    parser = _with_config(
+        _command(
+            commands,
+            "serve",
+            _serve,
+            "Answer GET /image over HTTP",
+            "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with one sample picture.",
+        )
+    )
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default 8080)")
+    parser.add_argument("--admin-port", type=int, help="port for health, readiness and metrics (default 8081)")
+    parser.add_argument("--unsigned", action="store_true", help="accept URLs that carry no signature")
+    parser.add_argument("--sample", action="store_true", help="offer the picture local:sample/dandelion.jpg")
+    parser.add_argument("--check", action="store_true", help="check the settings, start nothing")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the settings in force as JSON, secrets masked"
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    with as_file(files("imagemill") / "samples") as samples:
+        settings = _serve_settings(arguments, samples)
+        if arguments.print_config:
+            print(json.dumps(masked(settings), indent=2))
+            return _OK
+        if arguments.check:
+            wiring.check(settings)
+            print("the settings are valid")
+            return _OK
+        return server.run(_serving(settings))
+
+
+def _serve_settings(arguments: argparse.Namespace, samples: Path) -> Settings:
+    path = arguments.config or config_path()
+    overlay: dict[str, Any] = {"server": {}}
+    for flag, name in (("host", "host"), ("port", "port"), ("admin_port", "admin_port")):
+        if getattr(arguments, flag) is not None:
+            overlay["server"][name] = getattr(arguments, flag)
+    evaluation = _nothing_said(arguments, path)
+    if arguments.unsigned or evaluation:
+        overlay["signing"] = {"mode": "unsigned"}
+    if arguments.sample or evaluation:
+        overlay["storage"] = {"sample": {"kind": "file", "root": str(samples)}}
+    return load(path, os.environ, overlay)
+
+
+def _nothing_said(arguments: argparse.Namespace, path: Path | None) -> bool:
+    """Whether nobody has configured anything, and only this machine will be answered."""
+    said = path or arguments.unsigned or arguments.sample or any(name.startswith(PREFIX) for name in os.environ)
+    return not said and arguments.host in {None, "127.0.0.1", "::1", "localhost"}
+
+
+async def _serving(settings: Settings) -> int:
+    pipe = logs.configure(settings.log)
+    log = logs.Log("imagemill")
+    service = wiring.Service(settings)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        await service.start()
+        await server.serve(
+            service.app,
+            service.admin,
+            settings.server,
+            stats=service.connections,
+            on_ready=lambda public, admin: _announce(log, settings, public, admin),
+            on_drain=service.drain,
+            stop=stop,
+        )
+    finally:
+        await service.close()
+        pipe.close()
+    return _OK
+
+
+def _announce(log: logs.Log, settings: Settings, port: int, admin_port: int) -> None:
+    host = settings.server.host
+    if settings.signing.mode == "unsigned":
+        log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
+    log.info("serving", url=f"http://{host}:{port}", admin=f"http://{settings.server.admin_host}:{admin_port}")
+
+
+# render
+
+
+def _add_render(commands: Any) -> None:
+    parser = _with_config(_command(commands, "render", _render, "Transcode one file, in the same isolated worker"))
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="default: FILE's name, with the new format's suffix")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT")
+    for parameter in PARAMETERS:
+        if parameter.name not in _NOT_FOR_FILES:
+            flags = [f"--{parameter.name}"] + ([f"-{parameter.alias}"] if len(parameter.alias) == 1 else [])
+            parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
+                                help=parameter.meaning)  # fmt: skip
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    settings = _engine_settings(arguments)
+    given = {k.removeprefix("p_"): v for k, v in vars(arguments).items() if k.startswith("p_") and v is not None}
+    out: Path | None = arguments.output
+    if out and "format" not in given:
+        given["format"] = _format_of(out)
+    recipe = wiring.native(settings).recipe(given)
+    plan = prepare(ImageRequest(SourceRef("file", str(arguments.file)), recipe), settings.limits)
+    try:
+        source = arguments.file.read_bytes()
+    except OSError as e:
+        print(f"imagemill: {arguments.file}: {e.strerror}", file=sys.stderr)
+        return _FAILED
+    made = asyncio.run(_render_one(settings, source, Task(plan.recipe)))
+    out = out or arguments.file.with_suffix(f".{made.rendition.format}")
+    if out.exists() and not arguments.force:
+        print(f"imagemill: {out} exists; --force overwrites it", file=sys.stderr)
+        return _FAILED
+    out.write_bytes(made.rendition.body)
+    size = f"{made.rendition.width_px} x {made.rendition.height_px}"
+    print(f"{out}: {made.rendition.format}, {size}, {len(made.rendition.body)} bytes, {made.stages.cpu_ms:.0f} ms of CPU")
+    return _OK
+
+
+async def _render_one(settings: Settings, source: bytes, task: Task) -> Any:
+    if len(source) > settings.limits.source_bytes:
+        raise SettingsError(f"the file has {len(source)} bytes; limits.source_bytes is {settings.limits.source_bytes}")
+    pool = wiring.engine(settings, 1)
+    try:
+        await pool.start()
+        async with aclosing(pool.run(source, [task])) as results:
+            return await anext(results)
+    finally:
+        await pool.close()
+
+
+def _format_of(out: Path) -> str:
+    suffix = out.suffix.lstrip(".").lower().replace("jpg", "jpeg")
+    known = {f.value for f in Format} - {"keep", "auto"}
+    if suffix not in known:
+        raise SettingsError(f"{out}: no format is known by that suffix; one of {', '.join(sorted(known))}")
+    return suffix
+
+
+def _engine_settings(arguments: argparse.Namespace) -> Settings:
+    """Settings for commands that answer nobody: signing plays no part."""
+    return load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
+
+
+# sign
+
+
+def _add_sign(commands: Any) -> None:
+    parser = _with_config(
+        _command(commands, "sign", _sign, "Sign a URL or a target such as '/image?source=...&width=512'",
+                 "The key comes from the settings; the public port itself never signs.")
+    )  # fmt: skip
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--key-id", help="which key of signing.keys (default: the only one)")
+    parser.add_argument("--expires-in", type=int, metavar="SECONDS", help="also add expires=")
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    settings = load(arguments.config or config_path(), os.environ)
+    keys = settings.signing.keys
+    key_id = arguments.key_id or (next(iter(keys)) if len(keys) == 1 else None)
+    if key_id is None or key_id not in keys:
+        raise SettingsError(f"--key-id: one of {', '.join(keys) or 'none; signing.keys is empty'}")
+    origin, target = _target(arguments.url)
+    if arguments.expires_in is not None:
+        target += b"&expires=%d" % (int(time.time()) + arguments.expires_in)
+    wiring.native(settings).parse(target.partition(b"?")[2])  # whoever signs nonsense should hear of it here
+    print(origin + sign(target, key_id, keys[key_id].encode()).decode("ascii"))
+    return _OK
+
+
+def _target(url: str) -> tuple[str, bytes]:
+    """Scheme and host (if any), and the raw target."""
+    origin = ""
+    if "://" in url.partition("?")[0]:
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        origin, url = f"{scheme}://{host}", slash + path
+    if not url.startswith("/image?") or not url.isascii() or any(c <= " " for c in url):
+        raise SettingsError("a target is '/image?source=...', percent-encoded")
+    if MARK in url.encode():
+        raise SettingsError("the URL carries a signature already")
+    return origin, url.encode()
+
+
+# explain
+
+
+def _add_explain(commands: Any) -> None:
+    parser = _with_config(_command(commands, "explain", _explain, "Say what a URL would do, and do nothing"))
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--accept", default="", help="the client's Accept header, for format=auto")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    settings = _engine_settings(arguments)
+    query = arguments.url.partition("?")[2].encode("ascii", "backslashreplace").partition(MARK)[0]
+    request = wiring.native(settings).parse(query)
+    plan = prepare(request, settings.limits, arguments.accept.encode("latin-1", "replace"))
+    facts = explain(plan, "MISS", settings.limits, settings.engine)
+    facts["tier"] = "MISS (this command holds no cache; ask a running node's /explain)"
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+        return _OK
+    for name, value in facts.items():
+        if name == "recipe":
+            print("recipe")
+            for n, op in enumerate(value, 1):
+                rest = ", ".join(f"{k}={v}" for k, v in op.items() if k != "type")
+                print(f"  {n}. {op['type']}" + (f": {rest}" if rest else ""))
+        elif isinstance(value, dict):
+            print(f"{name:18}" + ", ".join(f"{k}={v}" for k, v in value.items()))
+        else:
+            print(f"{name:18}{value}")
+    return _OK
+
+
+# doctor
+
+
+def _add_doctor(commands: Any) -> None:
+    parser = _with_config(_command(commands, "doctor", _doctor, "Check this machine and the settings"))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    path = arguments.config or config_path()
+    found = asyncio.run(doctor.examine(path, os.environ))
+    if arguments.json:
+        print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
+    else:
+        for finding in found:
+            print(f"{finding.state:5} {finding.check:22} {finding.detail}")
+    return _FAILED if any(f.state == "fail" for f in found) else _OK

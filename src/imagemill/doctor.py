@@ -1,0 +1,114 @@
+"""Look at this machine and the settings as `serve` would find them, and say what is wrong."""
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import aclosing
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from imagemill import __version__, wiring
+from imagemill.cache.budget import container_bytes, l1_bytes
+from imagemill.engines.base import Task
+from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.settings import Settings, load
+
+MiB = 1024 * 1024
+_FILES_NEEDED = 4096
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+
+
+async def examine(path: Path | None, environ: Mapping[str, str]) -> list[Finding]:
+    """Everything that can be known without serving."""
+    found = [Finding("imagemill", "ok", f"{__version__} on Python {sys.version.split()[0]}, {sys.platform}")]
+    try:
+        settings = load(path, environ)
+        found.append(Finding("settings", "ok", str(path or "environment and defaults")))
+        found.append(_signing(settings))
+    except SettingsError as e:
+        found.append(Finding("settings", "fail", str(e)))
+        settings = load(None, {}, {"signing": {"mode": "unsigned"}})
+    found += [_memory(settings), _files(settings), *_ports(settings), *_stores(settings)]
+    return [*found, *await _worker(settings)]
+
+
+def _signing(settings: Settings) -> Finding:
+    if settings.signing.mode == "unsigned":
+        return Finding("signing", "warn", "unsigned: whoever reaches the port may have anything rendered")
+    return Finding("signing", "ok", f"required; keys: {', '.join(settings.signing.keys)}")
+
+
+def _memory(settings: Settings) -> Finding:
+    total = container_bytes()
+    workers = wiring.worker_count(settings)
+    try:
+        l1 = l1_bytes(settings.cache.l1_bytes, total)
+    except SettingsError as e:
+        return Finding("memory", "fail", str(e))
+    most = l1 + settings.cache.source_bytes + workers * settings.engine.max_rss_bytes
+    state: Literal["ok", "warn"] = "ok" if most < total else "warn"
+    words = f"{total // MiB} MiB usable; L1 {l1 // MiB} MiB; {workers} workers of up to {settings.engine.max_rss_bytes // MiB} MiB"
+    return Finding("memory", state, words)
+
+
+def _files(settings: Settings) -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = soft >= settings.server.max_connections + 256
+    advice = "" if enough else f"; server.max_connections {settings.server.max_connections} will be cut to fit"
+    return Finding("open files", "ok" if enough else "warn", f"limit {soft}{advice}")
+
+
+def _ports(settings: Settings) -> list[Finding]:
+    own = settings.server
+    return [_port("port", own.host, own.port), _port("admin port", own.admin_host, own.admin_port)]
+
+
+def _port(name: str, host: str, port: int) -> Finding:
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return Finding(name, "ok", f"{host}:{port} is free")
+    except OSError as e:
+        return Finding(name, "fail", f"{host}:{port}: {e.strerror}")
+
+
+def _stores(settings: Settings) -> list[Finding]:
+    try:
+        stores = wiring.local_stores(settings)
+    except SettingsError as e:
+        return [Finding("stores", "fail", str(e))]
+    return [Finding("stores", "ok", ", ".join(stores) or "none")]
+
+
+async def _worker(settings: Settings) -> list[Finding]:
+    pool = wiring.engine(settings, 1)
+    try:
+        await pool.start()
+        versions = ", ".join(f"{k} {v}" for k, v in pool.versions.items())
+        found = [Finding("worker", "ok", f"starts confined, as uid {_uid(pool.pids()[0])}; {versions}")]
+        source = (files("imagemill") / "samples" / "dandelion.jpg").read_bytes()
+        recipe = wiring.native(settings).recipe({"width": "512", "format": "webp"})
+        async with aclosing(pool.run(source, [Task(recipe)])) as results:
+            made = await anext(results)
+        size = f"{made.rendition.width_px} x {made.rendition.height_px}"
+        return [*found, Finding("render", "ok", f"sample to webp {size} in {made.stages.cpu_ms:.0f} ms of CPU")]
+    except (ImagemillError, asyncio.TimeoutError) as e:
+        return [Finding("worker", "fail", str(e))]
+    finally:
+        await pool.close()
+
+
+def _uid(pid: int) -> int:
+    return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - a number, not a path to walk

@@ -1,0 +1,68 @@
+"""From a `SourceRef` to its bytes: which store, which limit, one fetch for all who want it at once."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from imagemill.cache.base import Cache
+from imagemill.model.errors import ImagemillError, SourceError, SourceForbidden
+from imagemill.model.request import SourceRef
+from imagemill.service.flight import Flight
+from imagemill.settings import Cache as CacheSettings
+from imagemill.storage.base import Blob, Get
+
+
+class Origin:
+    """Sources, with a small cache before them that never serves anything older than a minute."""
+
+    def __init__(
+        self,
+        remote: Get,
+        local: Mapping[str, Get],
+        cache: Cache[Blob],
+        failures: Cache[ImagemillError],
+        settings: CacheSettings,
+        *,
+        limit: int,
+        observe: Callable[[str, int], None] = lambda _outcome, _bytes: None,
+    ) -> None:
+        self._remote = remote
+        self._local = local
+        self._cache = cache
+        self._failures = failures
+        self._settings = settings
+        self._limit = limit
+        self._observe = observe
+        self._flight: Flight[Blob] = Flight()
+
+    async def get(self, source: SourceRef, key: str) -> Blob:
+        """The source's bytes, at most `limit` of them, or a `SourceError` or `SourceForbidden`."""
+        now = time.monotonic()
+        if blob := self._cache.get(key, now):
+            return blob
+        if failure := self._failures.get(key, now):
+            raise failure.with_traceback(None)
+        blob, _ = await self._flight.once(key, lambda: self._fetch(source, key))
+        return blob
+
+    async def _fetch(self, source: SourceRef, key: str) -> Blob:
+        begun = time.monotonic()
+        try:
+            blob = await self._read(source)
+        except ImagemillError as e:
+            self._observe(e.code, 0)
+            if isinstance(e, SourceError):
+                self._failures.put(key, e, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+            raise
+        self._observe("ok", len(blob.body))
+        if blob.storable or self._settings.store_private:
+            self._cache.put(key, blob, begun, ttl_s=self._settings.source_ttl_s)
+        return blob
+
+    async def _read(self, source: SourceRef) -> Blob:
+        if source.scheme != "local":
+            return await self._remote.get(source.address, limit=self._limit)
+        name, _, key = source.address.partition("/")
+        store = self._local.get(name)
+        if store is None:
+            raise SourceForbidden(f"no store is called {name[:40]!r}")
+        return await store.get(key, limit=self._limit)

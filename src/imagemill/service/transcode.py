@@ -1,0 +1,139 @@
+"""The use case: a plan becomes a rendition. `serve` puts the cache and the flight before `render`."""
+
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from msgspec import Struct
+
+from imagemill.cache.base import Cache
+from imagemill.engines.base import Engine, Made, Stages, Task
+from imagemill.model.errors import (
+    ImageCorrupt,
+    ImagemillError,
+    LimitExceeded,
+    ProcessingTimeout,
+    UnsupportedSourceType,
+)
+from imagemill.model.media import Rendition
+from imagemill.model.request import Plan
+from imagemill.service.flight import Flight
+from imagemill.service.gate import Gate
+from imagemill.service.origin import Origin
+from imagemill.settings import Cache as CacheSettings
+
+DAY_S = 86_400
+_REMEMBERED = (ImageCorrupt, LimitExceeded, ProcessingTimeout, UnsupportedSourceType)
+
+
+class Entry(Struct, frozen=True):
+    """What a cache holds: a rendition, and what its source said."""
+
+    rendition: Rendition
+    born_s: float
+    """Unix time at which the source was asked for."""
+    last_modified_s: int = 0
+    max_age_s: int | None = None
+    storable: bool = True
+
+
+class Served(Struct, frozen=True):
+    """An entry, the tier that gave it, and what its making took."""
+
+    entry: Entry
+    tier: str
+    """``L1``, ``COALESCED`` or ``MISS``."""
+    stages: Stages = Stages()
+    fetch_ms: float = 0.0
+
+
+class _Fresh(Struct, frozen=True):
+    entry: Entry
+    stages: Stages
+    fetch_ms: float
+
+
+class Transcoder:
+    """The way from a plan to a rendition."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        engine: Engine,
+        gate: Gate,
+        cache: Cache[Entry],
+        failures: Cache[ImagemillError],
+        settings: CacheSettings,
+        observe: Callable[[str, str, Stages, float], None] = lambda _outcome, _format, _stages, _fetch_ms: None,
+    ) -> None:
+        self._origin = origin
+        self._engine = engine
+        self._gate = gate
+        self._cache = cache
+        self._failures = failures
+        self._settings = settings
+        self._observe = observe
+        self._flight: Flight[_Fresh] = Flight()
+
+    def hit(self, plan: Plan) -> Served | None:
+        """What the cache holds for *plan*, if it is young enough for this caller."""
+        entry = self._cache.get(plan.key, time.monotonic())
+        if entry is None or time.time() - entry.born_s >= self.lifetime_s(plan, entry):
+            return None
+        return Served(entry, "L1")
+
+    async def serve(self, plan: Plan) -> Served:
+        """The rendition of *plan*: from the cache, from somebody else's work under way, or made now."""
+        if served := self.hit(plan):
+            return served
+        if failure := self._failures.get(plan.key, time.monotonic()):
+            raise failure.with_traceback(None)
+        fresh, joined = await self._flight.once(plan.key, lambda: self._make(plan))
+        return Served(fresh.entry, "COALESCED" if joined else "MISS", fresh.stages, fresh.fetch_ms)
+
+    def tier(self, plan: Plan) -> str:
+        """Which tier would answer *plan* now; nothing is done for it."""
+        if self._cache.peek(plan.key, time.monotonic()):
+            return "L1"
+        return "COALESCED" if plan.key in self._flight else "MISS"
+
+    def lifetime_s(self, plan: Plan, entry: Entry) -> int:
+        """How long *entry* is fresh for the caller of *plan*: as asked, else by policy, else as its source said."""
+        asked = plan.ttl_s if plan.ttl_s is not None else self._settings.default_ttl_s or entry.max_age_s
+        return DAY_S if asked is None else asked
+
+    async def _make(self, plan: Plan) -> _Fresh:
+        try:
+            fresh = await self.render(plan)
+        except ImagemillError as e:
+            self._observe(e.code, "none", Stages(), 0.0)
+            if isinstance(e, _REMEMBERED):
+                self._failures.put(plan.key, e, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+            raise
+        self._observe("ok", fresh.entry.rendition.format, fresh.stages, fresh.fetch_ms)
+        if fresh.entry.storable or self._settings.store_private:
+            life_s = self.lifetime_s(plan, fresh.entry)
+            self._cache.put(plan.key, fresh.entry, time.monotonic(), ttl_s=min(life_s, self._settings.l1_ttl_s))
+        return fresh
+
+    async def render(self, plan: Plan) -> _Fresh:
+        """Fetch, wait for a worker, make."""
+        self._gate.check()
+        born_s, begun = time.time(), time.perf_counter()
+        blob = await self._origin.get(plan.source, plan.source_key)
+        fetched = time.perf_counter()
+        async with self._gate.slot():
+            waited_ms = (time.perf_counter() - fetched) * 1e3
+            made = await self._first(blob.body, Task(plan.recipe, plan.candidates))
+        stages = Stages(
+            waited_ms + made.stages.queue_ms, made.stages.handover_ms, made.stages.probe_ms, made.stages.render_ms,
+            made.stages.cpu_ms,
+        )  # fmt: skip
+        entry = Entry(made.rendition, born_s, blob.last_modified_s, blob.max_age_s, blob.storable)
+        return _Fresh(entry, stages, (fetched - begun) * 1e3)
+
+    async def _first(self, source: bytes, task: Task) -> Made:
+        async with aclosing(self._engine.run(source, [task])) as results:
+            async for made in results:
+                return made
+        raise ImageCorrupt("nothing came of it")

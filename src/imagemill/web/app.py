@@ -1,0 +1,72 @@
+"""The public port: its routes, in one screen.
+
+``/image``     a rendition, now
+``/explain``   what ``/image`` would do; only where URLs need no signature
+anything else  404
+"""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from imagemill.model.errors import MethodNotAllowed, NoRoute
+from imagemill.obs.logs import redact
+from imagemill.web.problems import Reply, problem
+from imagemill.web.request import Call, new_request_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[[Call, Receive], Awaitable[Reply | None]]
+Finished = Callable[[Call, Reply | None, float], None]
+
+METHODS = ("GET", "HEAD", "OPTIONS")
+_ALLOW = ", ".join(METHODS).encode()
+
+
+class App:
+    """An ASGI application: finds the handler, turns errors into problems, writes one reply, tells `finished`."""
+
+    def __init__(self, routes: dict[str, Handler], finished: Finished) -> None:
+        self._routes = routes
+        self._finished = finished
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        assert scope["type"] == "http"
+        begun = time.perf_counter()
+        call = Call.of(scope, new_request_id())
+        reply: Reply | None = None
+        try:
+            reply = await self._reply(call, receive)
+            if reply is not None:
+                await _write(send, reply, call)
+        finally:
+            self._finished(call, reply, time.perf_counter() - begun)
+
+    async def _reply(self, call: Call, receive: Receive) -> Reply | None:
+        """What to answer; None where nobody is there any more."""
+        try:
+            handler = self._routes.get(call.path)
+            if handler is None:
+                raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
+            if call.method == "OPTIONS":
+                return Reply(204, ((b"allow", _ALLOW),), b"")
+            if call.method not in METHODS:
+                raise MethodNotAllowed(f"one of {', '.join(METHODS)}")
+            return await handler(call, receive)
+        except Exception as e:  # noqa: BLE001 - the edge: whatever happened becomes an answer
+            call.error = e
+            reply = problem(e, call.request_id)
+            if isinstance(e, MethodNotAllowed):
+                reply = Reply(reply.status, (*reply.headers, (b"allow", _ALLOW)), reply.body)
+            return reply
+
+
+async def _write(send: Send, reply: Reply, call: Call) -> None:
+    headers = [*reply.headers, (b"x-request-id", call.request_id.encode())]
+    if reply.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    body = b"" if call.method == "HEAD" or reply.status in {204, 304} else reply.body
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

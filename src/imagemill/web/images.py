@@ -1,0 +1,139 @@
+"""GET an image: verify, parse, plan, serve, respond."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from imagemill.cache.base import Cache
+from imagemill.dialects.base import Dialect
+from imagemill.model.errors import BadOption, ProcessingTimeout, TargetTooLong, UrlExpired
+from imagemill.model.request import Plan
+from imagemill.model.signing import MARK, verify
+from imagemill.plan.negotiate import candidates
+from imagemill.plan.prepare import prepare
+from imagemill.service.explain import explain
+from imagemill.service.transcode import Served, Transcoder
+from imagemill.settings import Settings
+from imagemill.web.headers import Delivery, respond
+from imagemill.web.problems import Reply
+from imagemill.web.request import Call
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_MEMO_S = 300.0
+
+
+class Images:
+    """The native dialect's handlers."""
+
+    def __init__(self, dialect: Dialect, transcoder: Transcoder, memo: Cache[Plan], settings: Settings) -> None:
+        self._dialect = dialect
+        self._transcoder = transcoder
+        self._memo = memo
+        self._settings = settings
+        self._keys: Mapping[str, bytes] = {name: key.encode() for name, key in settings.signing.keys.items()}
+
+    async def get(self, call: Call, receive: Receive) -> Reply | None:
+        """Answer with a rendition, or with None where the client has left."""
+        plan = self.plan(call)
+        served = self._transcoder.hit(plan)
+        if served is None:
+            served = await self._while_wanted(plan, receive)
+        if served is None:
+            return None
+        call.tier = served.tier
+        return self._respond(call, plan, served)
+
+    async def explain(self, call: Call, _receive: Receive) -> Reply:
+        """Say what `get` would do with the same query, and do nothing."""
+        body = json.dumps(self.explained(call.query, call.header(b"accept")), indent=2).encode()
+        return Reply(200, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")), body)
+
+    def explained(self, query: bytes, accept: bytes = b"") -> dict[str, Any]:
+        """See `explain`; the signature, if any, is taken off and not judged."""
+        plan = self._prepared(query.partition(MARK)[0], accept)
+        return explain(plan, self._transcoder.tier(plan), self._settings.limits, self._settings.engine)
+
+    def plan(self, call: Call) -> Plan:
+        """The plan of a call whose signature and expiry hold now."""
+        if len(call.target) > self._settings.server.max_target_bytes:
+            raise TargetTooLong(f"target: {len(call.target)} > {self._settings.server.max_target_bytes} bytes")
+        query = self._verified(call)
+        plan = self._prepared(query, call.header(b"accept"))
+        if plan.expires_at_s is not None and plan.expires_at_s <= time.time():
+            raise UrlExpired("the URL has expired")
+        return plan
+
+    def _verified(self, call: Call) -> bytes:
+        """The query without its signature; nothing is parsed before it is verified."""
+        if self._settings.signing.mode == "required" or (MARK in call.target and self._keys):
+            return verify(call.target, self._keys).partition(b"?")[2]
+        if MARK in call.target:
+            raise BadOption("signature: no keys are configured here")
+        return call.query
+
+    def _prepared(self, query: bytes, accept: bytes) -> Plan:
+        """Parse and plan are pure, so they are remembered together."""
+        memo_key = f"{query.decode('latin-1')} {','.join(candidates(accept))}"
+        now = time.monotonic()
+        plan = self._memo.get(memo_key, now)
+        if plan is None:
+            plan = prepare(self._dialect.parse(query), self._settings.limits, accept)
+            self._memo.put(memo_key, plan, now, ttl_s=_MEMO_S)
+        return plan
+
+    async def _while_wanted(self, plan: Plan, receive: Receive) -> Served | None:
+        """Serve *plan* unless the client leaves first; what nobody else wants then is stopped."""
+        work = asyncio.create_task(self._in_time(plan))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return await work if work.done() else None
+        finally:
+            for task in (work, gone):
+                if not task.done():
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    async def _in_time(self, plan: Plan) -> Served:
+        limit_s = self._settings.server.request_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._transcoder.serve(plan)
+        except TimeoutError:
+            raise ProcessingTimeout(f"not done after {limit_s:g} s") from None
+
+    def _respond(self, call: Call, plan: Plan, served: Served) -> Reply:
+        entry, stages = served.entry, served.stages
+        timings = {} if served.tier == "L1" else {
+            "fetch": served.fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
+            "probe": stages.probe_ms, "render": stages.render_ms, "cpu": stages.cpu_ms,
+        }  # fmt: skip
+        return respond(
+            Delivery(
+                body=entry.rendition.body,
+                etag=entry.rendition.etag,
+                media_type=entry.rendition.media_type,
+                lifetime_s=self._transcoder.lifetime_s(plan, entry),
+                age_s=max(0, int(time.time() - entry.born_s)),
+                private=not entry.storable and not self._settings.cache.store_private,
+                tier=served.tier,
+                last_modified_s=entry.last_modified_s,
+                expires_at_s=plan.expires_at_s,
+                vary=plan.vary,
+                timings_ms=timings,
+                resource_policy=self._settings.server.cross_origin_resource_policy,
+            ),
+            if_none_match=call.header(b"if-none-match"),
+            if_modified_since=call.header(b"if-modified-since"),
+            now_s=time.time(),
+        )
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return once the client has left; a body is read and dropped (the protocol bounds it)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,44 @@
+"""What the web layer knows of one request: raw bytes as they came, and what came of them."""
+
+from collections.abc import MutableMapping
+from secrets import token_hex
+from typing import Any
+
+
+def new_request_id() -> str:
+    """A random name for one request; never taken from the caller."""
+    return token_hex(8)
+
+
+class Call:
+    """One request, and what is learned about it on its way: the only mutable value of this layer."""
+
+    __slots__ = ("error", "headers", "method", "path", "query", "request_id", "tier")
+
+    def __init__(
+        self, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]], request_id: str
+    ) -> None:
+        self.method = method
+        self.path = path
+        """The raw path: never decoded, never normalised."""
+        self.query = query
+        self.headers = headers
+        self.request_id = request_id
+        self.error: BaseException | None = None
+        self.tier = "none"
+
+    @classmethod
+    def of(cls, scope: MutableMapping[str, Any], request_id: str) -> "Call":
+        """The request of an ASGI scope."""
+        path = scope["raw_path"].decode("latin-1")
+        return cls(scope["method"], path, scope["query_string"], scope["headers"], request_id)
+
+    @property
+    def target(self) -> bytes:
+        """The raw request target: path and query."""
+        path = self.path.encode("latin-1")
+        return b"%b?%b" % (path, self.query) if self.query else path
+
+    def header(self, name: bytes) -> bytes:
+        """All values of a header in one, as a list."""
+        return b", ".join(value for key, value in self.headers if key == name)

@@ -1,0 +1,147 @@
+"""The composition root: settings become live objects here, and nowhere else."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from imagemill import __version__
+from imagemill.cache.budget import container_bytes, l1_bytes
+from imagemill.cache.memory import MemoryCache
+from imagemill.dialects.native import Native
+from imagemill.engines.base import Stages
+from imagemill.engines.pool import Event, Pool
+from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.model.recipe import Recipe
+from imagemill.model.request import Plan
+from imagemill.net import guard
+from imagemill.net.client import Client
+from imagemill.obs.logs import Log
+from imagemill.obs.metrics import Metrics
+from imagemill.service.gate import Gate
+from imagemill.service.origin import Origin
+from imagemill.service.transcode import Entry, Transcoder
+from imagemill.settings import Settings
+from imagemill.storage.base import Blob, Get
+from imagemill.web.admin import build as build_admin
+from imagemill.web.app import App
+from imagemill.web.images import Images
+from imagemill.web.problems import Reply
+from imagemill.web.request import Call
+
+_MEMO_BYTES = 8 * 1024 * 1024
+_FAILURE_BYTES = 4 * 1024 * 1024
+_FAILURE_SIZE = 1024
+_NEGATIVE_MOST_S = 30.0
+
+
+def worker_count(settings: Settings) -> int:
+    """Workers to start: as set, else one for each core this process may use."""
+    return settings.engine.workers or min(len(os.sched_getaffinity(0)), _quota_cores() or sys.maxsize)
+
+
+def _quota_cores(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores' worth of CPU that the control group allows, rounded up; 0 = no limit."""
+    try:
+        quota, period = file.read_text().split()
+    except (OSError, ValueError):
+        return 0
+    return -(-int(quota) // int(period)) if quota.isdigit() else 0
+
+
+def native(settings: Settings) -> Native:
+    """The native dialect; needs no live objects."""
+    return Native(settings.limits, lambda url: guard.parse(url).url)
+
+
+def local_stores(settings: Settings) -> dict[str, Get]:
+    """The stores of ``[storage.<name>]``, by name."""
+    return {name: _store(name, raw) for name, raw in settings.storage.items()}
+
+
+def _store(name: str, raw: Mapping[str, Any]) -> Get:
+    from imagemill.storage import file  # noqa: PLC0415 - vendors are opened one by one, when they are asked for
+
+    kinds = {"file": lambda: file.FileStore(msgspec.convert(raw, file.Settings))}
+    make = kinds.get(str(raw.get("kind")))
+    if make is None:
+        raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
+    try:
+        return make()
+    except msgspec.ValidationError as e:
+        raise SettingsError(f"storage.{name}: {e}") from e
+
+
+def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
+    """The engine workers, not started."""
+    return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
+
+
+class Service:
+    """All live parts of one node, and their beginning and end."""
+
+    def __init__(self, settings: Settings, *, pool: Pool | None = None) -> None:
+        from imagemill.storage.http import HttpStore  # noqa: PLC0415 - as above
+
+        self.settings = settings
+        self.metrics = Metrics()
+        self.draining = False
+        workers = worker_count(settings)
+        cache = settings.cache
+        self.client = Client(settings.sources, settings.fetch)
+        self.pool = pool or engine(settings, workers, self._pool_event)
+        self.gate = Gate(settings.gate, workers, self.metrics.queue_refused.inc)
+        self.l1: MemoryCache[Entry] = MemoryCache(
+            l1_bytes(cache.l1_bytes, container_bytes()), cache.l1_ttl_s, _entry_size, cache.policy, self._cache_event("l1")
+        )
+        self.sources: MemoryCache[Blob] = MemoryCache(
+            cache.source_bytes, cache.source_ttl_s, lambda blob: len(blob.body), cache.policy, self._cache_event("source")
+        )
+        self.failures: MemoryCache[ImagemillError] = MemoryCache(
+            _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
+        )
+        memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
+        origin = Origin(
+            HttpStore(self.client), local_stores(settings), self.sources, self.failures, cache,
+            limit=settings.limits.source_bytes, observe=self._fetched,
+        )  # fmt: skip
+        self.transcoder = Transcoder(
+            origin, self.pool, self.gate, self.l1, self.failures, cache, observe=self._rendered
+        )
+        self.images = Images(native(settings), self.transcoder, memo, settings)
+        self.app = App(self._routes(), self._finished)
+        self.admin = build_admin(self.metrics, self.not_ready, self.images.explained, self.version)
+        self._log = Log("imagemill.request")
+        self._watch()
+
+    async def start(self) -> None:
+        """Bring the workers up, or raise `SettingsError`."""
+        await self.pool.start()
+        self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
+
+    async def close(self) -> None:
+        """End workers and connections."""
+        await self.pool.close()
+        await self.client.close()
+
+    def drain(self) -> None:
+        """Say not ready from now on."""
+        self.draining = True
+
+    def not_ready(self) -> list[str]:
+        """Why this node should get no new work; empty = it should."""
+        reasons = ["draining"] if self.draining else []
+        return reasons if self.pool.alive else [*reasons, "no worker is alive"]
+
+    def version(self) -> dict[str, str]:
+        """What is in force."""
+        return {"imagemill": __version__, "python": sys.version.split()[0], **self.pool.versions}
+
+    def _routes(self) -> dict[str, Any]:
+        routes: dict[str, Any] = {"/image": self.images.get}
+        if self.settings.signing.mode == "unsigned":
+            routes["/explain"] = self.images.explain
+        return routes
