@@ -1,0 +1,152 @@
+"""Write the reference pages from the code, so that they cannot drift.
+
+    python docs/generate.py            rewrite docs/reference/{parameters,settings,errors}.md
+    python docs/generate.py --check    exit 1 where a page is not what the code says
+"""
+
+import ast
+import inspect
+import sys
+from pathlib import Path
+
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields
+
+from imagemill import settings
+from imagemill.dialects.native import PARAMETERS
+from imagemill.model import errors
+from imagemill.obs.metrics import DECLARED
+from imagemill.web.problems import STATUS
+
+HERE = Path(__file__).parent / "reference"
+_NOTE = "<!-- made by docs/generate.py; change the code instead -->\n"
+
+
+def parameters() -> str:
+    """Every name that /image understands."""
+    lines = ["# Parameters of /image", _NOTE, _PARAMETERS_INTRO, "| name | alias | values | meaning |", "|---|---|---|---|"]
+    for p in PARAMETERS:
+        alias = f"`{p.alias}`" if p.alias else ""
+        lines.append(f"| `{p.name}` | {alias} | {p.values.replace('|', ' &#124; ')} | {p.meaning} |")
+    lines.append("| `signature` | | key id, dot, base64url | Last of all, where URLs are signed. See [sign URLs](../how-to/sign.md). |")
+    return "\n".join(lines) + "\n\n" + _PARAMETERS_MORE
+
+
+_PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name at most once, by its long name or its alias;
+an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
+plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
+"""
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
+
+**Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
+out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
+has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
+is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
+
+**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
+WebP; elsewhere the first frame counts. `auto` takes the first of AVIF and WebP that `Accept` names (AVIF up to 3 megapixels), else PNG where
+there is transparency, else JPEG; the answer then carries `Vary: Accept`. Metadata is removed, colours are brought to sRGB.
+
+**Lifetime.** `ttl` sets `Cache-Control: max-age` of the answer. `expires` is part of the URL: from that second on it is refused with 410,
+cached or not.
+
+**Answers** carry a strong `ETag` (a digest of the body), `Last-Modified` where the source has one, `Cache-Control`, `Age`, `X-Cache`
+(`L1`, `COALESCED` or `MISS`), `Server-Timing` (milliseconds: fetch, queue, handover, probe, render, cpu), `X-Request-Id` and
+`X-Content-Type-Options: nosniff`. `If-None-Match` and `If-Modified-Since` are answered with 304.
+"""
+
+
+def settings_page() -> str:
+    """Every setting, its default and what it means."""
+    lines = ["# Settings", _NOTE, _SETTINGS_INTRO]
+    for table in fields(settings.Settings):
+        if not (isinstance(table.type, type) and issubclass(table.type, Struct)):
+            continue
+        promise = inspect.getdoc(table.type) or ""
+        lines += [f"## {promise}", "", "| name | default | meaning |", "|---|---|---|"]
+        words = _field_words(table.type)
+        for field in fields(table.type):
+            default = "" if field.default is NODEFAULT else _shown(field.default)
+            lines.append(f"| `{field.name}` | {default} | {words.get(field.name, '')} |")
+        lines.append("")
+    return "\n".join([*lines, _STORAGE])
+
+
+_SETTINGS_INTRO = """One TOML file (`--config FILE` or `IMAGEMILL_CONFIG`), then the environment over it: `IMAGEMILL_SERVER__PORT=9000`
+sets `port` in `[server]`; values are TOML, and what is not TOML is a string. An unknown name stops the start and names the nearest valid
+one. `imagemill serve --check` checks and starts nothing; `imagemill serve --print-config` prints what is in force, secrets masked.
+"""
+_STORAGE = """## `[storage.<name>]`: folders that `local:<name>/<key>` may read
+
+| name | default | meaning |
+|---|---|---|
+| `kind` | | `"file"` |
+| `root` | | The folder. Nothing outside it is reachable by any spelling; symbolic links below it are not followed. |
+"""
+
+
+def _field_words(kind: type[Struct]) -> dict[str, str]:
+    """Docstrings below fields."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    words = {}
+    for field, text in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            assert isinstance(field.target, ast.Name)
+            words[field.target.id] = " ".join(str(text.value.value).split())
+    return words
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, int) and default >= 1 << 20 and default % (1 << 20) == 0:
+        return f"`{default}` ({default >> 20} MiB)"
+    if isinstance(default, tuple):
+        return f"`{list(default)}`"
+    return f"`{default!r}`".replace("'", '"')
+
+
+def errors_page() -> str:
+    """Every error code, its status and what it means."""
+    lines = ["# Errors", _NOTE, _ERRORS_INTRO, "| status | code | retryable | meaning |", "|---|---|---|---|"]
+    rows = {}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.ImagemillError) and kind in STATUS:
+            meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+            rows.setdefault((STATUS[kind], kind.code), f"| {STATUS[kind]} | `{kind.code}` | {'yes' if kind.retryable else 'no'} | {meaning} |")
+    return "\n".join([*lines, *(rows[k] for k in sorted(rows))]) + "\n"
+
+
+_ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json`): `type`, `title`, `status`, `detail`, `code`, `request_id`,
+`retryable`, and `limit` where one was met. `code` is for programs and stays as it is. Nothing a caller sends leads to a 500.
+"""
+
+
+def metrics_page() -> str:
+    """Every metric."""
+    lines = ["# Metrics", _NOTE, "On the admin port, at `/metrics`. Labels have few values; none is ever a URL, a host or a key.\n",
+             "| name | type | labels | meaning |", "|---|---|---|---|"]  # fmt: skip
+    lines += [f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.meaning} |" for m in DECLARED]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"parameters.md": parameters, "settings.md": settings_page, "errors.md": errors_page, "metrics.md": metrics_page}
+
+
+def main() -> int:
+    """Write or check every page."""
+    stale = []
+    for name, make in PAGES.items():
+        page, text = HERE / name, make()
+        if "--check" in sys.argv:
+            stale += [name] if not page.exists() or page.read_text() != text else []
+        else:
+            page.write_text(text)
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)
+    return bool(stale)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
