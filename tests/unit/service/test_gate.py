@@ -1,0 +1,110 @@
+"""Admission: bounded, first come first served, quick to refuse."""
+
+import asyncio
+import time
+
+import pytest
+
+from imagemill.model.errors import Overloaded
+from imagemill.service.gate import Gate
+from imagemill.settings import Gate as Settings
+
+
+async def hold(gate: Gate, go: asyncio.Event, log: list[int] | None = None, n: int = 0) -> None:
+    async with gate.slot():
+        if log is not None:
+            log.append(n)
+        await go.wait()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_past_the_queue_is_refused_at_once():
+    """R: one slot, two may wait, the fourth is refused in under 50 ms with a time to come back."""
+    refused = []
+    gate, go = Gate(Settings(queue=2), 1, lambda: refused.append(1)), asyncio.Event()
+    running = [asyncio.create_task(hold(gate, go)) for _ in range(3)]
+    await settle()
+
+    begun = time.monotonic()
+    with pytest.raises(Overloaded) as e:
+        await hold(gate, go)
+
+    assert time.monotonic() - begun < 0.05
+    assert e.value.retry_after_s >= 1
+    assert refused == [1]
+    go.set()
+    await asyncio.gather(*running)
+
+
+async def test_first_come_first_served():
+    """Waiting renders run in the order they came."""
+    gate, go, log = Gate(Settings(), 1), asyncio.Event(), []
+    tasks = []
+    for n in range(5):
+        tasks.append(asyncio.create_task(hold(gate, go, log, n)))
+        await settle()
+    go.set()
+    await asyncio.gather(*tasks)
+
+    assert log == [0, 1, 2, 3, 4]
+
+
+async def test_waiting_has_a_deadline():
+    """L03: what waited too long is refused and never begun."""
+    gate, go, log = Gate(Settings(wait_s=0.05), 1), asyncio.Event(), []
+    running = asyncio.create_task(hold(gate, go))
+    await settle()
+
+    with pytest.raises(Overloaded):
+        await hold(gate, go, log)
+
+    go.set()
+    await running
+    await settle()
+    assert log == []
+    assert len(gate) == 0
+
+
+async def test_a_queue_known_to_be_slow_refuses_early():
+    """L03: with 0.2 s a render and a wait of 0.1 s, waiting is in vain and not begun."""
+    gate = Gate(Settings(wait_s=0.1), 1)
+    for _ in range(10):
+        async with gate.slot():
+            await asyncio.sleep(0.06)
+    gate._service_s = 0.2
+    go = asyncio.Event()
+    running = asyncio.create_task(hold(gate, go))
+    await settle()
+
+    with pytest.raises(Overloaded):
+        gate.check()
+
+    go.set()
+    await running
+
+
+@pytest.mark.parametrize("when", ["waiting", "given"])
+async def test_a_cancelled_waiter_loses_no_slot(when):
+    """L05: leaving while waiting, or in the very moment a slot is given, leaves every slot usable."""
+    gate, go = Gate(Settings(), 1), asyncio.Event()
+    running = asyncio.create_task(hold(gate, go))
+    await settle()
+    waiter = asyncio.create_task(hold(gate, go))
+    await settle()
+    if when == "given":
+        gate._waiting[0].set_result(None)
+        gate._waiting.popleft()
+        gate._free += 0
+    waiter.cancel()
+    await asyncio.gather(waiter, return_exceptions=True)
+    go.set()
+    await running
+
+    assert len(gate) == 0
+    async with asyncio.timeout(1):
+        async with gate.slot():
+            pass
