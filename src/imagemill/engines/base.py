@@ -1,6 +1,6 @@
 """What an engine run is: one source, one or more recipes, renditions handed back one by one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -38,7 +38,7 @@ class Made(Struct, frozen=True):
 class Engine(Protocol):
     """Turns sources into renditions, in a process that may be killed."""
 
-    def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncIterator[Made]:
+    def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
         """Decode *source* once and make each of *tasks* in order.
 
         Closing the iterator early gives the work up.

@@ -12,8 +12,8 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
 from hashlib import sha256
 
 from msgspec import Struct
@@ -104,7 +104,7 @@ class Pool:
         self._all.clear()
         self._idle.clear()
 
-    async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncIterator[Made]:
+    async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
         if self._poison.holds(source):
             self._observe(Event("poison"))
@@ -113,15 +113,16 @@ class Pool:
         left = list(tasks)
         while left:
             try:
-                async for made in self._attempt(source, tuple(left), until):
-                    left.pop(0)
-                    yield made
+                async with aclosing(self._attempt(source, tuple(left), until)) as results:
+                    async for made in results:
+                        left.pop(0)
+                        yield made
             except WorkerDied:
                 self._observe(Event("crash"))
                 if self._poison.blame(source):
                     raise ImageCorrupt("the decoder crashed on this source") from None
 
-    async def _attempt(self, source: bytes, tasks: tuple[Task, ...], until: float) -> AsyncIterator[Made]:
+    async def _attempt(self, source: bytes, tasks: tuple[Task, ...], until: float) -> AsyncGenerator[Made, None]:
         """One pass over *tasks* on one worker, which is given back, or buried, whatever happens."""
         begun = time.monotonic()
         process = await self._take_living(until)
