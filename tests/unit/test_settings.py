@@ -1,0 +1,132 @@
+"""O04: a wrong setting stops the start with words that help; a right one is read from file and environment."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemill.model.errors import SettingsError
+from imagemill.settings import Secret, Settings, load, masked
+
+KEY = "k" * 32
+UNSIGNED = {"IMAGEMILL_SIGNING__MODE": "unsigned"}
+
+
+def write(tmp_path, text):
+    path = tmp_path / "imagemill.toml"
+    path.write_text(text)
+    return path
+
+
+def test_file_then_environment_then_flags(tmp_path):
+    """The environment lies over the file, a flag over both."""
+    path = write(tmp_path, "[server]\nport = 1\nadmin_port = 2\nkeep_alive_s = 3\n")
+    environ = UNSIGNED | {"IMAGEMILL_SERVER__PORT": "10", "IMAGEMILL_SERVER__ADMIN_PORT": "20"}
+
+    settings = load(path, environ, {"server": {"port": 100}})
+
+    assert (settings.server.port, settings.server.admin_port, settings.server.keep_alive_s) == (100, 20, 3)
+
+
+def test_environment_values_are_toml():
+    environ = UNSIGNED | {
+        "IMAGEMILL_SOURCES__PORTS": "[80, 8000]",
+        "IMAGEMILL_SOURCES__ALLOW_PRIVATE_NETWORKS": "true",
+        "IMAGEMILL_SOURCES__USER_AGENT": "robot",
+        "IMAGEMILL_STORAGE__PHOTOS__KIND": "file",
+    }
+
+    settings = load(None, environ)
+
+    assert settings.sources.ports == (80, 8000)
+    assert settings.sources.allow_private_networks
+    assert settings.sources.user_agent == "robot"
+    assert settings.storage == {"photos": {"kind": "file"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[server]\nprot = 1", "unknown setting server.prot; did you mean port?"),
+        ("prot = 1", "unknown setting prot; did you mean server.port?"),
+        ("[sever]\nport = 1", "unknown setting sever; did you mean server?"),
+        ("[limits]\nxyzzy = 1", "unknown setting limits.xyzzy"),
+        ("[server]\nport = 'a'", "server.port"),
+        ("[server]\nport = -1", "server.port"),
+        ("[server]\nport = 70000", "server.port"),
+        ("[limits]\npixels = 0", "limits.pixels"),
+        ("[limits]\npixels = 1.5", "limits.pixels"),
+        ("[fetch]\ntotal_s = 0", "fetch.total_s"),
+        ("[cache]\nl1_ttl_s = 301", "cache.l1_ttl_s"),
+        ("[cache]\nsource_ttl_s = 61", "cache.source_ttl_s"),
+        ("[cache]\npolicy = 'fifo'", "cache.policy"),
+        ("[sources]\nallow_networks = ['10.0.0.1/8']", "sources.allow_networks"),
+        ("[sources]\nallow_networks = ['ten']", "sources.allow_networks"),
+        ("[sources]\nschemes = ['file']", "sources.schemes"),
+        ("[server]\nport = 8081", "admin_port must differ"),
+        ("[engine]\ndeadline_s = 60", "engine.deadline_s"),
+        ("[limits]\noutput_bytes = 2000000000", "address_space_bytes"),
+        ("[signing]\nmode = 'off'", "signing.mode"),
+        ("server = 1", "server is a table"),
+        ("= 1", "Invalid"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path, text, words):
+    path = write(tmp_path, text)
+
+    with pytest.raises(SettingsError) as e:
+        load(path, {} if "signing" in text else UNSIGNED)
+
+    assert words in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("signing", "words"),
+    [
+        ("", 'signing.mode is "required" and signing.keys is empty'),
+        ("[signing.keys]\nk1 = ''", "0 bytes; at least 32"),
+        (f"[signing.keys]\nk1 = '{KEY[:-1]}'", "31 bytes; at least 32"),
+        (f"[signing.keys]\n'a.b' = '{KEY}'", "a key id is"),
+        (f"[signing.keys]\n'' = '{KEY}'", "a key id is"),
+    ],
+)
+def test_signing_with_no_or_short_keys_is_refused(tmp_path, signing, words):
+    """R01: empty or short keys never start a service that believes itself signed."""
+    with pytest.raises(SettingsError, match=words):
+        load(write(tmp_path, signing), {})
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="No such file"):
+        load(tmp_path / "none.toml", UNSIGNED)
+
+
+@given(st.text("abcdefghij_", min_size=1, max_size=12))
+def test_no_unknown_name_is_accepted(name):
+    """Property: a name that is not a setting is never read in silence."""
+    known = set(Settings.__struct_fields__)
+    if name not in known:
+        with pytest.raises(SettingsError):
+            load(None, UNSIGNED, {name: {}})
+
+
+def test_secrets_are_masked(tmp_path):
+    """O02: no key in the printed configuration, in repr, or in an error."""
+    path = write(tmp_path, f"[signing.keys]\nk1 = '{KEY}'\n[storage.s3]\nkind = 'file'\nsecret_key = 'hush'\n")
+
+    settings = load(path, {})
+
+    shown = json.dumps(masked(settings)) + repr(settings.signing) + str([settings.signing.keys["k1"]])
+    assert KEY not in shown
+    assert "hush" not in shown
+    assert settings.signing.keys["k1"].encode() == KEY.encode()
+    assert repr(Secret("")) == "''"
+
+
+def test_the_printed_configuration_is_complete():
+    """Every table and every field is shown."""
+    shown = masked(load(None, UNSIGNED))
+
+    assert set(shown) == set(Settings.__struct_fields__)
+    assert shown["sources"]["ports"] == (80, 443)
