@@ -1,7 +1,7 @@
 """One worker process as the front holds it: its memory, its words, its life.
 
-Memory   memfds are sealed against shrinking and growing, so that no worker can make the front fault (SIGBUS);
-         the worker's view of the source is read-only (F_SEAL_FUTURE_WRITE).
+Memory   memfds are sealed against shrinking and growing, so that no worker can make the front fault (SIGBUS).
+         The source is not sealed against writing: that would also forbid giving its pages back (MADV_REMOVE).
 Errors   `WorkerDied` when it is gone, or says what no worker of ours says.
 """
 
@@ -19,7 +19,6 @@ from imagemill.engines import wire
 from imagemill.engines.base import Task
 from imagemill.model.errors import SettingsError
 
-_F_SEAL_FUTURE_WRITE = 0x0010
 _SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _KEEP_BYTES = 4 * 1024 * 1024
 _READY_S = 20.0
@@ -60,7 +59,7 @@ class Process:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         source_fd, source = _memory("source", setup.source_area)
-        fcntl.fcntl(source_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | _F_SEAL_FUTURE_WRITE | fcntl.F_SEAL_SEAL)
+        fcntl.fcntl(source_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | fcntl.F_SEAL_SEAL)
         output_fd, output = _memory("output", setup.output_area)
         fcntl.fcntl(output_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | fcntl.F_SEAL_SEAL)
         last_words = os.memfd_create("stderr", os.MFD_CLOEXEC)
