@@ -132,6 +132,7 @@ async def _serving(settings: Settings) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill")
     service = wiring.Service(settings)
+    service.watch_log(pipe)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -141,7 +142,7 @@ async def _serving(settings: Settings) -> int:
             service.app,
             service.admin,
             settings.server,
-            stats=service.connections,
+            shared=service.connections,
             on_ready=lambda public, admin: _announce(log, settings, public, admin),
             on_drain=service.drain,
             stop=stop,
@@ -169,7 +170,7 @@ def _add_render(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     for parameter in PARAMETERS:
         if parameter.name not in _NOT_FOR_FILES:
-            flags = [f"--{parameter.name}"] + ([f"-{parameter.alias}"] if len(parameter.alias) == 1 else [])
+            flags = [f"--{parameter.name}"] + ([f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else [])
             parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
                                 help=parameter.meaning)  # fmt: skip
 

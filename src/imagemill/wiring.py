@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from imagemill.dialects.native import Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
 from imagemill.model.errors import ImagemillError, SettingsError
-from imagemill.model.recipe import Recipe
 from imagemill.model.request import Plan
 from imagemill.net import guard
 from imagemill.net.client import Client
-from imagemill.obs.logs import Log
+from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
@@ -29,7 +29,8 @@ from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
-from imagemill.web.problems import Reply
+from imagemill.web.problems import Reply, code_of
+from imagemill.web.protocol import Connections
 from imagemill.web.request import Call
 
 _MEMO_BYTES = 8 * 1024 * 1024
@@ -65,7 +66,7 @@ def local_stores(settings: Settings) -> dict[str, Get]:
 def _store(name: str, raw: Mapping[str, Any]) -> Get:
     from imagemill.storage import file  # noqa: PLC0415 - vendors are opened one by one, when they are asked for
 
-    kinds = {"file": lambda: file.FileStore(msgspec.convert(raw, file.Settings))}
+    kinds = {"file": lambda: file.FileStore(msgspec.convert(raw, file.Settings, dec_hook=_typed))}
     make = kinds.get(str(raw.get("kind")))
     if make is None:
         raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
@@ -78,6 +79,13 @@ def _store(name: str, raw: Mapping[str, Any]) -> Get:
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
     """The engine workers, not started."""
     return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
+
+
+def _typed(kind: type, value: object) -> object:
+    """What msgspec does not convert by itself."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
 
 
 class Service:
@@ -93,7 +101,7 @@ class Service:
         cache = settings.cache
         self.client = Client(settings.sources, settings.fetch)
         self.pool = pool or engine(settings, workers, self._pool_event)
-        self.gate = Gate(settings.gate, workers, self.metrics.queue_refused.inc)
+        self.gate = Gate(settings.gate, workers, lambda: self.metrics.count("queue_refused"))
         self.l1: MemoryCache[Entry] = MemoryCache(
             l1_bytes(cache.l1_bytes, container_bytes()), cache.l1_ttl_s, _entry_size, cache.policy, self._cache_event("l1")
         )
@@ -111,8 +119,12 @@ class Service:
         self.transcoder = Transcoder(
             origin, self.pool, self.gate, self.l1, self.failures, cache, observe=self._rendered
         )
+        self.connections = Connections(
+            settings.server, lambda reason: self.metrics.count("connections_refused", reason)
+        )
+        self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        self.app = App(self._routes(), self._finished)
+        self.app = App(self._routes(), self._finished, self._begun)
         self.admin = build_admin(self.metrics, self.not_ready, self.images.explained, self.version)
         self._log = Log("imagemill.request")
         self._watch()
@@ -145,3 +157,103 @@ class Service:
         if self.settings.signing.mode == "unsigned":
             routes["/explain"] = self.images.explain
         return routes
+
+    def watch_log(self, pipe: LogPipe) -> None:
+        """Show what the log had to drop."""
+        seen = 0
+
+        def update() -> None:
+            nonlocal seen
+            self.metrics.count("log_dropped", by=pipe.dropped - seen)
+            seen = pipe.dropped
+
+        self.metrics.before_render(update)
+
+    def _watch(self) -> None:
+        mirror = self.metrics.mirror
+        mirror("queue_length", lambda: len(self.gate))
+        mirror("connections", lambda: self.connections.open)
+        mirror("requests_in_flight", lambda: self.in_flight)
+        mirror("fetches_in_flight", lambda: self.client.in_flight)
+        for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
+            mirror("cache_bytes", partial(_used, cache), name)
+        for state in ("idle", "busy", "starting"):
+            mirror("workers", partial(self._workers, state), state)
+
+    def _workers(self, state: str) -> float:
+        return self.pool.states[state]
+
+    def _cache_event(self, cache: str) -> Callable[[str], None]:
+        return lambda event: self.metrics.count("cache_events", cache, event)
+
+    def _pool_event(self, event: Event) -> None:
+        match event.name:
+            case "restart":
+                self.metrics.count("worker_restarts", event.reason)
+            case "crash":
+                self.metrics.count("worker_crash")
+                self._log.warning("worker crashed")
+            case "poison":
+                self.metrics.count("poison_refused")
+
+    def _fetched(self, outcome: str, size: int) -> None:
+        self.metrics.count("source_fetches", outcome)
+        self.metrics.count("source_bytes", by=size)
+
+    def _rendered(self, outcome: str, format_: str, stages: Stages, fetch_ms: float) -> None:
+        self.metrics.count("renders", format_, outcome)
+        if outcome == "ok":
+            times = {
+                "fetch": fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
+                "probe": stages.probe_ms, "render": stages.render_ms,
+            }  # fmt: skip
+            for stage, ms in times.items():
+                self.metrics.observe("stage", stage, ms / 1e3)
+
+    def _begun(self) -> None:
+        self.in_flight += 1
+
+    def _finished(self, call: Call, reply: Reply | None, seconds: float) -> None:
+        """Count and log one request: one line each."""
+        self.in_flight -= 1
+        outcome = "client_gone" if reply is None else _outcome(call, reply)
+        self.metrics.count("requests", outcome)
+        self.metrics.observe("request", call.tier, seconds)
+        fields = {
+            "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
+            "status": reply.status if reply else 499, "bytes": len(reply.body) if reply else 0, "cache": call.tier,
+            "ms": round(seconds * 1e3, 2),
+        }  # fmt: skip
+        if call.error is None:
+            self._log.info("request", **fields)
+            return
+        reason = getattr(call.error, "reason", "") or str(call.error)
+        if outcome == "internal":
+            self._log.failure("request", call.error, **fields)
+        else:
+            self._log.info("request", **fields, detail=reason)
+
+
+def check(settings: Settings) -> None:
+    """Raise `SettingsError` for what only the parts themselves can know is wrong."""
+    local_stores(settings)
+    l1_bytes(settings.cache.l1_bytes, container_bytes())
+    guard.Policy.of(settings.sources)
+
+
+def _outcome(call: Call, reply: Reply) -> str:
+    if call.error is not None:
+        return code_of(call.error)
+    return "not_modified" if reply.status == 304 else "ok"  # noqa: PLR2004
+
+
+def _used(cache: MemoryCache[Any]) -> float:
+    return cache.used_bytes
+
+
+def _entry_size(entry: Entry) -> int:
+    return len(entry.rendition.body)
+
+
+def _plan_size(plan: Plan) -> int:
+    return 2 * len(plan.source.address) + 2048

@@ -6,7 +6,7 @@ anything else  404
 """
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from imagemill.model.errors import MethodNotAllowed, NoRoute
@@ -27,14 +27,18 @@ _ALLOW = ", ".join(METHODS).encode()
 class App:
     """An ASGI application: finds the handler, turns errors into problems, writes one reply, tells `finished`."""
 
-    def __init__(self, routes: dict[str, Handler], finished: Finished) -> None:
+    def __init__(
+        self, routes: Mapping[str, Handler], finished: Finished, begun: Callable[[], None] = lambda: None
+    ) -> None:
         self._routes = routes
         self._finished = finished
+        self._begun = begun
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         assert scope["type"] == "http"
         begun = time.perf_counter()
+        self._begun()
         call = Call.of(scope, new_request_id())
         reply: Reply | None = None
         try:

@@ -1,0 +1,98 @@
+"""Every metric, its labels and unit, declared once.
+
+Labels have few values, all of them known here: never a URL, a host, a key or an error's text (threat O03).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
+
+
+class Metric(Struct, frozen=True):
+    """One declaration."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+DECLARED = (
+    Metric("imagemill_requests_total", "counter", "Requests on the public port, by problem code, ok or not_modified.", ("outcome",)),
+    Metric("imagemill_request_seconds", "histogram", "Time from the head of a request to its answer.", ("cache",)),
+    Metric("imagemill_stage_seconds", "histogram", "Time of one stage of a render.", ("stage",)),
+    Metric("imagemill_cache_events_total", "counter", "Hits, misses, puts and bypasses of each cache.", ("cache", "event")),
+    Metric("imagemill_cache_bytes", "gauge", "What the entries of a cache weigh.", ("cache",)),
+    Metric("imagemill_queue_length", "gauge", "Renders waiting for a worker."),
+    Metric("imagemill_queue_refused_total", "counter", "Renders refused because too much was waiting."),
+    Metric("imagemill_renders_total", "counter", "Renders by format and outcome.", ("format", "outcome")),
+    Metric("imagemill_workers", "gauge", "Workers by state: idle, busy, starting.", ("state",)),
+    Metric("imagemill_worker_restarts_total", "counter", "Workers replaced: crash, deadline, cancelled, recycled.", ("reason",)),
+    Metric("imagemill_worker_crash_total", "counter", "Workers that died by themselves."),
+    Metric("imagemill_poison_refused_total", "counter", "Sources refused because they ended workers before."),
+    Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",)),
+    Metric("imagemill_source_bytes_total", "counter", "Bytes of sources read."),
+    Metric("imagemill_fetches_in_flight", "gauge", "Downloads under way."),
+    Metric("imagemill_requests_in_flight", "gauge", "Requests under way."),
+    Metric("imagemill_connections", "gauge", "Open client connections on the public port."),
+    Metric("imagemill_connections_refused_total", "counter", "Client connections refused or closed by a limit.", ("reason",)),
+    Metric("imagemill_log_dropped_total", "counter", "Log lines dropped because the log could not be written in time."),
+    Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
+)  # fmt: skip
+
+
+class Metrics:
+    """The metrics of one node, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._before: list[Callable[[], None]] = []
+        self._by_name: dict[str, Counter | Gauge | Histogram] = {m.name: self._make(m) for m in DECLARED}
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Raise the counter ``imagemill_<name>_total``."""
+        metric = self._by_name[f"imagemill_{name}_total"]
+        assert isinstance(metric, Counter)
+        (metric.labels(*labels) if labels else metric).inc(by)
+
+    def observe(self, name: str, label: str, seconds: float) -> None:
+        """Record a time in the histogram ``imagemill_<name>_seconds``."""
+        metric = self._by_name[f"imagemill_{name}_seconds"]
+        assert isinstance(metric, Histogram)
+        metric.labels(label).observe(seconds)
+
+    def mirror(self, name: str, read: Callable[[], float], *labels: str) -> None:
+        """Let the gauge ``imagemill_<name>`` show live state, read when it is scraped."""
+        metric = self._by_name[f"imagemill_{name}"]
+        assert isinstance(metric, Gauge)
+        (metric.labels(*labels) if labels else metric).set_function(read)
+
+    def build_info(self, version: str, libvips: str) -> None:
+        """Say which versions are in force."""
+        metric = self._by_name["imagemill_build_info"]
+        assert isinstance(metric, Gauge)
+        metric.labels(version, libvips).set(1)
+
+    def before_render(self, update: Callable[[], None]) -> None:
+        """Call *update* before every scrape."""
+        self._before.append(update)
+
+    def render(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        for update in self._before:
+            update()
+        return generate_latest(self.registry)
+
+    def _make(self, m: Metric) -> Counter | Gauge | Histogram:
+        if m.kind == "histogram":
+            return Histogram(m.name, m.meaning, m.labels, buckets=_SECONDS, registry=self.registry)
+        kind = Counter if m.kind == "counter" else Gauge
+        return kind(m.name, m.meaning, m.labels, registry=self.registry)

@@ -1,0 +1,83 @@
+"""The only table from error class to status, and the RFC 9457 body made of it."""
+
+import json
+
+from msgspec import Struct
+
+from imagemill.model import errors
+
+STATUS: dict[type[errors.ImagemillError], int] = {
+    errors.BadRequest: 400,
+    errors.BadOption: 400,
+    errors.TargetTooLong: 414,
+    errors.SignatureInvalid: 403,
+    errors.SourceForbidden: 403,
+    errors.UrlExpired: 410,
+    errors.NoRoute: 404,
+    errors.MethodNotAllowed: 405,
+    errors.SourceNotFound: 404,
+    errors.SourceTooLarge: 413,
+    errors.SourceBadResponse: 502,
+    errors.SourceTruncated: 502,
+    errors.SourceTimeout: 504,
+    errors.UnsupportedSourceType: 415,
+    errors.ImageCorrupt: 422,
+    errors.LimitExceeded: 422,
+    errors.ProcessingTimeout: 504,
+    errors.Overloaded: 503,
+    errors.DependencyDown: 503,
+}
+_MOST = 300
+
+
+class Reply(Struct, frozen=True):
+    """A whole answer."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def status_of(error: BaseException) -> int:
+    """The status of an error; 500 for what should not happen."""
+    return STATUS.get(type(error), 500) if isinstance(error, errors.ImagemillError) else 500
+
+
+def code_of(error: BaseException) -> str:
+    """The stable code of an error."""
+    return error.code if isinstance(error, errors.ImagemillError) and type(error) in STATUS else "internal"
+
+
+def problem(error: BaseException, request_id: str) -> Reply:
+    """The answer that *error* becomes; of an unforeseen one it says nothing."""
+    status, code = status_of(error), code_of(error)
+    known = code != "internal"
+    body: dict[str, object] = {
+        "type": f"urn:imagemill:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "detail": _plain(str(error)) if known else "something went wrong here; the log has the request id",
+        "code": code,
+        "request_id": request_id,
+        "retryable": bool(getattr(error, "retryable", False)) if known else False,
+    }
+    if known and (limit := getattr(error, "limit", "")):
+        body["limit"] = limit
+    return Reply(status, (*HEADERS, *_retry(error)), json.dumps(body).encode())
+
+
+HEADERS = (
+    (b"content-type", b"application/problem+json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"sandbox; default-src 'none'"),
+)
+
+
+def _retry(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+    after_s = getattr(error, "retry_after_s", None)
+    return ((b"retry-after", b"%d" % after_s),) if isinstance(after_s, int) else ()
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MOST])

@@ -1,0 +1,119 @@
+"""Two ports in one event loop, and a stop that loses nothing in flight."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from imagemill.model.errors import SettingsError
+from imagemill.settings import Server
+from imagemill.web.protocol import Connections, make_protocol
+
+_BACKLOG = 1024
+_BACKLOG_ROUNDS = 20
+
+
+def run(serving: Coroutine[None, None, int]) -> int:
+    """Run *serving* on uvloop."""
+    return uvloop.run(serving)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own idea of signals: the caller has one."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever sets `stop`."""
+        yield
+
+
+async def serve(
+    public: Any,
+    admin: Any,
+    settings: Server,
+    *,
+    shared: Connections,
+    on_ready: Callable[[int, int], None],
+    on_drain: Callable[[], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve both applications until *stop* is set; then finish what is in flight, the admin port last.
+
+    Raises:
+        SettingsError: a port cannot be had.
+    """
+    public_socket = _bind(settings.host, settings.port, "server.port")
+    try:
+        admin_socket = _bind(settings.admin_host, settings.admin_port, "server.admin_port")
+    except SettingsError:
+        public_socket.close()
+        raise
+    outer = _server(public, settings, shared)
+    inner = _server(admin, settings, Connections(settings))
+    running = [
+        asyncio.create_task(outer.serve([public_socket])),
+        asyncio.create_task(inner.serve([admin_socket])),
+    ]
+    try:
+        while not (outer.started and inner.started):
+            await asyncio.sleep(0.005)
+        on_ready(public_socket.getsockname()[1], admin_socket.getsockname()[1])
+        await stop.wait()
+        on_drain()
+        shared.draining = True
+        await asyncio.sleep(settings.drain_s)
+        await _empty_backlog(outer)
+        outer.should_exit = True
+        await running[0]
+        inner.should_exit = True
+        await running[1]
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _server(app: Any, settings: Server, shared: Connections) -> _Uvicorn:
+    config = uvicorn.Config(
+        app,
+        http=make_protocol(shared),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.grace_s,
+    )
+    return _Uvicorn(config)
+
+
+def _bind(host: str, port: int, name: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(_BACKLOG)
+        bound.setblocking(False)
+    except OSError as e:
+        bound.close()
+        raise SettingsError(f"{name}: {host}:{port}: {e.strerror}") from e
+    return bound
+
+
+async def _empty_backlog(server: uvicorn.Server) -> None:
+    """Give the loop turns to accept what the kernel has accepted already, and to read a first request from it."""
+    before = -1
+    for _ in range(_BACKLOG_ROUNDS):
+        now = len(server.server_state.connections)
+        if now == before:
+            return
+        before = now
+        await asyncio.sleep(0.01)

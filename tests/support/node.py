@@ -1,0 +1,208 @@
+"""A real node for tests: `imagemill serve` in a process of its own, and a source server to feed it."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SAMPLES = Path(__file__).parents[2] / "src" / "imagemill" / "samples"
+PHOTO = (SAMPLES / "dandelion.jpg").read_bytes()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+class Answer:
+    """One HTTP answer."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.status = status
+        self.pairs = [(k.lower(), v) for k, v in headers]
+        self.headers = dict(self.pairs)
+        self.body = body
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        assert self.headers["content-type"] == "application/problem+json", self.headers
+        return json.loads(self.body)
+
+
+class Node:
+    """A running node."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, admin_port: int, log: Path) -> None:
+        self.process, self.port, self.admin_port, self.log = process, port, admin_port, log
+
+    def get(self, target: str, headers: dict[str, str] | None = None, method: str = "GET", port: int = 0) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            reply = connection.getresponse()
+            return Answer(reply.status, reply.getheaders(), reply.read())
+
+    def admin(self, target: str) -> Answer:
+        return self.get(target, port=self.admin_port)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels that match *name* as a prefix of the line."""
+        lines = self.admin("/metrics").body.decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(c) for c in children]
+
+    def rss(self) -> int:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+
+@contextlib.contextmanager
+def serving(tmp_path: Path, *, command: list[str] | None = None, env: dict[str, str] | None = None,
+            **tables: dict[str, Any]) -> Iterator[Node]:  # fmt: skip
+    """A node with *tables* as settings over: unsigned, the sample store, loopback sources allowed."""
+    port, admin_port = free_port(), free_port()
+    settings: dict[str, dict[str, Any]] = {
+        "server": {"port": port, "admin_port": admin_port},
+        "signing": {"mode": "unsigned"},
+        "storage": {"sample": {"kind": "file", "root": str(SAMPLES)}},
+        "log": {"format": "json"},
+    }
+    for name, table in tables.items():
+        settings.setdefault(name, {}).update(table)
+    config = tmp_path / f"node-{port}.toml"
+    config.write_text(toml(settings))
+    log = tmp_path / f"node-{port}.log"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*(command or [sys.executable, "-m", "imagemill"]), "serve", "--config", str(config)],
+            stdout=out, stderr=out, env=clean | (env or {}),
+        )  # fmt: skip
+    node = Node(process, port, admin_port, log)
+    try:
+        _wait_ready(node)
+        yield node
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(node: Node) -> None:
+    for _ in range(400):
+        if node.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            if node.admin("/readyz").status == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"the node did not come up: {node.log.read_text()[-2000:]}")
+
+
+def toml(tables: dict[str, Any], prefix: str = "") -> str:
+    """Enough of TOML for settings."""
+    lines, inner = [], []
+    for name, value in tables.items():
+        if isinstance(value, dict):
+            inner.append(f"[{prefix}{name}]\n{toml(value, f'{prefix}{name}.')}")
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *inner]) + "\n"
+
+
+class SourceServer:
+    """Serves bodies by path, counts requests, and can be told to wait."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, bytes] = {"/photo.jpg": PHOTO}
+        self.headers: dict[str, str] = {}
+        self.requests: list[str] = []
+        self.heads: list[str] = []
+        self.delay_s: dict[str, float] = {}
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError, IndexError):
+                    while line := self.rfile.readline():
+                        head = line
+                        while (more := self.rfile.readline()) not in {b"\r\n", b""}:
+                            head += more
+                        outer.answer(self.wfile, line.split()[1].decode(), head.decode("latin-1"))
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = daemon_threads = True
+            request_queue_size = 256
+
+            def handle_error(self, *_: object) -> None:
+                pass
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, out: Any, target: str, head: str) -> None:
+        self.requests.append(target)
+        self.heads.append(head)
+        path = target.partition("?")[0]
+        for prefix, seconds in self.delay_s.items():
+            if path.startswith(prefix):
+                time.sleep(seconds)
+        body = self.bodies.get(path)
+        status = "200 OK" if body is not None else "404 Not Found"
+        more = "".join(f"{k}: {v}\r\n" for k, v in self.headers.items())
+        out.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(body or b'')}\r\n{more}\r\n".encode() + (body or b""))
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def allowed(self) -> dict[str, Any]:
+        """The ``[sources]`` table that lets a node reach this server."""
+        return {"ports": [80, 443, self.port], "allow_networks": ["127.0.0.0/8"]}
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+async def fetch(port: int, target: str, headers: str = "") -> Answer:
+    """One request on a connection of its own, for many at a time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n".encode())
+        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        first, *rest = head.decode("latin-1").split("\r\n")
+        pairs = [(n, v.strip()) for n, _, v in (line.partition(":") for line in rest)]
+        return Answer(int(first.split()[1]), pairs, body)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
