@@ -1,0 +1,30 @@
+"""Read sources from the web, through the guarded client.
+
+Keys     canonical URLs, as `net.guard.parse` makes them; others are made canonical first.
+Errors   `net.client.Client.get`.
+"""
+
+from typing import Protocol
+
+from imagemill.net.client import Fetched
+from imagemill.storage.base import Blob
+
+
+class Fetches(Protocol):
+    """What is needed of the client: one verb."""
+
+    async def get(self, url: str, *, limit: int) -> Fetched:
+        """Fetch one body of at most *limit* bytes."""
+        ...
+
+
+class HttpStore:
+    """The web, seen as a store."""
+
+    def __init__(self, client: Fetches) -> None:
+        self._client = client
+
+    async def get(self, key: str, /, *, limit: int) -> Blob:
+        """Fetch one object whole."""
+        got = await self._client.get(key, limit=limit)
+        return Blob(got.body, got.etag, got.last_modified_s, got.max_age_s, got.storable)
