@@ -26,8 +26,9 @@ import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
-import pictures
 from PIL import Image
+
+import pictures
 
 HERE = Path(__file__).parent
 WORK = Path(os.environ.get("BENCH_WORK", HERE / ".work"))

@@ -1,6 +1,6 @@
 """Make the pictures of the benchmark from one photograph (CC0; see src/imagemill/samples/LICENSE.md).
 
-    python bench/pictures.py FOLDER
+python bench/pictures.py FOLDER
 """
 
 import sys

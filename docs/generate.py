@@ -1,7 +1,7 @@
 """Write the reference pages from the code, so that they cannot drift.
 
-    python docs/generate.py            rewrite docs/reference/{parameters,settings,errors}.md
-    python docs/generate.py --check    exit 1 where a page is not what the code says
+python docs/generate.py            rewrite docs/reference/{parameters,settings,errors}.md
+python docs/generate.py --check    exit 1 where a page is not what the code says
 """
 
 import ast
@@ -24,11 +24,19 @@ _NOTE = "<!-- made by docs/generate.py; change the code instead -->\n"
 
 def parameters() -> str:
     """Every name that /image understands."""
-    lines = ["# Parameters of /image", _NOTE, _PARAMETERS_INTRO, "| name | alias | values | meaning |", "|---|---|---|---|"]
+    lines = [
+        "# Parameters of /image",
+        _NOTE,
+        _PARAMETERS_INTRO,
+        "| name | alias | values | meaning |",
+        "|---|---|---|---|",
+    ]
     for p in PARAMETERS:
         alias = f"`{p.alias}`" if p.alias else ""
         lines.append(f"| `{p.name}` | {alias} | {p.values.replace('|', ' &#124; ')} | {p.meaning} |")
-    lines.append("| `signature` | | key id, dot, base64url | Last of all, where URLs are signed. See [sign URLs](../how-to/sign.md). |")
+    lines.append(
+        "| `signature` | | key id, dot, base64url | Last of all, where URLs are signed. See [sign URLs](../how-to/sign.md). |"
+    )
     return "\n".join(lines) + "\n\n" + _PARAMETERS_MORE
 
 
@@ -114,7 +122,10 @@ def errors_page() -> str:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.ImagemillError) and kind in STATUS:
             meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
-            rows.setdefault((STATUS[kind], kind.code), f"| {STATUS[kind]} | `{kind.code}` | {'yes' if kind.retryable else 'no'} | {meaning} |")
+            rows.setdefault(
+                (STATUS[kind], kind.code),
+                f"| {STATUS[kind]} | `{kind.code}` | {'yes' if kind.retryable else 'no'} | {meaning} |",
+            )
     return "\n".join([*lines, *(rows[k] for k in sorted(rows))]) + "\n"
 
 
@@ -131,7 +142,12 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"parameters.md": parameters, "settings.md": settings_page, "errors.md": errors_page, "metrics.md": metrics_page}
+PAGES = {
+    "parameters.md": parameters,
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "metrics.md": metrics_page,
+}
 
 
 def main() -> int:

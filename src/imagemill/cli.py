@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from imagemill import __version__, doctor, wiring
-from imagemill.dialects.native import PARAMETERS
 from imagemill.engines.base import Task
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.model.media import Format
@@ -166,11 +165,15 @@ def _announce(log: logs.Log, settings: Settings, port: int, admin_port: int) -> 
 def _add_render(commands: Any) -> None:
     parser = _with_config(_command(commands, "render", _render, "Transcode one file, in the same isolated worker"))
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="default: FILE's name, with the new format's suffix")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="default: FILE's name, with the new format's suffix"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
-    for parameter in PARAMETERS:
+    for parameter in wiring.PARAMETERS:
         if parameter.name not in _NOT_FOR_FILES:
-            flags = [f"--{parameter.name}"] + ([f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else [])
+            flags = [f"--{parameter.name}"] + (
+                [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
+            )
             parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
                                 help=parameter.meaning)  # fmt: skip
 
@@ -195,7 +198,9 @@ def _render(arguments: argparse.Namespace) -> int:
         return _FAILED
     out.write_bytes(made.rendition.body)
     size = f"{made.rendition.width_px} x {made.rendition.height_px}"
-    print(f"{out}: {made.rendition.format}, {size}, {len(made.rendition.body)} bytes, {made.stages.cpu_ms:.0f} ms of CPU")
+    print(
+        f"{out}: {made.rendition.format}, {size}, {len(made.rendition.body)} bytes, {made.stages.cpu_ms:.0f} ms of CPU"
+    )
     return _OK
 
 

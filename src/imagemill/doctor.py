@@ -1,6 +1,5 @@
 """Look at this machine and the settings as `serve` would find them, and say what is wrong."""
 
-import asyncio
 import os
 import resource
 import socket
@@ -60,7 +59,8 @@ def _memory(settings: Settings) -> Finding:
         return Finding("memory", "fail", str(e))
     most = l1 + settings.cache.source_bytes + workers * settings.engine.max_rss_bytes
     state: Literal["ok", "warn"] = "ok" if most < total else "warn"
-    words = f"{total // MiB} MiB usable; L1 {l1 // MiB} MiB; {workers} workers of up to {settings.engine.max_rss_bytes // MiB} MiB"
+    each = settings.engine.max_rss_bytes // MiB
+    words = f"{total // MiB} MiB usable; L1 {l1 // MiB} MiB; {workers} workers of up to {each} MiB"
     return Finding("memory", state, words)
 
 
@@ -104,7 +104,7 @@ async def _worker(settings: Settings) -> list[Finding]:
             made = await anext(results)
         size = f"{made.rendition.width_px} x {made.rendition.height_px}"
         return [*found, Finding("render", "ok", f"sample to webp {size} in {made.stages.cpu_ms:.0f} ms of CPU")]
-    except (ImagemillError, asyncio.TimeoutError) as e:
+    except (ImagemillError, TimeoutError) as e:
         return [Finding("worker", "fail", str(e))]
     finally:
         await pool.close()

@@ -27,6 +27,7 @@ Natural = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 MiB = 1024 * 1024
+_MAX_KEY_ID = 32
 
 
 class Secret(str):
@@ -223,17 +224,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         if self.engine.deadline_s > self.server.request_timeout_s:
             raise SettingsError("engine.deadline_s must not exceed server.request_timeout_s")
         if self.limits.output_bytes + self.limits.source_bytes > self.engine.address_space_bytes // 2:
-            raise SettingsError("limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes")
+            raise SettingsError(
+                "limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes"
+            )
 
 
 def _check_signing(signing: Signing) -> None:
     for name, key in signing.keys.items():
-        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 32):
+        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= _MAX_KEY_ID):
             raise SettingsError(f"signing.keys.{name}: a key id is 1 to 32 of a-z A-Z 0-9 - _")
         if len(key.encode()) < MIN_KEY_BYTES:
             raise SettingsError(f"signing.keys.{name}: {len(key.encode())} bytes; at least {MIN_KEY_BYTES} are needed")
     if signing.mode == "required" and not signing.keys:
-        raise SettingsError('signing.mode is "required" and signing.keys is empty; add a key, or choose mode = "unsigned"')
+        raise SettingsError(
+            'signing.mode is "required" and signing.keys is empty; add a key, or choose mode = "unsigned"'
+        )
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:

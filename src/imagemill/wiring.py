@@ -12,7 +12,7 @@ import msgspec
 from imagemill import __version__
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
-from imagemill.dialects.native import Native
+from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
 from imagemill.model.errors import ImagemillError, SettingsError
@@ -32,6 +32,8 @@ from imagemill.web.images import Images
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.request import Call
+
+__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "worker_count"]
 
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
@@ -103,10 +105,18 @@ class Service:
         self.pool = pool or engine(settings, workers, self._pool_event)
         self.gate = Gate(settings.gate, workers, lambda: self.metrics.count("queue_refused"))
         self.l1: MemoryCache[Entry] = MemoryCache(
-            l1_bytes(cache.l1_bytes, container_bytes()), cache.l1_ttl_s, _entry_size, cache.policy, self._cache_event("l1")
+            l1_bytes(cache.l1_bytes, container_bytes()),
+            cache.l1_ttl_s,
+            _entry_size,
+            cache.policy,
+            self._cache_event("l1"),
         )
         self.sources: MemoryCache[Blob] = MemoryCache(
-            cache.source_bytes, cache.source_ttl_s, lambda blob: len(blob.body), cache.policy, self._cache_event("source")
+            cache.source_bytes,
+            cache.source_ttl_s,
+            lambda blob: len(blob.body),
+            cache.policy,
+            self._cache_event("source"),
         )
         self.failures: MemoryCache[ImagemillError] = MemoryCache(
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")

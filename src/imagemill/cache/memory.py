@@ -39,7 +39,8 @@ class MemoryCache(Generic[V]):
 
     @property
     def used_bytes(self) -> int:
-        """What the entries weigh, approximately."""
+        """What the entries weigh."""
+        self._moka.run_pending_tasks()
         return self._moka.weighted_size()
 
     def get(self, key: str, now: float, /) -> V | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -24,16 +24,21 @@ class Metric(Struct, frozen=True):
 
 
 DECLARED = (
-    Metric("imagemill_requests_total", "counter", "Requests on the public port, by problem code, ok or not_modified.", ("outcome",)),
+    Metric(
+        "imagemill_requests_total",
+        "counter",
+        "Requests by problem code, ok, not_modified or client_gone.",
+        ("outcome",),
+    ),
     Metric("imagemill_request_seconds", "histogram", "Time from the head of a request to its answer.", ("cache",)),
     Metric("imagemill_stage_seconds", "histogram", "Time of one stage of a render.", ("stage",)),
-    Metric("imagemill_cache_events_total", "counter", "Hits, misses, puts and bypasses of each cache.", ("cache", "event")),
+    Metric("imagemill_cache_events_total", "counter", "Hit, miss, put and bypass of each cache.", ("cache", "event")),
     Metric("imagemill_cache_bytes", "gauge", "What the entries of a cache weigh.", ("cache",)),
     Metric("imagemill_queue_length", "gauge", "Renders waiting for a worker."),
     Metric("imagemill_queue_refused_total", "counter", "Renders refused because too much was waiting."),
     Metric("imagemill_renders_total", "counter", "Renders by format and outcome.", ("format", "outcome")),
     Metric("imagemill_workers", "gauge", "Workers by state: idle, busy, starting.", ("state",)),
-    Metric("imagemill_worker_restarts_total", "counter", "Workers replaced: crash, deadline, cancelled, recycled.", ("reason",)),
+    Metric("imagemill_worker_restarts_total", "counter", "Workers replaced: crash, deadline, …", ("reason",)),
     Metric("imagemill_worker_crash_total", "counter", "Workers that died by themselves."),
     Metric("imagemill_poison_refused_total", "counter", "Sources refused because they ended workers before."),
     Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",)),
@@ -41,16 +46,22 @@ DECLARED = (
     Metric("imagemill_fetches_in_flight", "gauge", "Downloads under way."),
     Metric("imagemill_requests_in_flight", "gauge", "Requests under way."),
     Metric("imagemill_connections", "gauge", "Open client connections on the public port."),
-    Metric("imagemill_connections_refused_total", "counter", "Client connections refused or closed by a limit.", ("reason",)),
-    Metric("imagemill_log_dropped_total", "counter", "Log lines dropped because the log could not be written in time."),
+    Metric(
+        "imagemill_connections_refused_total",
+        "counter",
+        "Client connections refused or closed by a limit.",
+        ("reason",),
+    ),
+    Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
-)  # fmt: skip
+)
 
 
 class Metrics:
     """The metrics of one node, in a registry of their own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # twice the series, for a time nobody asks for
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

@@ -84,8 +84,10 @@ class Transcoder:
 
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the cache, from somebody else's work under way, or made now."""
-        if served := self.hit(plan):
-            return served
+        return self.hit(plan) or await self.make(plan)
+
+    async def make(self, plan: Plan) -> Served:
+        """As `serve`, for whoever has just found that the cache holds nothing."""
         if failure := self._failures.get(plan.key, time.monotonic()):
             raise failure.with_traceback(None)
         fresh, joined = await self._flight.once(plan.key, lambda: self._make(plan))

@@ -102,7 +102,7 @@ class Images:
         limit_s = self._settings.server.request_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                return await self._transcoder.serve(plan)
+                return await self._transcoder.make(plan)
         except TimeoutError:
             raise ProcessingTimeout(f"not done after {limit_s:g} s") from None
 

@@ -59,7 +59,7 @@ async def serve(
         asyncio.create_task(inner.serve([admin_socket])),
     ]
     try:
-        while not (outer.started and inner.started):
+        while not (outer.started and inner.started):  # noqa: ASYNC110 - uvicorn offers no event for it
             await asyncio.sleep(0.005)
         on_ready(public_socket.getsockname()[1], admin_socket.getsockname()[1])
         await stop.wait()
@@ -101,7 +101,7 @@ def _bind(host: str, port: int, name: str) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(_BACKLOG)
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003 - the library's signature
     except OSError as e:
         bound.close()
         raise SettingsError(f"{name}: {host}:{port}: {e.strerror}") from e

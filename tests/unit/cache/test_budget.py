@@ -10,7 +10,12 @@ MiB = 1 << 20
 
 @pytest.mark.parametrize(
     ("wanted", "total", "bound"),
-    [(0, 1024 * MiB, 256 * MiB), (0, 64 * 1024 * MiB, 512 * MiB), (100, 1024 * MiB, 100), (512 * MiB, 1024 * MiB, 512 * MiB)],
+    [
+        (0, 1024 * MiB, 256 * MiB),
+        (0, 64 * 1024 * MiB, 512 * MiB),
+        (100, 1024 * MiB, 100),
+        (512 * MiB, 1024 * MiB, 512 * MiB),
+    ],
 )
 def test_bound(wanted, total, bound):
     assert l1_bytes(wanted, total) == bound
