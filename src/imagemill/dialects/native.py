@@ -55,8 +55,15 @@ PARAMETERS = (
     Parameter("fit", "", "inside|outside|cover|contain|fill", "How the picture meets the box. Default: inside."),
     Parameter("enlarge", "el", "0|1", "Whether a smaller picture may be scaled up. Default: 0."),
     Parameter("dpr", "", "0.1-4", "Multiplies width and height. Default: 1."),
-    Parameter("crop", "c", "x,y,w,h or w,h", "Cut a box out before anything is scaled; w,h is placed by gravity or focus."),
-    Parameter("gravity", "g", "center|north|northeast|…", "What fit=cover and crop=w,h keep, where fit=contain lays the picture."),
+    Parameter(
+        "crop", "c", "x,y,w,h or w,h", "Cut a box out before anything is scaled; w,h is placed by gravity or focus."
+    ),
+    Parameter(
+        "gravity",
+        "g",
+        "center|north|northeast|…",
+        "What fit=cover and crop=w,h keep, where fit=contain lays the picture.",
+    ),
     Parameter("focus", "fp", "x,y", "Like gravity, by a point: 0,0 is the top left corner, 1,1 the bottom right."),
     Parameter("orient", "", "0|1", "Turn the picture upright as its EXIF orientation says. Default: 1."),
     Parameter("rotate", "rot", "0|90|180|270", "Turn clockwise."),
@@ -183,7 +190,7 @@ def _scaled(name: str, text: str, places: int) -> int:
     whole, point, part = text.partition(".")
     if (point and not part) or len(part) > places or not set(part) <= _DIGITS:
         raise BadOption(f"{name}: a decimal with at most {places} places is wanted")
-    return _number(name, whole) * 10**places + int((part + "0" * places)[:places])
+    return _number(name, whole) * int(10**places) + int((part + "0" * places)[:places])
 
 
 def _decimal(given: Mapping[str, str], name: str, places: int) -> int:

@@ -6,9 +6,9 @@ Source   JPEG: ITU T.81 B.1; PNG 3rd edition; GIF89a; WebP container (RFC 9649);
 Every walk is over bytes that are there: no length field is believed beyond the end of the file.
 """
 
+import struct
 from collections.abc import Iterator
 from itertools import islice
-from struct import error as StructError
 from struct import unpack_from
 
 from imagemill.model.errors import ImageCorrupt, UnsupportedSourceType
@@ -16,7 +16,7 @@ from imagemill.model.media import Format, MediaInfo
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 20_000
-_MAX_FRAMES = 100_000
+_MAX_GIF_BLOCKS = 500_000
 Buffer = bytes | memoryview
 
 
@@ -48,7 +48,7 @@ def probe(source: Buffer) -> MediaInfo:
     format_ = sniff(source)
     try:
         info = readers[format_](source)
-    except (StructError, IndexError) as e:
+    except (struct.error, IndexError) as e:
         raise ImageCorrupt(f"{format_}: the header breaks off") from e
     if info.width_px < 1 or info.height_px < 1 or info.frames < 1:
         raise ImageCorrupt(f"{format_}: {info.width_px} × {info.height_px} px, {info.frames} frames")
@@ -63,7 +63,7 @@ def _is_avif(head: bytes) -> bool:
 
 def _jpeg(source: Buffer) -> MediaInfo:
     at, meta, icc, frame = 2, 0, 0, None
-    while True:
+    for _ in range(_MAX_CHUNKS):
         marker, length, at = _jpeg_segment(source, at)
         if marker in _SOF:
             if frame is not None:
@@ -75,10 +75,13 @@ def _jpeg(source: Buffer) -> MediaInfo:
             is_icc = marker == 0xE2 and bytes(source[at : at + 11]) == b"ICC_PROFILE"
             icc, meta = (icc + length, meta) if is_icc else (icc, meta + length)
         at += length
+    else:
+        raise ImageCorrupt(f"jpeg: more than {_MAX_CHUNKS} segments before the first scan")
     if frame is None:
         raise ImageCorrupt("jpeg: no frame header")
     kind, bits, height, width, channels = frame
-    scans = 1 + bytes(source[at:]).count(b"\xff\xda") if kind in _SOF_PROGRESSIVE else 1
+    whole = source[at] == channels and kind not in _SOF_PROGRESSIVE  # the first scan is the only one
+    scans = 1 if whole else 1 + bytes(source[at:]).count(b"\xff\xda")
     return MediaInfo(
         Format.JPEG, width, height, channels=channels, bits=bits, metadata_bytes=meta, icc_bytes=icc, scans=scans,
         interlaced=kind in _SOF_PROGRESSIVE,
@@ -95,7 +98,7 @@ def _jpeg_segment(source: Buffer, at: int) -> tuple[int, int, int]:
     while source[at] != 0xFF or source[at + 1] in {0x00, 0xFF}:
         at += 1
         fill += 1
-        if fill > 4096:  # noqa: PLR2004 - decoders skip some filling; we need not follow them far
+        if fill > 4096:
             raise ImageCorrupt("jpeg: no marker where one is due")
     marker = source[at + 1]
     if marker == 0xD9:
@@ -103,18 +106,20 @@ def _jpeg_segment(source: Buffer, at: int) -> tuple[int, int, int]:
     if 0xD0 <= marker <= 0xD8 or marker == 0x01:
         return marker, 0, at + 2
     (length,) = unpack_from(">H", source, at + 2)
-    if length < 2:  # noqa: PLR2004 - the length counts itself
+    if length < 2:
         raise ImageCorrupt("jpeg: segment length below 2")
     return marker, length - 2, at + 4
 
 
 def _png(source: Buffer) -> MediaInfo:
     width, height, bits, colour, _, _, interlace = unpack_from(">IIBBBBB", source, 16)
-    if bytes(source[12:16]) != b"IHDR" or colour not in _PNG_CHANNELS:
+    if bytes(source[8:16]) != b"\0\0\0\rIHDR" or colour not in _PNG_CHANNELS:
         raise ImageCorrupt("png: no valid IHDR")
     meta = icc = 0
     alpha = colour in {4, 6}
-    for kind, length in islice(_png_chunks(source), _MAX_CHUNKS):
+    for n, (kind, length) in enumerate(_png_chunks(source)):
+        if n == _MAX_CHUNKS:
+            raise ImageCorrupt(f"png: more than {_MAX_CHUNKS} chunks before the picture")
         if kind == b"IHDR":
             raise ImageCorrupt("png: two IHDR")
         if kind == b"IDAT":
@@ -123,7 +128,7 @@ def _png(source: Buffer) -> MediaInfo:
         icc += length if kind == b"iCCP" else 0
         meta += length + 12 if kind in {b"tEXt", b"zTXt", b"iTXt", b"eXIf"} else 0
     channels = _PNG_CHANNELS[colour] + (1 if alpha and colour in {0, 2} else 0)
-    if colour == 3:  # noqa: PLR2004 - palette: decoded as RGB(A) of 8 bits
+    if colour == 3:
         channels, bits = 3 + alpha, 8
     return MediaInfo(
         Format.PNG, width, height, channels=channels, bits=bits, has_alpha=alpha, metadata_bytes=meta, icc_bytes=icc,
@@ -146,23 +151,21 @@ def _png_chunks(source: Buffer) -> Iterator[tuple[bytes, int]]:
 def _gif(source: Buffer) -> MediaInfo:
     width, height, flags = unpack_from("<HHB", source, 6)
     at = 13 + _table(flags)
-    frames, meta, alpha = 0, 0, False
-    while at < len(source) and source[at] != 0x3B and frames < _MAX_FRAMES:
+    frames, meta, left_over, alpha = 0, 0, _MAX_GIF_BLOCKS, False
+    while at < len(source) and source[at] != 0x3B:
         if source[at] == 0x2C:
             left, top, w, h, local = unpack_from("<HHHHB", source, at + 1)
             width, height = max(width, left + w), max(height, top + h)
-            at = _gif_blocks(source, at + 11 + _table(local))[0]
+            at, _, left_over = _gif_blocks(source, at + 11 + _table(local), left_over)
             frames += 1
         elif source[at] == 0x21:
             label = source[at + 1]
             alpha = alpha or (label == 0xF9 and bool(source[at + 3] & 1))
-            at, size = _gif_blocks(source, at + 2)
+            at, size, left_over = _gif_blocks(source, at + 2, left_over)
             meta += size if label in {0xFE, 0xFF} else 0
         else:
             break
-    return MediaInfo(
-        Format.GIF, width, height, frames=max(frames, 1), channels=4, has_alpha=alpha, metadata_bytes=meta
-    )
+    return MediaInfo(Format.GIF, width, height, frames=max(frames, 1), channels=4, has_alpha=alpha, metadata_bytes=meta)
 
 
 def _table(flags: int) -> int:
@@ -170,13 +173,20 @@ def _table(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _gif_blocks(source: Buffer, at: int) -> tuple[int, int]:
-    """Offset after a chain of sub-blocks, and the bytes in them; a chain may break off at the end of the file."""
+def _gif_blocks(source: Buffer, at: int, left_over: int) -> tuple[int, int, int]:
+    """Offset after a chain of sub-blocks, the bytes in them, and how many more blocks the file may have.
+
+    A chain may break off at the end of the file.
+    """
     start = at
     end = len(source)
-    while at < end and source[at]:
-        at += source[at] + 1
-    return at + 1, at - start
+    left_over -= 1
+    while at < end and (size := source[at]):
+        at += size + 1
+        left_over -= 1
+        if left_over < 0:
+            raise ImageCorrupt(f"gif: more than {_MAX_GIF_BLOCKS} blocks")
+    return at + 1, at - start, left_over
 
 
 def _webp(source: Buffer) -> MediaInfo:
@@ -193,7 +203,10 @@ def _webp(source: Buffer) -> MediaInfo:
     for name, length, at in islice(_webp_chunks(source), _MAX_CHUNKS):
         if name == b"ANMF":
             frames += 1
-            right, bottom = 2 * _u24(source, at) + 1 + _u24(source, at + 6), 2 * _u24(source, at + 3) + 1 + _u24(source, at + 9)
+            right, bottom = (
+                2 * _u24(source, at) + 1 + _u24(source, at + 6),
+                2 * _u24(source, at + 3) + 1 + _u24(source, at + 9),
+            )
             if right > width or bottom > height:
                 raise ImageCorrupt("webp: a frame outside its canvas")
         elif name in {b"VP8 ", b"VP8L"} and not flags & 2:
@@ -246,11 +259,10 @@ _MAX_DEPTH = 8
 
 def _avif(source: Buffer) -> MediaInfo:
     """The largest ``ispe`` anywhere: tiles are never larger than the picture they make up."""
-    width = height = boxes = meta = icc = references = 0
+    width = height = meta = icc = references = 0
     alpha, depth_bits = False, 8
-    for name, at, end in _boxes(source, 0, len(source), 0):
-        boxes += 1
-        if boxes > _MAX_BOXES:
+    for n, (name, at, end) in enumerate(_boxes(source, 0, len(source), 0)):
+        if n == _MAX_BOXES:
             raise ImageCorrupt(f"avif: more than {_MAX_BOXES} boxes")
         if name == b"ispe":
             w, h = unpack_from(">II", source, at + 4)
@@ -264,7 +276,7 @@ def _avif(source: Buffer) -> MediaInfo:
         elif name == b"iref":
             references += end - at
         meta += end - at if name in {b"uuid", b"Exif"} else 0
-    if references > 65_536:  # noqa: PLR2004 - thousands of tiles or overlays: nothing a photograph has
+    if references > 65_536:
         raise ImageCorrupt("avif: too many item references")
     return MediaInfo(
         Format.AVIF, width, height, channels=4 if alpha else 3, bits=depth_bits, has_alpha=alpha, metadata_bytes=meta,

@@ -58,7 +58,8 @@ def _preload(binding: Path, library: Path) -> bool:
     if not binding.exists() or library.name.encode() not in binding.read_bytes():
         return False
     spec = spec_from_file_location("_libvips", binding, loader=ExtensionFileLoader("_libvips", str(binding)))
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     sys.modules["_libvips"] = module

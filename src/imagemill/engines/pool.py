@@ -14,27 +14,32 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
-from hashlib import sha256
 
 from msgspec import Struct
 
 from imagemill.engines import wire
 from imagemill.engines.base import Made, Stages, Task
+from imagemill.engines.poison import Poison
 from imagemill.engines.process import Process, WorkerDied
 from imagemill.model import errors
-from imagemill.model.errors import ImageCorrupt, LimitExceeded, ProcessingTimeout, SettingsError
+from imagemill.model.errors import (
+    DependencyDown,
+    ImageCorrupt,
+    ImagemillError,
+    LimitExceeded,
+    ProcessingTimeout,
+    SettingsError,
+    SourceTooLarge,
+)
 from imagemill.model.media import Rendition
 from imagemill.settings import Engine as EngineSettings
 from imagemill.settings import Limits
 
 log = logging.getLogger("imagemill.pool")
 
-_KILLS_TO_POISON = 2
-_MAX_POISON = 1_000
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
-    kind.code: kind
-    for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
+    kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
 }
 
 
@@ -65,7 +70,8 @@ class Pool:
         self._all: set[Process] = set()
         self._waiting: deque[asyncio.Future[Process]] = deque()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._poison = _Poison(settings.poison_s)
+        self._ends: set[asyncio.Task[object]] = set()
+        self._poison = Poison(settings.poison_s)
         self._short_lives = 0
         self._closing = False
         self.size = workers
@@ -90,27 +96,33 @@ class Pool:
         return [process.pid for process in self._all]
 
     async def start(self) -> None:
-        """Bring all workers up, or raise `SettingsError` with what the first of them said."""
-        await asyncio.gather(*(self._spawn() for _ in range(self.size)))
+        """Bring all workers up, or none: `SettingsError` with what the first of them said."""
+        born = await asyncio.gather(*(self._spawn() for _ in range(self.size)), return_exceptions=True)
+        if failed := [e for e in born if e is not None]:
+            await self.close()
+            raise failed[0]
 
     async def close(self) -> None:
-        """End every worker; jobs under way are given up."""
+        """End every worker and wait until it is gone; jobs under way, and waiting, end in `DependencyDown`."""
         self._closing = True
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
-        for process in list(self._all):
-            process.kill()
-        await asyncio.gather(*(process.gone() for process in self._all), *self._tasks, return_exceptions=True)
-        self._all.clear()
+        while self._waiting:
+            if not (turn := self._waiting.popleft()).done():
+                turn.set_exception(_stopping())
         self._idle.clear()
+        for process in list(self._all):
+            self._bury(process, "closed")
+        while self._tasks or self._ends:
+            await asyncio.gather(*self._tasks, *self._ends, return_exceptions=True)
 
     async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
-        if self._poison.holds(source):
-            self._observe(Event("poison"))
-            raise ImageCorrupt("this source ended workers before; it is not decoded for a while")
+        if len(source) > self._limits.source_bytes:
+            raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
         until = time.monotonic() + self._settings.deadline_s
         left = list(tasks)
+        self._refuse_poison(source, left)
         while left:
             try:
                 async with aclosing(self._attempt(source, tuple(left), until)) as results:
@@ -118,18 +130,28 @@ class Pool:
                         left.pop(0)
                         yield made
             except WorkerDied:
+                if self._closing:
+                    raise _stopping() from None
                 self._observe(Event("crash"))
-                if self._poison.blame(source):
+                if self._poison.blame_source(source):
                     raise ImageCorrupt("the decoder crashed on this source") from None
+
+    def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
+        try:
+            self._poison.refuse(source, tasks)
+        except ImagemillError:
+            self._observe(Event("poison"))
+            raise
 
     async def _attempt(self, source: bytes, tasks: tuple[Task, ...], until: float) -> AsyncGenerator[Made, None]:
         """One pass over *tasks* on one worker, which is given back, or buried, whatever happens."""
         begun = time.monotonic()
         process = await self._take_living(until)
-        after, finished = "cancelled", False
+        after, finished = "cancelled", True
         try:
             waited = time.monotonic() - begun
-            process.offer(source, tasks)
+            self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
+            finished = not process.offer(source, tasks)
             handed = time.monotonic() - begun - waited
             for n in range(len(tasks)):
                 rendition, done = await self._answer(process, until)
@@ -144,12 +166,15 @@ class Pool:
                 waited = handed = 0.0
         except TimeoutError:
             after = "deadline"
+            if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
+                self._poison.blame_work(source, tasks)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
         except WorkerDied:
             after = "crash"
             process.kill()
             if await process.gone() == -signal.SIGXCPU:
                 after = "deadline"
+                self._poison.blame_work(source, tasks)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
         except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
@@ -179,6 +204,8 @@ class Pool:
 
     async def _take(self, until: float) -> Process:
         """An idle worker, first come first served, or `ProcessingTimeout`."""
+        if self._closing:
+            raise _stopping()
         if self._idle and not self._waiting:
             return self._idle.popleft()
         turn: asyncio.Future[Process] = asyncio.get_running_loop().create_future()
@@ -187,13 +214,18 @@ class Pool:
             async with asyncio.timeout(until - time.monotonic()):
                 return await turn
         except TimeoutError:
+            self._give_up(turn)
             raise ProcessingTimeout("no worker came free in time") from None
-        finally:
-            if turn.cancelled() or not turn.done():
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-            elif sys.exc_info()[0] is not None:  # it was given a worker, and cannot take it any more
-                self._settle(turn.result())
+        except asyncio.CancelledError:
+            self._give_up(turn)
+            raise
+
+    def _give_up(self, turn: asyncio.Future[Process]) -> None:
+        """Leave the queue, or hand on the worker that came a moment too late."""
+        with suppress(ValueError):
+            self._waiting.remove(turn)
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
+            self._settle(turn.result())
 
     def _return(self, process: Process, after: str) -> None:
         """Take a worker back: at once when its job is finished, else when it is known to be free or dead."""
@@ -219,6 +251,7 @@ class Pool:
 
     def _settle(self, process: Process) -> None:
         """Give a worker that has nothing to do to whoever waits, or let it rest, or replace it."""
+        self._short_lives = 0 if process.jobs else self._short_lives
         used_up = process.jobs >= self._settings.max_jobs or process.private_bytes > self._settings.max_rss_bytes
         if used_up or self._closing or process not in self._all:
             self._bury(process, "recycled")
@@ -234,12 +267,13 @@ class Pool:
     def _died_idle(self, process: Process) -> None:
         if process in self._idle:
             self._idle.remove(process)
+            self._short_lives += not process.jobs
             self._observe(Event("crash"))
             self._bury(process, "crash")
 
     def _bury(self, process: Process, reason: str) -> None:
         process.kill()
-        self._background(process.gone())
+        self._background(process.gone(), self._ends)
         if process in self._all:
             self._all.discard(process)
             if not self._closing:
@@ -247,16 +281,16 @@ class Pool:
                 self._background(self._refill())
 
     async def _refill(self) -> None:
-        """Bring one worker up, more and more patiently while they die at birth."""
+        """Bring one worker up, more and more patiently while they die before their first job."""
         while not self._closing:
             await asyncio.sleep(_BACKOFF_S[min(self._short_lives, len(_BACKOFF_S) - 1)])
             try:
                 await self._spawn()
-            except SettingsError as e:
+            except (SettingsError, OSError) as e:
                 self._short_lives += 1
-                log.error("worker did not start", extra={"fields": {"reason": str(e), "try": self._short_lives}})
+                fields = {"reason": str(e), "try": self._short_lives}
+                log.error("worker did not start", extra={"fields": fields})  # noqa: TRY400 - its last word says more
             else:
-                self._short_lives = 0
                 return
 
     async def _spawn(self) -> None:
@@ -277,38 +311,16 @@ class Pool:
         self._all.add(process)
         self._settle(process)
 
-    def _background(self, work: Coroutine[None, None, object]) -> None:
+    def _background(self, work: Coroutine[None, None, object], kept: set[asyncio.Task[object]] | None = None) -> None:
+        """Run *work*; on `close` it is waited for where it is *kept* with the ends, else cancelled."""
+        tasks = self._tasks if kept is None else kept
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
-class _Poison:
-    """Sources that ended workers: by length first, so that an innocent source is hashed only on a match."""
-
-    def __init__(self, ttl_s: float) -> None:
-        self._ttl_s = ttl_s
-        self._kills: dict[tuple[int, bytes], tuple[int, float]] = {}
-        self._lengths: set[int] = set()
-
-    def holds(self, source: bytes) -> bool:
-        """Whether *source* is refused just now."""
-        if len(source) not in self._lengths:
-            return False
-        kills, until = self._kills.get((len(source), sha256(source).digest()), (0, 0.0))
-        return kills >= _KILLS_TO_POISON and time.monotonic() < until
-
-    def blame(self, source: bytes) -> bool:
-        """Count a kill; whether it was one too many."""
-        name = (len(source), sha256(source).digest())
-        now = time.monotonic()
-        kills, until = self._kills.pop(name, (0, 0.0))
-        kills = kills + 1 if now < until else 1
-        self._kills[name] = (kills, now + self._ttl_s)
-        while len(self._kills) > _MAX_POISON:
-            self._kills.pop(next(iter(self._kills)))
-        self._lengths = {length for length, _ in self._kills}
-        return kills >= _KILLS_TO_POISON
+def _stopping() -> DependencyDown:
+    return DependencyDown("the engine is stopping")
 
 
 def boot_line(entry: str) -> list[str]:

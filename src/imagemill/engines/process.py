@@ -11,15 +11,17 @@ import mmap
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 
 import msgspec
 
 from imagemill.engines import wire
 from imagemill.engines.base import Task
-from imagemill.model.errors import SettingsError
+from imagemill.model.errors import BadRequest, SettingsError
 
-_SIZE_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+_CPU_CLOCK = 2  # clock_getcpuclockid(3) of another process, CPUCLOCK_SCHED
 _KEEP_BYTES = 4 * 1024 * 1024
 _READY_S = 20.0
 _ENVIRONMENT = {
@@ -47,6 +49,8 @@ class Process:
         self._last_words = last_words
         self._touched = 0
         self._expected = 0
+        self._cpu_before_s = 0.0
+        self._heard: asyncio.Future[None] | None = None
         self.jobs = 0
         self.private_bytes = 0
 
@@ -56,23 +60,29 @@ class Process:
 
         Called from the main thread: the worker asks to die with the thread that started it.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        source_fd, source = _memory("source", setup.source_area)
-        fcntl.fcntl(source_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | fcntl.F_SEAL_SEAL)
-        output_fd, output = _memory("output", setup.output_area)
-        fcntl.fcntl(output_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS | fcntl.F_SEAL_SEAL)
-        last_words = os.memfd_create("stderr", os.MFD_CLOEXEC)
-        fds = (theirs.fileno(), source_fd, output_fd)
-        popen = subprocess.Popen(  # noqa: S603 - our own interpreter, our own line
-            [*command, *map(str, fds)], pass_fds=fds, env=_ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=last_words, start_new_session=True,
-        )  # fmt: skip
-        theirs.close()
-        os.close(source_fd)
-        os.close(output_fd)
-        ours.send(wire.write(setup))
-        return cls(popen, ours, source, output, last_words)
+        with ExitStack() as theirs, ExitStack() as ours:
+            words, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(words.close)
+            theirs.callback(far_end.close)
+            words.setblocking(False)  # noqa: FBT003 - the name says it
+            fds = [far_end.fileno()]
+            maps = []
+            for name, size in (("source", setup.source_area), ("output", setup.output_area)):
+                fd, area = _memory(name, size)
+                theirs.callback(os.close, fd)
+                ours.callback(area.close)
+                fds.append(fd)
+                maps.append(area)
+            last_words = os.memfd_create("stderr", os.MFD_CLOEXEC)
+            ours.callback(os.close, last_words)
+            popen = subprocess.Popen(  # noqa: S603 - our own interpreter, our own line
+                [*command, *map(str, fds)], pass_fds=fds, env=_ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=last_words, start_new_session=True,
+            )  # fmt: skip
+            with suppress(OSError):  # gone already: `ready` will say why
+                words.send(wire.write(setup))
+            ours.pop_all()
+        return cls(popen, words, maps[0], maps[1], last_words)
 
     @property
     def pid(self) -> int:
@@ -100,18 +110,37 @@ class Process:
             raise SettingsError("a worker did not start: it said something else")
         return message
 
-    def offer(self, source: bytes, tasks: Sequence[Task]) -> None:
-        """Hand a job over."""
+    def offer(self, source: bytes, tasks: Sequence[Task]) -> bool:
+        """Hand a job over, and say so; nothing is begun where it is refused.
+
+        Raises:
+            BadRequest: the tasks do not fit into one packet.
+        """
+        packet = wire.write(wire.Job(len(source), tuple(tasks)))
+        if len(packet) > wire.MAX_PACKET:
+            raise BadRequest(f"{len(tasks)} renditions are too many for one run")
         self.unwatch()
+        self._cpu_before_s = self._cpu_s()
         self._source[: len(source)] = source
         self._touched = max(self._touched, len(source))
         self._expected = len(tasks)
         self.jobs += 1
-        self._say(wire.Job(len(source), tuple(tasks)))
+        self._send(packet)
+        return True
+
+    def job_cpu_s(self) -> float:
+        """CPU that the job has taken so far."""
+        return self._cpu_s() - self._cpu_before_s
+
+    def _cpu_s(self) -> float:
+        try:
+            return time.clock_gettime((~self.pid << 3) | _CPU_CLOCK)
+        except OSError:  # it is gone
+            return 0.0
 
     def proceed(self) -> None:
         """Let the worker overwrite the rendition that was just taken."""
-        self._say(wire.Next())
+        self._send(wire.write(wire.Next()))
 
     async def answer(self) -> wire.Ready | wire.Done | wire.Failed:
         """The worker's next word on the job."""
@@ -147,10 +176,12 @@ class Process:
             asyncio.get_running_loop().remove_reader(self._words.fileno())
 
     def kill(self) -> None:
-        """End the worker now; `gone` waits for it."""
+        """End the worker now; `gone` waits for it, and whoever hears it hears `WorkerDied`."""
         self.unwatch()
         self._popen.kill()
         self._words.close()
+        if self._heard and not self._heard.done():
+            self._heard.set_result(None)
 
     async def gone(self) -> int:
         """Wait until the process is reaped, let its memory go, and tell how it ended, as `subprocess` does."""
@@ -169,9 +200,9 @@ class Process:
             self._source.madvise(mmap.MADV_REMOVE)
             self._touched = 0
 
-    def _say(self, message: wire.Job | wire.Next) -> None:
+    def _send(self, packet: bytes) -> None:
         try:
-            self._words.send(wire.write(message))
+            self._words.send(packet)
         except OSError as e:
             raise WorkerDied from e
 
@@ -198,14 +229,15 @@ class Process:
 
     async def _readable(self) -> None:
         loop = asyncio.get_running_loop()
-        heard: asyncio.Future[None] = loop.create_future()
+        heard = self._heard = loop.create_future()
         fd = self._words.fileno()
         if fd < 0:
             raise WorkerDied
-        loop.add_reader(fd, lambda: heard.done() or heard.set_result(None))
+        loop.add_reader(fd, _wake, heard)
         try:
             await heard
         finally:
+            self._heard = None
             if self._words.fileno() == fd:
                 loop.remove_reader(fd)
 
@@ -215,8 +247,14 @@ class Process:
         return text.rsplit("\n", 1)[-1] if text else "no word from it"
 
 
+def _wake(heard: asyncio.Future[None]) -> None:
+    if not heard.done():
+        heard.set_result(None)
+
+
 def _memory(name: str, size: int) -> tuple[int, mmap.mmap]:
-    """An anonymous file of *size* bytes, and a writable map of it."""
+    """An anonymous file that stays *size* bytes long, and a writable map of it."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return fd, mmap.mmap(fd, size)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from msgspec.structs import replace
+
 from imagemill.engines import libvips
 from imagemill.engines.base import Task
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
@@ -47,6 +49,7 @@ _LOADERS = {
 }
 _RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
 _RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
+_OPAQUE = 0xFF
 
 
 class Vips:
@@ -60,9 +63,11 @@ class Vips:
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found."""
         with _as_ours(info.format):
-            info = self._agreed(source, info)
+            image = _open(source, info.format)
+            info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
-        shared = _Decoded(source, work)
+        shared = _Decoded(source, image, work)
+        del image
         for steps in work:
             with _as_ours(info.format):
                 body = self._encode(self._apply(shared.image(steps), steps), steps)
@@ -70,19 +75,18 @@ class Vips:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
 
-    def _agreed(self, source: memoryview, info: MediaInfo) -> MediaInfo:
+    def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
-        image = _open(source, info.format)
         width, height = image.width, image.height
         same = (width, height) == (info.width_px, info.height_px)
         if info.format is Format.AVIF:  # turned and cropped by the decoder, as its own properties say
             same = max(width, height) <= max(info.width_px, info.height_px)
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        found = MediaInfo(
-            info.format, width, height, info.frames, max(image.bands, info.channels), info.bits,
-            has_alpha=image.hasalpha() != 0, orientation=_orientation(image), metadata_bytes=info.metadata_bytes,
-            icc_bytes=info.icc_bytes, scans=info.scans, interlaced=info.interlaced,
+        frames = image.get("n-pages") if info.format in ANIMATED and image.get_typeof("n-pages") else 1
+        found = replace(
+            info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
+            has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
         )  # fmt: skip
         check_source(found, self._limits)
         return found
@@ -102,7 +106,7 @@ class Vips:
         frames = [
             _finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)
         ]
-        joined = pyvips.Image.arrayjoin([_bands(f, max(f.bands for f in frames)) for f in frames], across=1).copy()
+        joined = pyvips.Image.arrayjoin(frames, across=1).copy()
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         for name in ("delay", "loop"):
             if image.get_typeof(name):
@@ -134,20 +138,21 @@ class Vips:
 class _Decoded:
     """One decode for all the work: at the largest size anyone needs, kept when more than one needs it."""
 
-    def __init__(self, source: memoryview, work: Sequence[Steps]) -> None:
+    def __init__(self, source: memoryview, opened: Image, work: Sequence[Steps]) -> None:
         self._source = source
         self._format = work[0].source.format
         self._shrink = min(steps.shrink for steps in work)
         self._frames = max(steps.frames for steps in work)
         self._keep = len(work) > 1
+        self._opened: Image = opened if self._shrink == self._frames == 1 else None
         self._image: Image = None
 
     def image(self, steps: Steps) -> Image:
         """The decoded source for *steps*: all frames below one another where it is animated."""
-        if self._image is None or not self._keep:
-            self._image = _open(self._source, self._format, shrink=self._shrink, frames=self._frames)
-            if self._keep:
-                self._image = self._image.copy_memory()
+        if self._image is None:
+            fresh = self._opened or _open(self._source, self._format, shrink=self._shrink, frames=self._frames)
+            self._image = fresh.copy_memory() if self._keep else fresh
+            self._opened = None
         if steps.frames < self._frames:
             return self._image.crop(0, 0, self._image.width, steps.source.height_px)
         return self._image
@@ -172,13 +177,15 @@ def _orientation(image: Image) -> int:
 
 
 def _frame(image: Image, steps: Steps) -> Image:
-    """Bring one picture through its steps; alpha is premultiplied while pixels are mixed."""
+    """Bring one picture through its steps; alpha is premultiplied while neighbouring pixels are mixed."""
     image, premultiplied = _ready(image), False
     for step in steps.steps:
-        mixes = isinstance(step, Scale | Smooth | Canvas)
+        mixes = isinstance(step, Scale | Smooth)
         if image.hasalpha() and mixes != premultiplied and not isinstance(step, Cut | Turn | Mirror | Upright):
             image, premultiplied = (_premultiplied(image), True) if mixes else (_straight(image), False)
-        image = _step(image, step, steps)
+        if isinstance(step, Canvas) or (isinstance(step, Underlay) and image.hasalpha()):
+            image = _srgb(image)  # the colour is of sRGB: what it meets has to be, too
+        image = _step(image, step)
     return _straight(image) if premultiplied and image.hasalpha() else image
 
 
@@ -198,7 +205,7 @@ def _finish(image: Image, steps: Steps) -> Image:
 
 def _srgb(image: Image) -> Image:
     """To sRGB (or grey) of eight bits, through the picture's own profile where it has a valid one."""
-    if image.get_typeof("icc-profile-data") and image.bands >= 1:
+    if image.get_typeof("icc-profile-data"):
         image = _through_profile(image)
     space = "b-w" if image.interpretation in {"b-w", "grey16"} else "srgb"
     if image.interpretation != space:
@@ -222,7 +229,7 @@ def _straight(image: Image) -> Image:
     return image.unpremultiply().cast("uchar")
 
 
-def _step(image: Image, step: Step, steps: Steps) -> Image:  # noqa: C901 - a table of steps reads best whole
+def _step(image: Image, step: Step) -> Image:
     match step:
         case Upright():
             return _upright(image, step.orientation)
@@ -236,7 +243,7 @@ def _step(image: Image, step: Step, steps: Steps) -> Image:  # noqa: C901 - a ta
         case Scale():
             return image.resize(step.size.width / image.width, vscale=step.size.height / image.height)
         case Canvas():
-            return _canvas(image, step, steps)
+            return _canvas(image, step)
         case Smooth():
             return image.gaussblur(step.sigma, precision="integer")
         case Crisp():
@@ -263,16 +270,12 @@ def _sharpened(image: Image, sigma: float) -> Image:
     return sharp.colourspace(space).cast("uchar")
 
 
-def _canvas(image: Image, step: Canvas, steps: Steps) -> Image:
-    """*image* is premultiplied where it has alpha; so is the colour it is laid on."""
-    opaque = step.rgba & 0xFF == 0xFF or (steps.format is Format.JPEG and not step.rgba)
-    rgba = step.rgba or (0xFFFFFFFF if opaque else 0)
-    image = _bands(image, _RGBA if not opaque or image.hasalpha() else _RGB)
-    alpha = rgba & 0xFF
-    colour = [(rgba >> shift & 0xFF) * (alpha if image.bands == _RGBA else 255) // 255 for shift in (24, 16, 8)]
+def _canvas(image: Image, step: Canvas) -> Image:
+    red, green, blue, alpha = step.rgba.to_bytes(4, "big")
+    image = _bands(image, _RGB if alpha == _OPAQUE and not image.hasalpha() else _RGBA)
     return image.embed(
         step.left, step.top, step.size.width, step.size.height, extend="background",
-        background=[*colour, alpha][: image.bands],
+        background=[red, green, blue, alpha][: image.bands],
     )  # fmt: skip
 
 
@@ -282,7 +285,7 @@ def _underlay(image: Image, rgba: int) -> Image:
         return image
     image = _bands(image, _RGBA)
     colour = [rgba >> 24 & 0xFF, rgba >> 16 & 0xFF, rgba >> 8 & 0xFF]
-    if rgba & 0xFF == 0xFF:
+    if rgba & 0xFF == _OPAQUE:
         return image.flatten(background=colour)
     under = image.new_from_image([*colour, rgba & 0xFF]).copy(interpretation="srgb")
     return under.composite2(image, "over").cast("uchar")

@@ -9,10 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from imagemill.engines.base import Task
-from imagemill.model.media import Format
+from imagemill.model.keys import ETAG_CHARS
+from imagemill.model.media import MEDIA_TYPES, Format
 from imagemill.settings import Engine, Limits
 
 MAX_PACKET = 64 * 1024
+_MAX_MS = 1e9
+_HEX = frozenset("0123456789abcdef")
 
 
 class Setup(Struct, frozen=True, tag=True):
@@ -43,7 +46,10 @@ class Ready(Struct, frozen=True, tag=True):
 
 
 class Done(Struct, frozen=True, tag=True):
-    """One rendition lies in the output memory."""
+    """One rendition lies in the output memory.
+
+    Checked wherever it is built or read: what it says goes into headers and metrics.
+    """
 
     length: int
     format: Format
@@ -55,6 +61,15 @@ class Done(Struct, frozen=True, tag=True):
     render_ms: float
     cpu_ms: float
     private_bytes: int
+
+    def __post_init__(self) -> None:
+        """Keep to what a rendition of ours may be."""
+        if self.format not in MEDIA_TYPES or len(self.etag) != ETAG_CHARS or not set(self.etag) <= _HEX:
+            raise ValueError("no rendition of ours")
+        if min(self.length, self.width_px, self.height_px, self.frames) < 1:
+            raise ValueError("an empty rendition")
+        if not all(0 <= ms < _MAX_MS for ms in (self.probe_ms, self.render_ms, self.cpu_ms)):
+            raise ValueError("a time that cannot be")
 
 
 class Failed(Struct, frozen=True, tag=True):
@@ -78,9 +93,11 @@ def write(message: Setup | Job | Next | Ready | Done | Failed) -> bytes:
 
 def heard_from_front(packet: bytes) -> Setup | Job | Next:
     """What the front said."""
-    return _from_front.decode(packet)
+    heard: Setup | Job | Next = _from_front.decode(packet)
+    return heard
 
 
 def heard_from_worker(packet: bytes) -> Ready | Done | Failed:
     """What the worker said, or `msgspec.MsgspecError`."""
-    return _from_worker.decode(packet)
+    heard: Ready | Done | Failed = _from_worker.decode(packet)
+    return heard

@@ -15,13 +15,14 @@ from imagemill.model.media import Format
 from imagemill.model.recipe import Recipe
 from imagemill.model.request import SourceRef
 
+ETAG_CHARS = 40
 KEY_VERSION = 1
 """Raised whenever what a default means, or what an operation does, changes."""
 
 
 def etag(body: bytes) -> str:
     """Digest of a body, as a strong entity tag without quotes."""
-    return sha256(body).hexdigest()[:40]
+    return sha256(body).hexdigest()[:ETAG_CHARS]
 
 
 def source_key(source: SourceRef) -> str:

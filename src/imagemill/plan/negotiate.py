@@ -11,11 +11,18 @@ _MAX_ACCEPT_BYTES = 1024
 
 def candidates(accept: bytes) -> tuple[Format, ...]:
     """The formats of ours that *accept* names with a weight above zero, best first."""
-    accepted = {_media_type(part) for part in accept[:_MAX_ACCEPT_BYTES].lower().split(b",")}
+    parts = accept[: _MAX_ACCEPT_BYTES + 1].lower().split(b",")
+    if len(accept) > _MAX_ACCEPT_BYTES:
+        parts.pop()  # cut in the middle: what it refuses may be missing
+    accepted = {_media_type(part) for part in parts}
     return tuple(format_ for format_, name in _OFFERED if name in accepted)
 
 
 def _media_type(part: bytes) -> bytes:
     name, *parameters = (p.strip() for p in part.split(b";"))
-    refused = any(p.replace(b" ", b"").rstrip(b"0").rstrip(b".") in {b"q=", b"q"} for p in parameters)
-    return b"" if refused else name
+    return b"" if any(_is_zero_weight(p.replace(b" ", b"")) for p in parameters) else name
+
+
+def _is_zero_weight(parameter: bytes) -> bool:
+    name, _, weight = parameter.partition(b"=")
+    return name == b"q" and not weight.strip(b"0.")

@@ -5,6 +5,7 @@ Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
@@ -62,7 +63,7 @@ class Scale(Struct, frozen=True, tag=True):
 
 
 class Canvas(Struct, frozen=True, tag=True):
-    """Lay the picture on a larger one of one colour."""
+    """Lay the picture on a larger one of one colour, straight alpha; 0 leaves the rest transparent."""
 
     size: Size
     left: int
@@ -108,15 +109,17 @@ class Steps(Struct, frozen=True):
 def resolve(recipe: Recipe, candidates: tuple[Format, ...], info: MediaInfo, limits: Limits) -> Steps:
     """Work out every size before any pixel, and refuse what is beyond *limits*."""
     size = Size(info.width_px, info.height_px)
-    fill = background(recipe)
     steps: list[Step] = []
-    for op in recipe:
-        new, size = _steps(op, size, info, fill)
+    for at, op in enumerate(recipe):
+        new, size = _steps(op, size, info, _fill(recipe, at))
         steps += new
-        _check(size, limits)
+        for step in new:
+            _check(step.size if isinstance(step, Scale) else size, limits)
     last = recipe[-1]
     assert isinstance(last, Encode)
     format_ = _format(last.format, candidates, info, size)
+    if format_ not in ALPHA and background(recipe) is None:
+        steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
     frames = info.frames if format_ in ANIMATED else 1
     if frames * size.width * size.height > limits.total_pixels:
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
@@ -125,7 +128,18 @@ def resolve(recipe: Recipe, candidates: tuple[Format, ...], info: MediaInfo, lim
     return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info))
 
 
-def _steps(op: object, size: Size, info: MediaInfo, fill: int | None) -> tuple[list[Step], Size]:
+def _fill(recipe: Recipe, at: int) -> int:
+    """What the resize that is operation *at* fills its box with.
+
+    A colour that lets something through is laid by its own `Background` where that still comes: twice
+    would be twice as dense.
+    """
+    rgba = background(recipe) or 0
+    to_come = any(isinstance(op, Background) for op in recipe[at:])
+    return rgba if rgba & 0xFF == 0xFF or not to_come else 0  # noqa: PLR2004 - opaque
+
+
+def _steps(op: object, size: Size, info: MediaInfo, fill: int) -> tuple[list[Step], Size]:
     match op:
         case AutoOrient() if info.orientation > 1:
             turned = Size(size.height, size.width) if info.orientation > 4 else size  # noqa: PLR2004 - EXIF 5 to 8
@@ -138,7 +152,7 @@ def _steps(op: object, size: Size, info: MediaInfo, fill: int | None) -> tuple[l
         case Flip() | Flop():
             return [Mirror(isinstance(op, Flip))], size
         case Resize():
-            return _resize(op, size, 0 if fill is None else fill)
+            return _resize(op, size, fill)
         case Blur():
             return [Smooth(op.sigma_centi / 100)], size
         case Sharpen():
