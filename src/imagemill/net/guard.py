@@ -67,7 +67,7 @@ def parse(url: str) -> Target:
     if _NEVER.search(url):
         raise BadRequest("source URL: control characters, backslash and # are refused")
     scheme, _, rest = url.partition("://")
-    if not scheme.isascii() or (scheme := scheme.lower()) not in DEFAULT_PORTS or not rest:
+    if (scheme := scheme.lower()) not in DEFAULT_PORTS or not rest:
         raise BadRequest("source URL: only http:// and https:// URLs are read")
     cut = re.search(r"[/?]", rest)
     authority, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")

@@ -113,6 +113,19 @@ async def test_special_files(store, root, kind, look, monkeypatch):
         await store.get("odd", limit=100)
 
 
+async def test_odd_files_are_not_even_opened(store, root, monkeypatch):
+    """R19: opening a device may act on it, so a look comes first."""
+    os.mkfifo(root / "odd")
+    opened = []
+    real = os.open
+    monkeypatch.setattr(file.os, "open", lambda name, *a, **k: opened.append(str(name)) or real(name, *a, **k))
+
+    with pytest.raises(SourceNotFound):
+        await store.get("odd", limit=100)
+
+    assert opened == [str(root)]
+
+
 async def test_links_put_there_since_the_look(store, root, monkeypatch):
     """R19: opening does not follow either."""
     (root / "out").symlink_to(root.parent / "secret")
