@@ -61,7 +61,7 @@ class Metrics:
     """The metrics of one node, in a registry of their own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # twice the series, for a time nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for times nobody asks for
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)

@@ -1,12 +1,11 @@
 """The admin port: health, readiness, metrics, versions, explain. Loopback by default; nothing secret in it."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from imagemill.obs.metrics import Metrics
 from imagemill.web.app import App
-from imagemill.web.problems import Reply
+from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call
 
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -21,20 +20,20 @@ def build(
     """The application of the admin port."""
 
     async def healthz(_call: Call, _receive: Any) -> Reply:
-        return _json(200, {"status": "ok"})
+        return json_reply(200, {"status": "ok"})
 
     async def readyz(_call: Call, _receive: Any) -> Reply:
         reasons = not_ready()
-        return _json(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
+        return json_reply(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
 
     async def scrape(_call: Call, _receive: Any) -> Reply:
-        return Reply(200, ((b"content-type", _METRICS_TYPE),), metrics.render())
+        return Reply(200, ((b"content-type", _METRICS_TYPE), (b"x-content-type-options", b"nosniff")), metrics.render())
 
     async def versions(_call: Call, _receive: Any) -> Reply:
-        return _json(200, version())
+        return json_reply(200, version())
 
     async def explain(call: Call, _receive: Any) -> Reply:
-        return _json(200, explained(call.query, call.header(b"accept")))
+        return json_reply(200, explained(call.query, call.header(b"accept")))
 
     routes = {
         "/healthz": healthz,
@@ -44,12 +43,3 @@ def build(
         "/explain": explain,
     }
     return App(routes, lambda *_: None)
-
-
-def _json(status: int, value: Any) -> Reply:
-    headers = (
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    )
-    return Reply(status, headers, json.dumps(value, indent=2).encode())

@@ -1,7 +1,6 @@
 """GET an image: verify, parse, plan, serve, respond."""
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from imagemill.service.explain import explain
 from imagemill.service.transcode import Served, Transcoder
 from imagemill.settings import Settings
 from imagemill.web.headers import Delivery, respond
-from imagemill.web.problems import Reply
+from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -48,8 +47,7 @@ class Images:
 
     async def explain(self, call: Call, _receive: Receive) -> Reply:
         """Say what `get` would do with the same query, and do nothing."""
-        body = json.dumps(self.explained(call.query, call.header(b"accept")), indent=2).encode()
-        return Reply(200, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")), body)
+        return json_reply(200, self.explained(call.query, call.header(b"accept")))
 
     def explained(self, query: bytes, accept: bytes = b"") -> dict[str, Any]:
         """See `explain`; the signature, if any, is taken off and not judged."""

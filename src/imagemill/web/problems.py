@@ -38,6 +38,16 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
+def json_reply(status: int, value: object) -> Reply:
+    """A value for programs and people, kept by nobody."""
+    headers = (
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    )
+    return Reply(status, headers, json.dumps(value, indent=2).encode())
+
+
 def status_of(error: BaseException) -> int:
     """The status of an error; 500 for what should not happen."""
     return STATUS.get(type(error), 500) if isinstance(error, errors.ImagemillError) else 500
