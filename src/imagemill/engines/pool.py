@@ -37,6 +37,8 @@ from imagemill.settings import Limits
 
 log = logging.getLogger("imagemill.pool")
 
+_MAX_UNLUCKY = 8
+"""So many workers may be dead under a job before they took it; the next is held against its source."""
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
     kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
@@ -121,7 +123,7 @@ class Pool:
         if len(source) > self._limits.source_bytes:
             raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
         until = time.monotonic() + self._settings.deadline_s
-        left = list(tasks)
+        left, unlucky = list(tasks), 0
         self._refuse_poison(source, left)
         while left:
             try:
@@ -129,11 +131,12 @@ class Pool:
                     async for made in results:
                         left.pop(0)
                         yield made
-            except WorkerDied:
+            except WorkerDied as death:
                 if self._closing:
                     raise _stopping() from None
                 self._observe(Event("crash"))
-                if self._poison.blame_source(source):
+                unlucky += not death.of_job
+                if (death.of_job or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(source):
                     raise ImageCorrupt("the decoder crashed on this source") from None
 
     def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
@@ -169,8 +172,9 @@ class Pool:
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
                 self._poison.blame_work(source, tasks)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
-        except WorkerDied:
+        except WorkerDied as death:
             after = "crash"
+            death.of_job = process.taken
             process.kill()
             if await process.gone() == -signal.SIGXCPU:
                 after = "deadline"

@@ -36,6 +36,9 @@ _ENVIRONMENT = {
 class WorkerDied(Exception):  # noqa: N818 - an event between pool and process, not one of the error tree
     """The worker is gone, or talks nonsense."""
 
+    of_job = True
+    """Whether it had taken the job it was given."""
+
 
 class Process:
     """A worker."""
@@ -122,11 +125,17 @@ class Process:
         self.unwatch()
         self._cpu_before_s = self._cpu_s()
         self._source[: len(source)] = source
+        self._output[0] = wire.OFFERED
         self._touched = max(self._touched, len(source))
         self._expected = len(tasks)
         self.jobs += 1
         self._send(packet)
         return True
+
+    @property
+    def taken(self) -> bool:
+        """Whether the worker began with the job it was offered; known even after its death."""
+        return self._output[0] != wire.OFFERED
 
     def job_cpu_s(self) -> float:
         """CPU that the job has taken so far."""

@@ -13,6 +13,8 @@ from imagemill.model.keys import ETAG_CHARS
 from imagemill.model.media import MEDIA_TYPES, Format
 from imagemill.settings import Engine, Limits
 
+OFFERED, TAKEN = 0, 1
+"""First byte of the output memory until there is output: a worker that dies of a job has marked it first."""
 MAX_PACKET = 64 * 1024
 _MAX_MS = 1e9
 _HEX = frozenset("0123456789abcdef")

@@ -59,6 +59,7 @@ class Worker:
         while packet := self._words.recv(wire.MAX_PACKET):
             message = wire.heard_from_front(packet)
             assert isinstance(message, wire.Job)
+            self._output[0] = wire.TAKEN
             sandbox.budget_cpu(self._limits.cpu_s)
             try:
                 self._job(message)

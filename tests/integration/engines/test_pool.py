@@ -1,0 +1,566 @@
+"""Real worker processes: deadlines, crashes, lies, recycling, confinement (threats D12, D20, D21, L05, L17, O05)."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from contextlib import aclosing, asynccontextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagemill.engines.base import Task
+from imagemill.engines.pool import Pool
+from imagemill.model.errors import (
+    BadOption,
+    BadRequest,
+    DependencyDown,
+    ImageCorrupt,
+    ImagemillError,
+    LimitExceeded,
+    ProcessingTimeout,
+    SettingsError,
+    SourceTooLarge,
+    UnsupportedSourceType,
+)
+from imagemill.model.media import Format
+from imagemill.model.recipe import Blur, Crop, Encode, Resize
+from imagemill.settings import Engine, Limits
+
+FAULTY = "integration.engines.faulty:main"
+PNG = (Resize(8), Encode(Format.PNG))
+
+
+def picture(size=(32, 24), kind="JPEG", seed=0, **options):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, kind, **options)
+    return out.getvalue()
+
+
+SMALL = picture()
+
+
+def fault(name, seed=0):
+    return picture(seed=seed) + b"#FAULT:" + name.encode()
+
+
+@asynccontextmanager
+async def pool(workers=2, entry=FAULTY, limits=None, **settings):
+    events = []
+    made = Pool(Engine(**settings), limits or Limits(), workers=workers, entry=entry, observe=events.append)
+    made.events = events
+    await made.start()
+    try:
+        yield made
+    finally:
+        pids = made.pids()
+        await made.close()
+        assert not any(exists(pid) for pid in pids)
+
+
+def exists(pid):
+    return Path(f"/proc/{pid}").exists()
+
+
+def counted(pool):
+    return Counter(f"{e.name} {e.reason}".strip() for e in pool.events)
+
+
+async def run(pool, source, *recipes):
+    made = []
+    async with aclosing(pool.run(source, [Task(r) for r in recipes or (PNG,)])) as results:
+        async for one in results:
+            made.append(one)
+    return made
+
+
+async def outcome(pool, source, *recipes):
+    try:
+        return (await run(pool, source, *recipes))[0].rendition.width_px
+    except ImagemillError as e:
+        return type(e)
+
+
+async def until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        await asyncio.sleep(0.005)
+
+
+class TestHandover:
+    async def test_several_recipes_of_one_source_come_one_by_one(self):
+        """Each rendition is handed back before the next is made, in order."""
+        sizes = [20, 10, 16]
+        source = picture((64, 48))
+        async with pool(1) as p:
+            seen = []
+            async with aclosing(p.run(source, [Task((Resize(n), Encode(Format.PNG))) for n in sizes])) as results:
+                async for made in results:
+                    assert p.states["busy"] == 1
+                    seen.append(made.rendition.width_px)
+                    assert Image.open(BytesIO(made.rendition.body)).width == seen[-1]
+
+            assert seen == sizes
+            assert p.states == {"idle": 1, "busy": 0, "starting": 0}
+
+    async def test_one_failing_recipe_keeps_what_came_before(self):
+        """A recipe that cannot be done ends the run; earlier renditions were delivered."""
+        async with pool(1) as p:
+            got = []
+            with pytest.raises(BadOption):
+                async with aclosing(
+                    p.run(SMALL, [Task(PNG), Task((Crop(1, 1, 99, 99), Encode())), Task(PNG)])
+                ) as results:
+                    async for made in results:
+                        got.append(made)
+            assert got == []  # every recipe is judged before the first is made
+            assert await outcome(p, SMALL) == 8
+
+    async def test_large_source_and_output(self):
+        """Megabytes go both ways, again and again, and pages are given back."""
+        source = picture((2200, 1400), "PNG", compress_level=0)
+        async with pool(1) as p:
+            bodies = {(await run(p, source, (Encode(Format.PNG),)))[0].rendition.body for _ in range(3)}
+
+            assert len(source) > 8_000_000
+            assert len(bodies) == 1
+            assert len(bodies.pop()) > 8_000_000
+            assert await outcome(p, SMALL) == 8
+
+    async def test_animation_passes(self):
+        """Frames are kept through a worker."""
+        frames = [Image.new("RGB", (40, 30), (n * 20, 255 - n * 20, 90)) for n in range(6)]
+        out = BytesIO()
+        frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=70, loop=3)
+        async with pool(1) as p:
+            (made,) = await run(p, out.getvalue(), (Resize(20), Encode(Format.WEBP)))
+
+            assert made.rendition.frames == Image.open(BytesIO(made.rendition.body)).n_frames == 6
+
+    async def test_refused_before_any_worker(self):
+        """A source beyond the limit, and more tasks than a packet holds, cost nobody a worker."""
+        async with pool(1, limits=Limits(source_bytes=2000)) as p:
+            with pytest.raises(SourceTooLarge, match="2001 > 2000"):
+                await run(p, bytes(2001))
+            with pytest.raises(BadRequest, match="too many"):
+                await run(p, SMALL[:1500], *[(Resize(n + 1), Blur(1), Encode()) for n in range(3000)])
+            assert p.states == {"idle": 1, "busy": 0, "starting": 0}
+            assert not p.events
+
+    @pytest.mark.parametrize("source", [b"", b"\0", b"not a picture", b"\xff\xd8\xff"])
+    async def test_no_picture(self, source):
+        """What is no picture is named so, and the worker lives on."""
+        async with pool(1) as p:
+            assert await outcome(p, source) in {UnsupportedSourceType, ImageCorrupt}
+            assert not p.events
+
+    async def test_output_bytes_limit(self):
+        """A rendition beyond `limits.output_bytes` is refused by name, and the worker lives on."""
+        async with pool(1, limits=Limits(output_bytes=10_000)) as p:
+            with pytest.raises(LimitExceeded) as caught:
+                await run(p, picture((300, 200)), (Encode(Format.PNG),))
+            assert caught.value.limit == "output_bytes"
+            assert await outcome(p, SMALL) == 8
+            assert not p.events
+
+    async def test_out_of_memory_is_a_limit(self):
+        """An allocation beyond the address space ends the job, not the worker."""
+        async with pool(1) as p:
+            with pytest.raises(LimitExceeded) as caught:
+                await run(p, fault("memory"))
+            assert caught.value.limit == "memory"
+            assert await outcome(p, SMALL) == 8
+            assert not p.events
+
+    async def test_unforeseen_error_says_nothing(self):
+        """Whatever the engine raises, the caller hears of a corrupt picture and no more."""
+        async with pool(1) as p:
+            with pytest.raises(ImageCorrupt) as caught:
+                await run(p, fault("raise"))
+            assert "secret" not in str(caught.value)
+            assert await outcome(p, SMALL) == 8
+
+
+class TestDeadline:
+    async def test_killed_at_the_deadline(self):
+        """D21: the answer comes within 250 ms of the deadline, and the slot is full again within 1 s."""
+        source = picture((3000, 2000), quality=95)
+        heavy = (Encode(Format.AVIF),)
+        real = "imagemill.engines.worker:main"
+        async with pool(1, real, Limits(cpu_s=1000), deadline_s=0.4, avif_effort=3) as p:
+            (pid,) = p.pids()
+            begun = time.monotonic()
+            with pytest.raises(ProcessingTimeout):
+                await run(p, source, heavy)
+            answered = time.monotonic()
+            await until(lambda: p.states["idle"] == 1, 1.0)
+
+            assert 0.35 < answered - begun < 0.65
+            assert not exists(pid)
+            assert counted(p) == {"restart deadline": 1}
+            assert await outcome(p, SMALL) == 8
+
+    @pytest.mark.parametrize("kind", ["sleep", "spin"])
+    async def test_a_worker_that_hangs(self, kind):
+        """Sleeping or spinning: the deadline ends both."""
+        async with pool(1, deadline_s=0.3) as p:
+            begun = time.monotonic()
+            assert await outcome(p, fault(kind)) is ProcessingTimeout
+            assert time.monotonic() - begun < 0.55
+            await until(lambda: p.states["idle"] == 1, 1.0)
+
+    async def test_work_that_spins_is_not_tried_for_ever(self):
+        """L17: the same work that used its whole time twice is refused at once; other work of that source is not."""
+        async with pool(1, deadline_s=0.6) as p:
+            for _ in range(2):
+                assert await outcome(p, fault("spin")) is ProcessingTimeout
+                await until(lambda: p.states["idle"] == 1)
+            begun = time.monotonic()
+            for _ in range(50):
+                assert await outcome(p, fault("spin")) is ProcessingTimeout
+
+            assert time.monotonic() - begun < 0.3
+            assert counted(p) == {"restart deadline": 2, "poison": 50}
+            assert await outcome(p, fault("spin"), (Resize(9), Encode())) is ProcessingTimeout
+            assert counted(p)["restart deadline"] == 3
+
+    async def test_work_that_waited_is_tried_again(self):
+        """A deadline that passed without computing says nothing against the source."""
+        async with pool(1, deadline_s=0.2) as p:
+            for _ in range(3):
+                assert await outcome(p, fault("sleep")) is ProcessingTimeout
+                await until(lambda: p.states["idle"] == 1)
+            assert counted(p) == {"restart deadline": 3}
+
+    async def test_no_worker_free_in_time(self):
+        """Waiting for a worker counts; who waits too long is told so, and nothing is started."""
+        async with pool(1, deadline_s=0.5) as p:
+            holder = asyncio.create_task(outcome(p, fault("sleep")))
+            await until(lambda: p.states["busy"] == 1)
+            assert await outcome(p, SMALL) in {ProcessingTimeout, 8}
+            assert await holder is ProcessingTimeout
+            await until(lambda: p.states["idle"] == 1)
+
+    async def test_cpu_limit(self):
+        """RLIMIT_CPU ends what the wall clock does not, and counts as time, not as a crash."""
+        async with pool(1, deadline_s=10, limits=Limits(cpu_s=0.1)) as p:
+            begun = time.monotonic()
+            assert await outcome(p, fault("spin")) is ProcessingTimeout
+            assert time.monotonic() - begun < 6
+            assert counted(p)["crash"] == 0
+
+
+class TestCrash:
+    @pytest.mark.parametrize("kind", ["segv", "abort", "exit", "nonsense", "early", "lie-length", "lie-nothing",
+                                      "lie-format", "lie-etag", "lie-time", "lie-negative", "lie-type"])  # fmt: skip
+    async def test_only_the_bad_one_is_lost(self, kind):
+        """D12: with 50 others in flight, the source that kills (or makes its worker lie) is ImageCorrupt, 0 are lost."""
+        others = [picture((16 + n, 16), seed=n) for n in range(50)]
+        async with pool(2) as p:
+            jobs = [asyncio.create_task(outcome(p, o)) for o in others[:25]]
+            bad = asyncio.create_task(outcome(p, fault(kind)))
+            jobs += [asyncio.create_task(outcome(p, o)) for o in others[25:]]
+            async with asyncio.timeout(20):
+                assert await bad is ImageCorrupt
+                assert await asyncio.gather(*jobs) == [8] * 50
+
+            await until(lambda: p.states["idle"] == 2)
+            assert counted(p) == {"crash": 2, "restart crash": 2}
+
+    async def test_a_bomb_is_decoded_at_most_twice(self):
+        """L17: a thousand asks, two decodes; refusals cost next to nothing and need no worker."""
+        bomb = fault("segv")
+        async with pool(2) as p:
+            begun = time.monotonic()
+            assert [await outcome(p, bomb) for _ in range(1000)] == [ImageCorrupt] * 1000
+
+            assert time.monotonic() - begun < 3
+            assert counted(p) == {"crash": 2, "restart crash": 2, "poison": 999}
+            assert await outcome(p, bomb[:-4] + b"none") == 8, "same length, other bytes"
+
+    async def test_a_bomb_asked_for_at_once(self):
+        """L17: those who waited while it went off twice are refused, too."""
+        bomb = fault("segv")
+        async with pool(1) as p:
+            async with asyncio.timeout(20):
+                assert await asyncio.gather(*(outcome(p, bomb) for _ in range(100))) == [ImageCorrupt] * 100
+
+            assert counted(p) == {"crash": 2, "restart crash": 2, "poison": 99}
+
+    async def test_poison_wears_off(self):
+        """After `engine.poison_s` the source is tried again."""
+        async with pool(1, poison_s=0.3) as p:
+            await outcome(p, fault("exit"))
+            assert await outcome(p, fault("exit")) is ImageCorrupt
+            assert counted(p)["poison"] == 1
+            await asyncio.sleep(0.35)
+            await outcome(p, fault("exit"))
+            assert counted(p)["crash"] == 4
+
+    async def test_idle_workers_killed_from_outside(self):
+        """kill -9 of idle workers loses nothing and is repaired at once."""
+        async with pool(2) as p:
+            before = p.pids()
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            assert await asyncio.gather(*(outcome(p, SMALL) for _ in range(10))) == [8] * 10
+            await until(lambda: p.states["idle"] == 2)
+
+            assert not set(before) & set(p.pids())
+            assert counted(p) == {"crash": 2, "restart crash": 2}
+
+    async def test_busy_worker_killed_from_outside(self):
+        """kill -9 of a busy worker: its job is done by another, and the source is not held guilty."""
+        async with pool(2) as p:
+            job = asyncio.create_task(outcome(p, fault("slow")))
+            await until(lambda: p.states["busy"] == 1)
+            idle = {process.pid for process in p._idle}
+            (busy,) = set(p.pids()) - idle
+            await asyncio.sleep(0.05)
+            os.kill(busy, signal.SIGKILL)
+
+            assert await job == 8
+            assert await outcome(p, fault("slow")) == 8
+            assert counted(p) == {"crash": 1, "restart crash": 1}
+
+    async def test_rest_of_a_run_goes_to_another_worker(self):
+        """A worker that dies between two renditions: the first is not made again, the second comes from another."""
+        source = picture((64, 48))
+        async with pool(2) as p:
+            widths = []
+            async with aclosing(
+                p.run(source, [Task((Resize(n), Encode(Format.PNG))) for n in (30, 20, 10)])
+            ) as results:
+                async for made in results:
+                    widths.append(made.rendition.width_px)
+                    if len(widths) == 1:
+                        (busy,) = set(p.pids()) - {process.pid for process in p._idle}
+                        os.kill(busy, signal.SIGKILL)
+                        await until(lambda: not running(busy))  # noqa: B023
+            assert widths == [30, 20, 10]
+
+
+def running(pid):
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+    return False
+
+
+class TestRecycling:
+    async def test_after_max_jobs(self):
+        """A worker is replaced after `max_jobs`, between jobs."""
+        async with pool(1, max_jobs=3) as p:
+            seen = []
+            for _ in range(7):
+                await until(lambda: p.states["idle"] == 1)
+                seen += p.pids()
+                assert await outcome(p, SMALL) == 8
+            assert len(set(seen)) == 3
+            assert counted(p) == {"restart recycled": 2}
+
+    async def test_above_the_rss_bound(self):
+        """A worker that kept too much memory is replaced after its job."""
+        async with pool(1, max_rss_bytes=60 * 2**20) as p:
+            assert await outcome(p, SMALL) == 8
+            assert not p.events
+            assert await outcome(p, fault("grow")) == 8
+            assert counted(p) == {"restart recycled": 1}
+            await until(lambda: p.states["idle"] == 1)
+
+
+class TestCancellation:
+    async def test_unwanted_work_is_ended(self):
+        """L05: what nobody wants any more is gone within 500 ms, and the slot is full again."""
+        async with pool(1) as p:
+            (pid,) = p.pids()
+            job = asyncio.create_task(run(p, fault("sleep")))
+            await until(lambda: p.states["busy"] == 1)
+            await asyncio.sleep(0.05)
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+            begun = time.monotonic()
+            await until(lambda: not exists(pid), 0.5)
+
+            assert time.monotonic() - begun < 0.5
+            await until(lambda: p.states["idle"] == 1, 1.0)
+            assert counted(p) == {"restart cancelled": 1}
+
+    async def test_unwanted_work_that_ends_soon_keeps_its_worker(self):
+        """Within the grace a worker finishes and is used again: killing costs more than finishing."""
+        async with pool(1) as p:
+            before = p.pids()
+            job = asyncio.create_task(run(p, fault("slow")))
+            await until(lambda: p.states["busy"] == 1)
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+            assert await outcome(p, SMALL) == 8
+
+            assert p.pids() == before
+            assert not p.events
+
+    async def test_leaving_between_two_renditions(self):
+        """A caller that leaves after the first of many: the rest is not made."""
+        async with pool(1) as p:
+            async with aclosing(p.run(SMALL, [Task(PNG)] * 3)) as results:
+                async for _ in results:
+                    break
+            assert await outcome(p, SMALL) == 8
+            await until(lambda: p.states["idle"] == 1)
+
+    async def test_leaving_the_queue(self):
+        """Who leaves while waiting takes no worker with him, at whatever moment."""
+        async with pool(1) as p:
+            for delay in (0.0, 0.05, 0.12, 0.15, 0.16, 0.2):
+                holder = asyncio.create_task(outcome(p, fault("slow")))
+                await asyncio.sleep(0)
+                waiter = asyncio.create_task(outcome(p, SMALL))
+                await asyncio.sleep(delay)
+                waiter.cancel()
+                await asyncio.gather(waiter, return_exceptions=True)
+                assert await holder == 8
+                await until(lambda: p.states["idle"] == 1)
+            assert not p.events
+
+    async def test_called_while_an_exception_is_handled(self):
+        """A worker that was waited for inside an ``except`` block is not given to two callers."""
+        async with pool(1) as p:
+
+            async def inside():
+                try:
+                    raise KeyError
+                except KeyError:
+                    return await outcome(p, fault("slow"))
+
+            assert await asyncio.gather(*(inside() for _ in range(4))) == [8] * 4
+            assert p.states == {"idle": 1, "busy": 0, "starting": 0}
+
+
+class TestConfinement:
+    async def test_as_the_kernel_sees_it(self):
+        """O05: environment, privileges, limits and descriptors of an idle worker."""
+        async with pool(1) as p:
+            await run(p, SMALL)
+            (pid,) = p.pids()
+            proc = Path(f"/proc/{pid}")
+            environment = {e.split(b"=")[0].decode() for e in (proc / "environ").read_bytes().split(b"\0") if e}
+            status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+            limits = {line[:26].strip(): line[26:].split()[:2] for line in (proc / "limits").read_text().splitlines()}
+
+            assert environment == {
+                "LC_ALL", "MALLOC_ARENA_MAX", "VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "VIPS_WARNING",
+            }  # fmt: skip
+            assert status["NoNewPrivs"].strip() == "1"
+            assert status["Threads"].strip() == "1" or int(status["Threads"]) < 8
+            assert limits["Max core file size"] == ["0", "0"]
+            assert limits["Max address space"] == [str(2 << 30)] * 2
+            assert limits["Max open files"] == ["64", "64"]
+            assert limits["Max file size"] == [str(64 << 20)] * 2
+            assert limits["Max cpu time"][0] != "unlimited"
+            assert os.readlink(proc / "cwd") == "/"
+            assert os.getsid(pid) == pid
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+    async def test_not_root(self):
+        """A service started as root has workers that are nobody, in no group."""
+        async with pool(1) as p:
+            status = dict(line.split(":", 1) for line in Path(f"/proc/{p.pids()[0]}/status").read_text().splitlines())
+            assert status["Uid"].split() == ["65534"] * 4
+            assert status["Gid"].split() == ["65534"] * 4
+            assert status["Groups"].split() == []
+            assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+
+    async def test_no_descriptor_of_ours(self):
+        """Only standard streams, the socket, the two (sealed) memories and /proc/self/statm."""
+        with open("/dev/zero", "rb") as secret:
+            os.set_inheritable(secret.fileno(), True)
+            async with pool(2) as p:
+                for pid in p.pids():
+                    links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+                    assert sum(link.startswith("socket:") for link in links) == 1
+                    rest = {link.split(" ")[0] for link in links if not link.startswith(("socket:", "anon_inode:"))}
+                    ours = {"/memfd:stderr", "/memfd:source", "/memfd:output"}
+                    assert rest <= {"/dev/null", f"/proc/{pid}/statm"} | ours
+
+    async def test_dies_with_its_parent(self):
+        """A front that is killed leaves no worker behind."""
+        program = (
+            "import asyncio, sys\n"
+            "from imagemill.engines.pool import Pool\n"
+            "from imagemill.settings import Engine, Limits\n"
+            "async def main():\n"
+            "    p = Pool(Engine(), Limits(), workers=2)\n"
+            "    await p.start()\n"
+            "    print(*p.pids(), flush=True)\n"
+            "    await asyncio.sleep(60)\n"
+            "asyncio.run(main())\n"
+        )
+        import sys
+
+        front = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+        pids = [int(n) for n in (await front.stdout.readline()).split()]
+        assert len(pids) == 2
+        assert all(running(pid) for pid in pids)
+        front.kill()
+        await front.wait()
+        await until(lambda: not any(running(pid) for pid in pids), 2.0)
+
+
+class TestLife:
+    async def test_failed_start_says_why(self):
+        """A worker that cannot start: the pool does not, and says its last words; nothing is left."""
+        p = Pool(Engine(), Limits(), workers=2, entry="integration.engines.faulty:stillborn")
+        with pytest.raises(SettingsError, match="no library anywhere"):
+            await p.start()
+        assert p.pids() == []
+
+    async def test_crash_loop_backs_off(self):
+        """Workers that die before their first job are replaced more and more slowly."""
+        events = []
+        p = Pool(Engine(), Limits(), workers=1, entry="integration.engines.faulty:short_lived", observe=events.append)
+        await p.start()
+        await asyncio.sleep(2.0)
+        await p.close()
+
+        assert 3 <= sum(e.name == "crash" for e in events) <= 7
+
+    async def test_close_while_busy_and_waiting(self):
+        """Closing answers everyone at once with `DependencyDown` and leaves no process, not even a zombie."""
+        events = []
+        p = Pool(Engine(), Limits(), workers=2, entry=FAULTY, observe=events.append)
+        await p.start()
+        pids = p.pids()
+        jobs = [asyncio.create_task(outcome(p, fault("sleep", seed=n))) for n in range(6)]
+        await until(lambda: p.states["busy"] == 2)
+        begun = time.monotonic()
+        await p.close()
+
+        async with asyncio.timeout(1):
+            assert await asyncio.gather(*jobs) == [DependencyDown] * 6
+        assert time.monotonic() - begun < 1
+        assert not any(exists(pid) for pid in pids)
+        assert await outcome(p, SMALL) is DependencyDown
+        assert not events
+
+    async def test_no_descriptors_left(self):
+        """Opening, killing, recycling and closing leak no descriptor in the front."""
+        await self._life()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            await self._life()
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+    async def _life(self):
+        async with pool(1, max_jobs=2) as p:
+            for source in (SMALL, SMALL, SMALL, fault("exit")):
+                await outcome(p, source)
+
+    async def test_versions(self):
+        """O07: what is in force is told at start."""
+        async with pool(1, entry="imagemill.engines.worker:main") as p:
+            assert tuple(map(int, p.versions["libvips"].split("."))) >= (8, 18, 3)
