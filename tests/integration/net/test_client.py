@@ -277,7 +277,7 @@ LOCATIONS = """http://10.0.0.1/ http://[::1]/ http://[::ffff:10.0.0.1]/ //10.0.0
 ftp://h/ gopher://h/ data:image/png,x javascript:alert(1) http://u@127.0.0.1:{port}/ http://127.0.0.1:1/ http://2130706433/
 http://0x7f.1/ http://0/ http://169.254.169.254/latest https://metadata.google.internal/ http://[fe80::1%25eth0]/ http://h:0/
 http://h:65536/ \\\\10.0.0.1\\ /\\10.0.0.1/ http:\\\\10.0.0.1 http://127.0.0.1:{port}\\@10.0.0.1/ /%zz http://①②⑦.0.0.1/
-http://localhost:22/ http://no.test:{port}/ http://bad.test:{port}/ http://192.168.0.1:{port}/ HTTP://10.0.0.1 http://a\tb/
+/ne\txt http://localhost:22/ http://no.test:{port}/ http://bad.test:{port}/ http://192.168.0.1:{port}/ HTTP://10.0.0.1 http://a\tb/
 http://[64:ff9b::a00:1]:{port}/ //u@127.0.0.1:{port}/ unix:/x ws://127.0.0.1:{port}/""".replace("\n", " ").split(" ")
 
 
@@ -526,8 +526,10 @@ async def test_slow_resolver():
         await asyncio.sleep(30)
 
     async with client(ports=(80,), resolver=resolve) as it:
+        begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get("http://n.test/", limit=100)
+        assert time.monotonic() - begun < 0.6
 
 
 async def endless(writer):
@@ -653,10 +655,11 @@ def drip(first: bytes, rest: bytes, pause_s: float):
         (drip(b"", b"", 1), 0.6),
         (drip(b"", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99, 0.1), 0.6),
         (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"x" * 999, 0.02), 0.6),
+        (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"", 1), 0.6),
         (drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + b"x" * 900, b"", 1), 1.2),
         (drip(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 9, 0.05), 0.6),
     ],
-    ids=["silent", "slow head", "slow body", "stalls at 90 %", "slow interim"],
+    ids=["silent", "slow head", "slow body", "no body", "stalls at 90 %", "slow interim"],
 )
 async def test_slow_sources(answer, within_s):
     """Each kind of slowness ends in time, and frees its place and its connection."""
@@ -735,6 +738,8 @@ async def test_connect_timeout():
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(100_000)) + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 " + b"y" * 1_000_000 + b"\r\n\r\n",
+        ok(b"x", *(f"X-{n}: y" for n in range(500))),
+        ok(b"x", "X: " + "y" * 20_000),
         b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000 + ok(),
         (b"HTTP/1.1 103 Early Hints\r\nLink: " + b"y" * 8000 + b"\r\n\r\n") * 17 + ok(),
         b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
@@ -743,7 +748,20 @@ async def test_connect_timeout():
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX : y\r\n z\r\n\0: 1\r\n\r\n",
     ],
-    ids=["many", "long", "long status", "interim", "hints", "upgrade", "zeros", "smtp", "version", "junk"],
+    ids=[
+        "many",
+        "long",
+        "long status",
+        "too many",
+        "too long",
+        "interim",
+        "hints",
+        "upgrade",
+        "zeros",
+        "smtp",
+        "version",
+        "junk",
+    ],
 )
 async def test_head_floods(answer):
     async with Server(answer) as server, client(server) as it:
@@ -755,8 +773,8 @@ async def test_head_floods(answer):
 @pytest.mark.parametrize(
     "chunks",
     [
-        b"1\r\nx\r\n" * 300_000,
-        b"1;" + b"y" * 2_000_000 + b"\r\nx\r\n",
+        b"1\r\nx\r\n" * 300_000 + b"0\r\n\r\n",
+        b"1;" + b"y" * 2_000_000 + b"\r\nx\r\n0\r\n\r\n",
         b"xyz\r\n",
         b"-1\r\nx",
         b"ffffffffffffffffff\r\nx",
@@ -773,7 +791,7 @@ async def test_chunk_abuse(chunks):
     async with Server(body_of(answer)) as server, client(server, fetch=fetch) as it:
         begun = time.process_time()
         with pytest.raises((SourceBadResponse, SourceTruncated, SourceTooLarge)):
-            await it.get(server.url(), limit=250_000)
+            await it.get(server.url(), limit=10_000_000)
         assert time.process_time() - begun < 2
 
 
@@ -957,7 +975,8 @@ async def test_waiting_too_long_is_overload():
         first = asyncio.create_task(it.get(server.url(), limit=100))
         await until(lambda: len(server.requests) == 1)
         ends = await asyncio.gather(first, *(it.get(server.url(), limit=100) for _ in range(2)), return_exceptions=True)
-        assert sorted(type(e).__name__ for e in ends) == ["Overloaded", "SourceTimeout", "SourceTimeout"]
+        assert isinstance(ends[0], SourceTimeout)
+        assert isinstance(ends[2], Overloaded)
 
 
 async def test_total_concurrency():
