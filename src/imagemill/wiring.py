@@ -74,7 +74,7 @@ def _store(name: str, raw: Mapping[str, Any]) -> Get:
         raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
     try:
         return make()
-    except msgspec.ValidationError as e:
+    except (msgspec.ValidationError, SettingsError) as e:
         raise SettingsError(f"storage.{name}: {e}") from e
 
 

@@ -123,7 +123,7 @@ class Pool:
         if len(source) > self._limits.source_bytes:
             raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
         until = time.monotonic() + self._settings.deadline_s
-        left, unlucky = list(tasks), 0
+        left, unlucky, killed = list(tasks), 0, 0
         self._refuse_poison(source, left)
         while left:
             try:
@@ -136,7 +136,10 @@ class Pool:
                     raise _stopping() from None
                 self._observe(Event("crash"))
                 unlucky += not death.of_job
-                if (death.of_job or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(source):
+                killed += death.killed
+                # a first SIGKILL is more likely an operator's, or the kernel's for want of memory, than a decoder's
+                guilty = death.of_job and (not death.killed or killed > 1)
+                if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(source):
                     raise ImageCorrupt("the decoder crashed on this source") from None
 
     def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
@@ -176,7 +179,9 @@ class Pool:
             after = "crash"
             death.of_job = process.taken
             process.kill()
-            if await process.gone() == -signal.SIGXCPU:
+            code = await process.gone()
+            death.killed = death.silent and code == -signal.SIGKILL
+            if code == -signal.SIGXCPU:
                 after = "deadline"
                 self._poison.blame_work(source, tasks)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None

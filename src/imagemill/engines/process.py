@@ -38,6 +38,17 @@ class WorkerDied(Exception):  # noqa: N818 - an event between pool and process, 
 
     of_job = True
     """Whether it had taken the job it was given."""
+    silent = False
+    """Whether it simply ended, rather than talked nonsense."""
+    killed = False
+    """Whether it ended by a SIGKILL that was not ours."""
+
+    @classmethod
+    def silently(cls) -> "WorkerDied":
+        """It closed its end without a word."""
+        death = cls()
+        death.silent = True
+        return death
 
 
 class Process:
@@ -224,7 +235,7 @@ class Process:
         except OSError as e:
             raise WorkerDied from e
         if not packet:
-            raise WorkerDied
+            raise WorkerDied.silently()
         try:
             return wire.heard_from_worker(packet)
         except msgspec.MsgspecError as e:
