@@ -43,7 +43,11 @@ def test_headers_of_a_miss_and_a_hit(node: Node) -> None:
     assert hit.headers["cache-control"] == "public, max-age=3600"
     assert int(hit.headers["age"]) >= 0
     assert hit.headers["last-modified"].endswith("GMT")
-    assert {part.partition(";")[0] for part in miss.headers["server-timing"].split(", ")} >= {"fetch", "queue", "render"}
+    assert {part.partition(";")[0] for part in miss.headers["server-timing"].split(", ")} >= {
+        "fetch",
+        "queue",
+        "render",
+    }
     assert hit.headers["x-content-type-options"] == "nosniff"
     assert hit.headers["x-request-id"] not in {"mine", miss.headers["x-request-id"]}
     assert "vary" not in hit.headers
@@ -185,7 +189,14 @@ def test_auto_varies_by_accept_and_by_nothing_else(node: Node) -> None:
     """R11: format=auto answers each class of client with its own rendition, and says so."""
     target = f"{PICTURE}&width=68&format=auto"
     types = {}
-    for accept in ("image/avif,image/webp,*/*", "image/webp,*/*;q=0.8", "*/*", "image/avif;q=0, image/webp", "", "image/png"):
+    for accept in (
+        "image/avif,image/webp,*/*",
+        "image/webp,*/*;q=0.8",
+        "*/*",
+        "image/avif;q=0, image/webp",
+        "",
+        "image/png",
+    ):
         answer = node.get(target, {"Accept": accept} if accept else {})
         types[accept] = answer.headers["content-type"]
         assert answer.headers["vary"] == "Accept"
@@ -279,8 +290,40 @@ def test_explain_does_nothing(node: Node, source: SourceServer) -> None:
 def test_no_query_yields_a_500(node: Node) -> None:
     """R07: 600 random queries, half of them near misses: a documented answer to each, and the node is well."""
     draw = random.Random(7)
-    names = ["source", "width", "w", "h", "fit", "crop", "focus", "dpr", "blur", "q", "format", "bg", "ttl", "rotate", "x"]
-    values = ["1", "-1", "0", "cover", "0.5,0.5", "1,2,3,4", "ffffff", "%ff", "%", "%00", "webp", "9" * 40, "١٢", "1e9", ""]
+    names = [
+        "source",
+        "width",
+        "w",
+        "h",
+        "fit",
+        "crop",
+        "focus",
+        "dpr",
+        "blur",
+        "q",
+        "format",
+        "bg",
+        "ttl",
+        "rotate",
+        "x",
+    ]
+    values = [
+        "1",
+        "-1",
+        "0",
+        "cover",
+        "0.5,0.5",
+        "1,2,3,4",
+        "ffffff",
+        "%ff",
+        "%",
+        "%00",
+        "webp",
+        "9" * 40,
+        "١٢",
+        "1e9",
+        "",
+    ]
     for _ in range(600):
         parts = [f"{draw.choice(names)}={quote(draw.choice(values), safe='%,')}" for _ in range(draw.randint(0, 6))]
         if draw.random() < 0.5:

@@ -155,7 +155,9 @@ async def test_past_the_queue_is_refused_quickly_and_hits_are_not(tmp_path: Path
     with serving(tmp_path, gate={"queue": 4}, engine={"workers": 1}) as node:
         hit = "/image?source=local:sample/dandelion.jpg&width=40&format=webp"
         assert node.get(hit).status == 200
-        work = [fetch(node.port, f"/image?source=local:sample/dandelion.jpg&width={900 + n}&format=webp") for n in range(60)]
+        work = [
+            fetch(node.port, f"/image?source=local:sample/dandelion.jpg&width={900 + n}&format=webp") for n in range(60)
+        ]
         running = asyncio.gather(*work)
         await asyncio.sleep(0.1)
         hits = [await fetch(node.port, hit) for _ in range(20)]

@@ -1,0 +1,161 @@
+"""The built wheel in a clean environment, used as a person would: served, driven over HTTP, on the command line."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from support.node import Node, free_port, serving
+
+ROOT = Path(__file__).parents[2]
+LOCKED = ROOT / "requirements" / "serve.txt"
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("IMAGEMILL_", "PYTHON", "VIRTUAL_ENV", "PKG_CONFIG"))}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the tree as it is."""
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (made,) = out.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="session")
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment that holds the wheel and what it needs; its bin folder."""
+    folder = tmp_path_factory.mktemp("clean")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--constraint", _pins(folder), wheel],
+        check=True, env=CLEAN,
+    )  # fmt: skip
+    return folder / "bin"
+
+
+def _pins(folder: Path) -> Path:
+    """The locked versions without their hashes: a wheel of our own has none there."""
+    lines = [
+        line.split(" ;")[0].rstrip(" \\") for line in LOCKED.read_text().splitlines() if "==" in line and line[0] != " "
+    ]
+    pins = folder / "pins.txt"
+    pins.write_text("\n".join(lines))
+    return pins
+
+
+@contextlib.contextmanager
+def first_run(clean: Path, tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """`imagemill serve`, with nothing configured but the ports, which other tests may hold."""
+    port, admin = free_port(), free_port()
+    with (tmp_path / "log").open("wb") as log:
+        command = [clean / "imagemill", "serve", "--port", str(port), "--admin-port", str(admin)]
+        process = subprocess.Popen(command, env=CLEAN, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1).read()
+                    break
+                import time
+
+                time.sleep(0.05)
+            yield port, admin
+        finally:
+            process.terminate()
+            assert process.wait(40) == 0
+
+
+def test_the_first_run_turns_the_photograph_into_webp(clean: Path, tmp_path: Path) -> None:
+    """`pip install imagemill && imagemill serve`: the README's curl gives a 512 px WebP of the photograph."""
+    with first_run(clean, tmp_path) as (port, admin):
+        url = f"http://127.0.0.1:{port}/image?source=local:sample/dandelion.jpg&width=512&format=webp"
+        with urllib.request.urlopen(url) as reply:
+            picture = Image.open(io.BytesIO(reply.read()))
+            assert reply.headers["content-type"] == "image/webp"
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin}/version") as reply:
+            versions = json.loads(reply.read())
+
+    assert (picture.format, picture.size) == ("WEBP", (512, 341))
+    assert versions["libvips"] >= "8.18.3"
+    assert "unsigned mode" in (tmp_path / "log").read_text()
+
+
+def test_the_wheel_serves_with_settings(clean: Path, tmp_path: Path) -> None:
+    """The same code path as any installation: a file of settings, a signed mode, a graceful end."""
+    with serving(tmp_path, command=[str(clean / "imagemill")]) as node:
+        assert isinstance(node, Node)
+        assert node.get("/image?source=local:sample/dandelion.jpg&width=50&format=avif").status == 200
+        workers = node.workers()
+        assert node.stop() == 0
+
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+
+
+def test_an_address_that_others_reach_is_no_first_run(clean: Path, tmp_path: Path) -> None:
+    """Unsigned mode is never slid into: any other address, or any setting, and a signature is required."""
+    for arguments, environ in ((["--host", "0.0.0.0"], {}), ([], {"IMAGEMILL_LOG__LEVEL": "info"})):
+        made = subprocess.run(
+            [clean / "imagemill", "serve", "--check", *arguments],
+            env=CLEAN | environ,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert made.returncode == 2
+        assert "signing.keys is empty" in made.stderr
+
+
+def test_render_and_doctor(clean: Path, tmp_path: Path) -> None:
+    """A file in, a file out, never overwritten unasked; the doctor finds nothing wrong."""
+    source = tmp_path / "in.png"
+    Image.linear_gradient("L").resize((400, 300)).convert("RGB").save(source)
+    run = [
+        clean / "imagemill",
+        "render",
+        source,
+        "-o",
+        tmp_path / "out.webp",
+        "--width",
+        "100",
+        "--fit",
+        "cover",
+        "--height",
+        "100",
+    ]
+    first = subprocess.run(run, env=CLEAN, capture_output=True, text=True)
+    again = subprocess.run(run, env=CLEAN, capture_output=True, text=True)
+    doctor = subprocess.run(
+        [clean / "imagemill", "doctor", "--json"], capture_output=True, text=True,
+        env=CLEAN | {"IMAGEMILL_SIGNING__MODE": "unsigned", "IMAGEMILL_SERVER__PORT": str(free_port()),
+                     "IMAGEMILL_SERVER__ADMIN_PORT": str(free_port())},
+    )  # fmt: skip
+
+    assert first.returncode == 0, first.stderr
+    assert Image.open(tmp_path / "out.webp").size == (100, 100)
+    assert (again.returncode, "exists" in again.stderr) == (1, True)
+    findings = {f["check"]: f["state"] for f in json.loads(doctor.stdout)}
+    assert doctor.returncode == 0, doctor.stdout
+    assert (findings["worker"], findings["render"]) == ("ok", "ok")
+
+
+def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
+    """The licence, the sample and its licence, the typing mark; no test, no bench."""
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert "imagemill/samples/dandelion.jpg" in names
+    assert "imagemill/py.typed" in names
+    assert [n for n in names if n.endswith("licenses/LICENSE")]
+    assert not [n for n in names if n.startswith(("tests", "bench"))]
+    assert wheel.stat().st_size < 2_000_000
