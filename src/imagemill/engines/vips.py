@@ -218,15 +218,17 @@ def _through_profile(image: Image) -> Image:
         made = image.icc_transform("srgb", embedded=True, intent="perceptual", black_point_compensation=True)
     except pyvips.Error:  # a profile that does not fit its picture is as good as none
         made = image
-    return made.mutate(lambda m: m.remove("icc-profile-data"))
+    made = made.copy()
+    made.remove("icc-profile-data")
+    return made
 
 
 def _premultiplied(image: Image) -> Image:
-    return image.premultiply().cast("uchar")
+    return image.premultiply().rint().cast("uchar")
 
 
 def _straight(image: Image) -> Image:
-    return image.unpremultiply().cast("uchar")
+    return image.unpremultiply().rint().cast("uchar")
 
 
 def _step(image: Image, step: Step) -> Image:

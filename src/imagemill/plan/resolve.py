@@ -205,21 +205,23 @@ def _shrink(steps: list[Step], info: MediaInfo) -> int:
     """How far a JPEG may be shrunk while it is decoded: never below the size that is scaled to.
 
     Exact hits are halved again: libjpeg rounds its sides up, and a picture decoded at just the
-    size asked has no filter of ours at all.
+    size asked has no filter of ours at all. So is what is cut before: its edges fall between
+    pixels of the smaller picture, and half of one must not be seen.
     """
     if info.format is not Format.JPEG:
         return 1
-    width, height = info.width_px, info.height_px
+    width, height, spare = info.width_px, info.height_px, 1
     for step in steps:
         match step:
             case Cut():
-                width, height = step.box.width, step.box.height
+                width, height, spare = step.box.width, step.box.height, 2
             case Upright() if step.orientation > 4:  # noqa: PLR2004
                 width, height = height, width
             case Turn() if step.quarters != 2:  # noqa: PLR2004
                 width, height = height, width
             case Scale():
-                return next((n for n in (8, 4, 2) if min(width / step.size.width, height / step.size.height) > n), 1)
+                ratio = min(width / step.size.width, height / step.size.height)
+                return next((n for n in (8, 4, 2) if ratio > n * spare), 1)
             case Canvas() | Smooth() | Crisp() | Underlay():
                 return 1
     return 1

@@ -31,7 +31,7 @@ class Faulty(Vips):
             self._fail(fault.decode())
         yield from super().run(source, info, tasks)
 
-    def _fail(self, fault):
+    def _fail(self, fault):  # noqa: PLR0912 - a list of faults
         match fault.split("-"):
             case ["segv"]:
                 ctypes.string_at(8)
