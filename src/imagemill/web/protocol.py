@@ -1,17 +1,23 @@
-"""The HTTP protocol on the public port: uvicorn's, with limits on what a client may cost.
+"""The HTTP protocol of both ports: uvicorn's, with limits on what a client may cost.
 
 Bounded  connections, head, target, body, pipelined requests, time to send a head or a body, time without reading.
-Errors   leave as problem bodies, like all others; the connection is closed after them.
+Errors   leave as problem bodies, like all others, after the answers to earlier requests; the connection ends with them.
 Source   uvicorn 0.54's ``HttpToolsProtocol``; pinned, because this leans on its internals (tests/integration/web).
+         RFC 9112 section 9.6: after a last answer, half close and read on, or a reset may overtake the answer.
 """
 
 import asyncio
+import fcntl
 import resource
+import struct
+import termios
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from imagemill.model.errors import BadRequest, ImagemillError, Overloaded, TargetTooLong
 from imagemill.settings import Server
@@ -19,8 +25,20 @@ from imagemill.web.problems import Reply, problem
 from imagemill.web.request import new_request_id
 
 MAX_BODY_BYTES = 64 * 1024
-_MAX_PIPELINED = 32
+MAX_PIPELINED = 32
+LINGER_S = 1.0
+"""How long a client may take to read a last answer and close."""
+FRESH_S = 0.5
+"""How long a connection without a request stays open once the port is closing."""
+SLOWEST_BYTES_S = 1024
+"""A client that reads more slowly than this, over a write timeout, is cut off."""
+_MAX_LINGERING = 64
+_MAX_DISCARDED_BYTES = 1024 * 1024
 _RESERVED_FILES = 256
+_PIECE_BYTES = 16 * 1024
+_HEADER_OVERHEAD_BYTES = 4  # ": " and the line's end
+_LINE_OVERHEAD_BYTES = 14  # "GET ", " HTTP/1.1", and the line's end
+_VERSIONS = {"1.0", "1.1"}
 _REASONS = {400: b"Bad Request", 414: b"URI Too Long", 503: b"Service Unavailable"}
 
 
@@ -32,6 +50,8 @@ class Connections:
         self.settings = settings
         self.most = max(8, min(settings.max_connections, soft - _RESERVED_FILES))
         self.open = 0
+        self.lingering = 0
+        """Connections over the cap that are being told so."""
         self.draining = False
         self.refused = refused
 
@@ -39,6 +59,25 @@ class Connections:
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
     """The protocol class whose connections share *shared*."""
     return type("Protocol", (BoundedProtocol,), {"shared": shared})
+
+
+class _Reading(Enum):
+    """What the next byte belongs to."""
+
+    HEAD = auto()
+    """A head, or nothing yet on a new connection."""
+    BODY = auto()
+    IDLE = auto()
+    """Nothing: the last request is here whole."""
+    DEAF = auto()
+    """Whatever it is, it is not read any more."""
+
+
+class _Fault(Exception):  # noqa: N818 - carries an error through the parser
+    def __init__(self, error: ImagemillError, reason: str) -> None:
+        super().__init__(reason)
+        self.error = error
+        self.reason = reason
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -49,13 +88,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._own = self.shared.settings
-        self._counted = False
-        self._head_bytes = 0
-        self._in_head = True
-        self._body_bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._counted = self._turned_away = False
+        self._reading = _Reading.HEAD
+        self._requests = 0  # heads read
+        self._unanswered = 0
+        self._fault: _Fault | None = None
+        self._last_words: _Fault | None = None  # to be said after the answers under way
+        self._head_bytes = self._raw_head_bytes = self._body_bytes = self._discarded_bytes = 0
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._timed: tuple[int, _Reading] | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._unsent = 0
+        self._unsent: int | None = None
+        self._closing_by_drain: RequestResponseCycle | None = None
+        self.url = b""
 
     # connections
 
@@ -63,160 +108,302 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the connection, or refuse it."""
         super().connection_made(transport)
         if self.shared.open >= self.shared.most:
-            self._refuse(Overloaded("too many connections"), "connections")
+            self._turn_away()
             return
         self._counted = True
         self.shared.open += 1
-        self._expect_by(self._own.header_timeout_s)
+        self._time_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let everything of this connection go."""
-        if self._counted:
-            self._counted = False
-            self.shared.open -= 1
+        self.shared.open -= self._counted
+        self.shared.lingering -= self._turned_away
+        self._counted = self._turned_away = False
         self._stop_timers()
         self._unset_keepalive_if_required()
+        for cycle, _ in self.pipeline:
+            cycle.disconnected = True
         self.pipeline.clear()
         super().connection_lost(exc)
 
-    # requests
+    def shutdown(self) -> None:
+        """Close once nothing is in flight; what has asked nothing yet, or half, may still ask, shortly."""
+        if self._reading is _Reading.DEAF:
+            return
+        if self._unanswered:
+            self._close_after_newest()
+        elif self._reading is _Reading.HEAD:
+            self.loop.call_later(FRESH_S, self._close_if_silent)
+        else:
+            self.transport.close()
+
+    def _close_if_silent(self) -> None:
+        if not self._unanswered and self._reading is not _Reading.DEAF:
+            self.transport.close()
+
+    def _turn_away(self) -> None:
+        """Tell a client that there are too many, unless too many are being told already."""
+        self.shared.refused("connections")
+        if self.shared.lingering >= _MAX_LINGERING:
+            self.transport.abort()
+            return
+        self._turned_away = True
+        self.shared.lingering += 1
+        self._reading = _Reading.DEAF
+        self._say_last(Overloaded("too many connections"))
+
+    # reading
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, within bounds."""
+        if self._reading is _Reading.IDLE:
+            self._reading = _Reading.HEAD
+            self._raw_head_bytes = 0
+        self._unset_keepalive_if_required()
+        for start in range(0, len(data), _PIECE_BYTES):
+            self._feed(data[start : start + _PIECE_BYTES])
+        self._time_reading()
+        if self._reading is _Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
+            # its body ended after its answer, which uvicorn takes for no end at all
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _feed(self, piece: bytes) -> None:
+        if self._reading is _Reading.DEAF:
+            self._discard(len(piece))
+            return
         if self.transport.is_closing() or self.parser is None:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-        if self._timer is None:
-            self._expect_by(self._own.header_timeout_s)
-        super().data_received(data)
-        if self.transport.is_closing():
-            return
-        if self._in_head and self._head_bytes > self._own.max_head_bytes:
-            self._refuse_head()
-        elif len(self.pipeline) > _MAX_PIPELINED:
-            self._refuse(BadRequest(f"more than {_MAX_PIPELINED} requests at once"), "pipelined")
+        requests = self._requests
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as e:
+            self._stay(piece[e.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(self._fault or _Fault(BadRequest("this is no HTTP/1.1 request"), "malformed"))
+        else:
+            if self._reading is _Reading.HEAD and requests == self._requests:
+                self._raw_head_bytes += len(piece)
+                if self._raw_head_bytes > self._own.max_head_bytes:
+                    self._refuse(self._head_fault())
+
+    def _stay(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1 after a request that offered to leave it."""
+        self.parser = httptools.HttpRequestParser(self)
+        if rest:
+            self._feed(rest)
+
+    def _discard(self, size: int) -> None:
+        self._discarded_bytes += size
+        if self._discarded_bytes > _MAX_DISCARDED_BYTES:
+            self.transport.abort()
+
+    # the parser's callbacks; what they raise stops it
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head = True
-        self._body_bytes = 0
+        self._reading = _Reading.HEAD
+        self._head_bytes = _LINE_OVERHEAD_BYTES
+        self._raw_head_bytes = self._body_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Gather the target, as long as it may be one."""
         super().on_url(url)
-        if len(self.url) > self._own.max_head_bytes:
-            self._refuse_head()
+        self._head_bytes += len(url)
+        if len(self.url) > self._own.max_target_bytes:
+            self._stop(self._head_fault())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Gather a header, while there is room."""
+        super().on_header(name, value)
+        self._head_bytes += len(name) + len(value) + _HEADER_OVERHEAD_BYTES
+        if self._head_bytes > self._own.max_head_bytes:
+            self._stop(self._head_fault())
 
     def on_headers_complete(self) -> None:
-        """The head is here: hand the request on, unless its target is too long."""
-        self._in_head = False
-        self._head_bytes = 0
-        if self.transport.is_closing():
-            return
-        if len(self.url) > self._own.max_target_bytes:
-            self._refuse_head()
-            return
+        """The head is here: hand the request on, unless it is too much."""
+        if self._unanswered > MAX_PIPELINED:
+            self._stop(_Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
+        if self.parser.get_http_version() not in _VERSIONS:
+            self._stop(_Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
+        if any(name == b"content-length" and int(value) > MAX_BODY_BYTES for name, value in self.headers):
+            self._stop(_body_fault())
+        previous = self.cycle
         super().on_headers_complete()
-        if self.shared.draining and self.cycle is not None:
-            self.cycle.keep_alive = False
+        self._reading = _Reading.BODY
+        self._requests += 1
+        self._unanswered += 1
+        if previous is not None and previous is self._closing_by_drain and not previous.response_started:
+            previous.keep_alive = True  # another request followed: that one is the last
+        if self.shared.draining:
+            self._close_after_newest()
 
     def on_body(self, body: bytes) -> None:
         """No request here needs a body: a small one is read and dropped, a large one ends the connection."""
         self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES and not self.transport.is_closing():
-            self._refuse(BadRequest(f"a body above {MAX_BODY_BYTES} bytes"), "body")
+        if self._body_bytes > MAX_BODY_BYTES:
+            self._stop(_body_fault())
 
     def on_message_complete(self) -> None:
         """The request is here whole."""
-        self._stop_timer()
-        self._in_head = True
-        self._head_bytes = 0
-        if not self.transport.is_closing() and self.cycle is not None:
-            super().on_message_complete()
+        self._reading = _Reading.IDLE
+        super().on_message_complete()
+
+    def _stop(self, fault: _Fault) -> None:
+        self._fault = fault
+        raise fault
+
+    def _head_fault(self) -> _Fault:
+        if len(self.url) > self._own.max_target_bytes:
+            return _Fault(TargetTooLong(f"target: more than {self._own.max_target_bytes} bytes"), "target")
+        return _Fault(BadRequest(f"head: more than {self._own.max_head_bytes} bytes"), "head")
+
+    # answers
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or say what is to be said last."""
+        self._unanswered -= 1
+        super().on_response_complete()
+        self._unsent = None
+        self._watch_reader()
+        if self._last_words and not self._unanswered and not self.transport.is_closing():
+            self._say_last(self._last_words.error)
+
+    def _close_after_newest(self) -> None:
+        """Let the newest request's answer be the last one."""
+        if self.cycle.keep_alive:
+            self.cycle.keep_alive = False
+            self._closing_by_drain = self.cycle
+
+    # refusals
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; uvicorn's words would be text."""
-        self._refuse(BadRequest(msg), "malformed")
+        self._refuse(_Fault(BadRequest(msg), "malformed"))
 
-    # slow readers
+    def _refuse(self, fault: _Fault) -> None:
+        """Read nothing more; answer *fault* once all earlier requests are answered, and close."""
+        self.shared.refused(fault.reason)
+        in_body = self._reading is _Reading.BODY
+        self._reading = _Reading.DEAF
+        self._stop_reading_timer()
+        if in_body and not self._take_back():
+            return
+        if self._unanswered:
+            self._last_words = fault
+        else:
+            self._say_last(fault.error)
+
+    def _take_back(self) -> bool:
+        """Drop the request whose body is at fault; False where its answer has begun, and is therefore the last."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            self._linger()
+            return False
+        if cycle.response_started:
+            cycle.keep_alive = False
+            return False
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self._unanswered -= 1
+        return True
+
+    def _say_last(self, error: ImagemillError) -> None:
+        self.transport.write(_raw(problem(error, request_id := new_request_id()), request_id))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Half close, and let the client read what it was told: closing at once could reset it away."""
+        self._stop_timers()
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._read_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    # time to send a request
+
+    def _time_reading(self) -> None:
+        """Begin to count where a head or a body begins; a request that came whole never sets a timer."""
+        state = (self._requests, self._reading)
+        if state == self._timed or self._reading is _Reading.DEAF:
+            return
+        self._timed = state
+        self._stop_reading_timer()
+        if self._reading is not _Reading.IDLE:
+            self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self.flow.read_paused or (self._reading is _Reading.HEAD and self._unanswered):
+            # ours to be waited for, not the client
+            self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
+            return
+        self.shared.refused("slow_head")
+        self._reading = _Reading.DEAF
+        self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
+
+    # time to read an answer
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: watch it."""
         super().pause_writing()
         self._watch_reader()
+        self._unsent = self._outstanding()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """It has caught up; what is written next is counted anew."""
         super().resume_writing()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._unsent = None
 
     def _watch_reader(self) -> None:
-        self._unsent = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(self._own.write_timeout_s, self._check_reader)
+        """See to it that what is written is also read, also after the answer's end and after `close`."""
+        if self._write_timer is None and self.transport.get_write_buffer_size():
+            self._write_timer = self.loop.call_later(self._own.write_timeout_s, self._check_reader)
 
     def _check_reader(self) -> None:
         self._write_timer = None
-        if self.transport.is_closing() or self.transport.get_write_buffer_size() >= self._unsent:
+        if not self.transport.get_write_buffer_size():
+            return
+        before, self._unsent = self._unsent, self._outstanding()
+        if before is not None and before - self._unsent < SLOWEST_BYTES_S * self._own.write_timeout_s:
             self.shared.refused("slow_reader")
             self.transport.abort()
-        else:
-            self._watch_reader()
+            return
+        self._watch_reader()
 
-    # refusals
-
-    def _refuse_head(self) -> None:
-        long = len(self.url) if hasattr(self, "url") else 0
-        if long > self._own.max_target_bytes:
-            self._refuse(TargetTooLong(f"target: {long} > {self._own.max_target_bytes} bytes"), "target")
-        else:
-            self._refuse(BadRequest(f"head: more than {self._own.max_head_bytes} bytes"), "head")
-
-    def _refuse(self, error: ImagemillError, reason: str) -> None:
-        """Answer where no request is being answered yet, and close."""
-        self.shared.refused(reason)
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if not busy:
-            self.transport.write(_raw(problem(error, new_request_id())))
-        self._stop_timers()
-        self.transport.close()
-        self.loop.call_later(1.0, self._abort_if_open)  # a client that does not read must not keep it half closed
-
-    def _abort_if_open(self) -> None:
-        if self._counted or self in self.connections:
-            self.transport.abort()
-
-    # time
-
-    def _expect_by(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, self._too_slow)
-
-    def _too_slow(self) -> None:
-        self._timer = None
-        self.shared.refused("slow_head")
-        self.transport.close()
-        self.loop.call_later(1.0, self._abort_if_open)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _outstanding(self) -> int:
+        """Bytes not acknowledged yet: ours, and the kernel's, which frees its own in large steps only."""
+        queued = struct.pack("i", 0)
+        try:
+            queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, queued)
+        except OSError:
+            return self.transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size() + int(struct.unpack("i", queued)[0])
 
     def _stop_timers(self) -> None:
-        self._stop_timer()
+        self._stop_reading_timer()
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
 
+    def _stop_reading_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
-def _raw(reply: Reply) -> bytes:
+
+def _body_fault() -> _Fault:
+    return _Fault(BadRequest(f"body: more than {MAX_BODY_BYTES} bytes"), "body")
+
+
+def _raw(reply: Reply, request_id: str) -> bytes:
     """An answer as bytes, for where there is no request to answer it through."""
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
     head = [b"HTTP/1.1 %d %b" % (reply.status, _REASONS[reply.status]), b"date: " + date, b"connection: close"]
     head += [b"%b: %b" % pair for pair in reply.headers]
-    head.append(b"content-length: %d" % len(reply.body))
+    head += [b"x-request-id: " + request_id.encode(), b"content-length: %d" % len(reply.body)]
     return b"\r\n".join(head) + b"\r\n\r\n" + reply.body

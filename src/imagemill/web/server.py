@@ -15,6 +15,8 @@ from imagemill.web.protocol import Connections, make_protocol
 
 _BACKLOG = 1024
 _BACKLOG_ROUNDS = 20
+_STARTED_POLL_S = 0.005
+_ADMIN_GRACE_S = 1
 
 
 def run(serving: Coroutine[None, None, int]) -> int:
@@ -29,6 +31,12 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to whoever sets `stop`."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; and what the grace did not suffice for is cut off, so that the stop ends."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 async def serve(
@@ -52,20 +60,21 @@ async def serve(
     except SettingsError:
         public_socket.close()
         raise
-    outer = _server(public, settings, shared)
-    inner = _server(admin, settings, Connections(settings))
+    outer = _server(public, settings, shared, settings.grace_s)
+    inner = _server(admin, settings, Connections(settings), _ADMIN_GRACE_S)
     running = [
         asyncio.create_task(outer.serve([public_socket])),
         asyncio.create_task(inner.serve([admin_socket])),
     ]
     try:
-        while not (outer.started and inner.started):  # noqa: ASYNC110 - uvicorn offers no event for it
-            await asyncio.sleep(0.005)
+        while not (outer.started and inner.started):
+            await _while_running(running, asyncio.sleep(_STARTED_POLL_S))  # uvicorn offers no event for it
         on_ready(public_socket.getsockname()[1], admin_socket.getsockname()[1])
-        await stop.wait()
+        await _while_running(running, stop.wait())
         on_drain()
         shared.draining = True
         await asyncio.sleep(settings.drain_s)
+        public_socket.listen(0)  # the kernel completes no more connections than we are about to accept
         await _empty_backlog(outer)
         outer.should_exit = True
         await running[0]
@@ -77,7 +86,19 @@ async def serve(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def _server(app: Any, settings: Server, shared: Connections) -> _Uvicorn:
+async def _while_running(running: list[asyncio.Task[None]], wanted: Coroutine[Any, Any, object]) -> None:
+    """Wait for *wanted*; a server that ends before it raises why it did."""
+    waiting = asyncio.ensure_future(wanted)
+    try:
+        done, _ = await asyncio.wait({waiting, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in done - {waiting}:
+            ended.result()
+            raise RuntimeError("a server ended by itself")
+    finally:
+        waiting.cancel()
+
+
+def _server(app: Any, settings: Server, shared: Connections, grace_s: int) -> _Uvicorn:
     config = uvicorn.Config(
         app,
         http=make_protocol(shared),
@@ -89,7 +110,8 @@ def _server(app: Any, settings: Server, shared: Connections) -> _Uvicorn:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=settings.grace_s,
+        timeout_graceful_shutdown=grace_s,
+        workers=1,
     )
     return _Uvicorn(config)
 
