@@ -8,6 +8,7 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import gcd
 from typing import Any
 
 from msgspec.structs import replace
@@ -101,11 +102,7 @@ class Vips:
     def _apply(self, image: Image, steps: Steps) -> Image:
         if steps.frames == 1:
             return _finish(_frame(image, steps), steps)
-        height = steps.source.height_px
-        strip = _srgb(image).copy_memory()
-        frames = [
-            _finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)
-        ]
+        frames = _scaled_together(image, steps) or _one_by_one(image, steps)
         joined = pyvips.Image.arrayjoin(frames, across=1).copy()
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         for name in ("delay", "loop"):
@@ -156,6 +153,47 @@ class _Decoded:
         if steps.frames < self._frames:
             return self._image.crop(0, 0, self._image.width, steps.source.height_px)
         return self._image
+
+
+def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+    """The frames of a strip, each brought through its steps alone."""
+    height = steps.source.height_px
+    strip = _srgb(image).copy_memory()
+    return [_finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)]
+
+
+def _scaled_together(image: Image, steps: Steps) -> list[Image]:
+    """As `_one_by_one`, where all there is to do is to scale: one pipeline for the strip instead of one a frame.
+
+    Each frame is parted from its neighbours by copies of its own edge rows, which is what the filter
+    would see beyond the edge of a frame alone. Their number must scale to a whole number of rows;
+    where it does not, or would be too many, the answer is empty.
+    """
+    height = steps.source.height_px
+    match steps.steps:
+        case [Scale(size=size)] if rows := _edge_rows(height, size.height):
+            pass
+        case _:
+            return []
+    strip = _srgb(image).copy_memory()
+    frames = [
+        strip.crop(0, n * height, strip.width, height).embed(0, rows, strip.width, height + 2 * rows, extend="copy")
+        for n in range(steps.frames)
+    ]
+    joined = pyvips.Image.arrayjoin(frames, across=1)
+    joined = _premultiplied(joined) if joined.hasalpha() else joined
+    joined = joined.resize(size.width / strip.width, vscale=size.height / height)
+    joined = _finish(_straight(joined) if joined.hasalpha() else joined, steps).copy_memory()
+    edge = rows * size.height // height
+    return [joined.crop(0, n * (size.height + 2 * edge) + edge, size.width, size.height) for n in range(steps.frames)]
+
+
+def _edge_rows(height: int, scaled: int) -> int:
+    """Rows to part frames by: a multiple of what scales to whole rows, beyond the filter's reach; 0 = none fit."""
+    step = height // gcd(height, scaled)
+    reach = 4 * max(1, -(-height // scaled))
+    rows = -(-reach // step) * step
+    return rows if rows <= height // 4 else 0
 
 
 def _open(source: memoryview, format_: Format, shrink: int = 1, frames: int = 1) -> Image:
