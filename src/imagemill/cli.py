@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from imagemill.settings import PREFIX, Settings, config_path, load, masked
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE = 0, 1, 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 512 * 1024
 _NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
 
 
@@ -104,6 +106,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             wiring.check(settings)
             print("the settings are valid")
             return _OK
+        _keep_heap_small()
         return server.run(_serving(settings))
 
 
@@ -125,6 +128,14 @@ def _nothing_said(arguments: argparse.Namespace, path: Path | None) -> bool:
     """Whether nobody has configured anything, and only this machine will be answered."""
     said = path or arguments.unsigned or arguments.sample or any(name.startswith(PREFIX) for name in os.environ)
     return not said and arguments.host in {None, "127.0.0.1", "::1", "localhost"}
+
+
+def _keep_heap_small() -> None:
+    """Return large buffers to the system when they are freed, instead of raising the threshold for ever (mallopt(3))."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl needs none
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
 
 
 async def _serving(settings: Settings) -> int:

@@ -183,7 +183,7 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     l1_bytes: Natural = 0
     """0 = the lesser of a quarter of the memory this container may use and 512 MiB; never above half of it."""
     l1_ttl_s: Annotated[float, Meta(gt=0, le=300)] = 300.0
-    source_bytes: Positive = 64 * MiB
+    source_bytes: Positive = 32 * MiB
     source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 60.0
     negative_ttl_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
     default_ttl_s: Natural = 0
