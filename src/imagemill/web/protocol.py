@@ -179,7 +179,8 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as e:
-            self._stay(piece[e.args[0] :])
+            if rest := piece[e.args[0] :]:  # an offer to leave HTTP/1.1, which is not taken
+                self._feed(rest)
         except httptools.HttpParserError:
             self._refuse(self._fault or _Fault(BadRequest("this is no HTTP/1.1 request"), "malformed"))
         else:
@@ -187,12 +188,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._raw_head_bytes += len(piece)
                 if self._raw_head_bytes > self._own.max_head_bytes:
                     self._refuse(self._head_fault())
-
-    def _stay(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1 after a request that offered to leave it."""
-        self.parser = httptools.HttpRequestParser(self)
-        if rest:
-            self._feed(rest)
 
     def _discard(self, size: int) -> None:
         self._discarded_bytes += size

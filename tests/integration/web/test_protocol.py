@@ -25,7 +25,7 @@ LAST = b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """``/ok``; ``/size?N`` answers N bytes; ``/slow?MS`` waits; ``/wait`` reads as far as the client's leaving."""
+    """``/ok``; ``/size?N`` answers N bytes; ``/slow?MS`` waits; ``/wait`` too, or until the client has left; ``/stream?N``."""
     number = int(scope["query_string"] or 2)
     if scope["path"] == "/slow":
         await asyncio.sleep(number / 1e3)
@@ -34,6 +34,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             async with asyncio.timeout(number / 1e3):
                 while (await receive())["type"] != "http.disconnect":
                     pass
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(number):
+            await send({"type": "http.response.body", "body": b"k" * 1_000_000, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
     size = number if scope["path"] == "/size" else 2
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
     await send({"type": "http.response.body", "body": b"k" * size})
@@ -48,7 +54,7 @@ class Running:
         self.reasons: list[str] = []
         self.events: list[str] = []
         self.shared = Connections(self.settings, self.reasons.append)
-        self.port = self.admin_port = 0
+        self.port = self.admin_port = self.left = 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
 
@@ -58,6 +64,8 @@ class Running:
             app, app, self.settings, shared=self.shared, on_ready=self._on_ready,
             on_drain=lambda: self.events.append("drain"), stop=self._stop,
         )  # fmt: skip
+        await asyncio.sleep(0)
+        self.left = self.shared.open
 
     def _on_ready(self, port: int, admin_port: int) -> None:
         self.port, self.admin_port = port, admin_port
@@ -218,12 +226,13 @@ def test_a_long_target(server: Running, size: int, piece: int) -> None:
 @pytest.mark.parametrize(
     "head",
     [
+        b"x: " + b"a" * 17_000 + b"\r\n",
         b"x: " + b"a" * 40_000 + b"\r\n",
         b"".join(b"x%d: 1\r\n" % n for n in range(4_000)),
         b"x: " + b"a" * 400_000,
         b"a" * 400_000,
     ],
-    ids=["one long value, whole", "many, whole", "an endless value", "an endless name"],
+    ids=["just above, whole", "one long value, whole", "many, whole", "an endless value", "an endless name"],
 )
 def test_a_long_head(server: Running, head: bytes) -> None:
     """L07: a head above the limit is refused, even if it comes in one piece."""
@@ -340,11 +349,12 @@ def small_window(server: Running, size: int = 4096) -> socket.socket:
     return s
 
 
+@pytest.mark.parametrize("target", [b"/size?20000000", b"/stream?50"])
 @pytest.mark.parametrize("ending", [b"", b"connection: close\r\n"])
-def test_a_client_that_does_not_read(server: Running, ending: bytes) -> None:
-    """L06: an answer that nobody takes is dropped with its connection."""
+def test_a_client_that_does_not_read(server: Running, target: bytes, ending: bytes) -> None:
+    """L06: an answer that nobody takes is dropped with its connection, whole or in pieces."""
     with small_window(server) as s:
-        s.sendall(b"GET /size?20000000 HTTP/1.1\r\nhost: x\r\n%b\r\n" % ending)
+        s.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n%b\r\n" % (target, ending))
 
         assert server.all_gone(3)
 
@@ -486,6 +496,7 @@ def test_the_grace_ends() -> None:
         server.join()
 
         assert time.monotonic() - begun < 4
+        assert server.left == 0
 
 
 async def test_a_port_in_use_is_a_settings_error() -> None:
