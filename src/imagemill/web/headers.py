@@ -5,6 +5,7 @@ Units    seconds; ``_ms`` milliseconds.
 """
 
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 
 from msgspec import Struct, field
@@ -12,6 +13,7 @@ from msgspec import Struct, field
 from imagemill.web.problems import Reply
 
 _MOST_CONDITION_BYTES = 4_096
+_MOST_DATE_BYTES = 40
 
 
 class Delivery(Struct, frozen=True):
@@ -50,30 +52,42 @@ def not_modified(delivery: Delivery, if_none_match: bytes, if_modified_since: by
     if if_none_match:
         return etag_matches(if_none_match, delivery.etag)
     if if_modified_since and delivery.last_modified_s:
-        try:
-            return parsedate_to_datetime(if_modified_since.decode("latin-1")).timestamp() >= delivery.last_modified_s
-        except (ValueError, OverflowError, TypeError):
-            return False
+        since_s = unix_time(if_modified_since)
+        return since_s is not None and since_s >= delivery.last_modified_s
     return False
+
+
+def unix_time(date: bytes) -> int | None:
+    """Unix time of an HTTP date; None where it is none."""
+    if len(date) > _MOST_DATE_BYTES:
+        return None
+    try:
+        moment = parsedate_to_datetime(date.decode("ascii"))
+        # asctime's form names no zone; RFC 9110 5.6.7 says that it is UTC
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
 
 
 def etag_matches(if_none_match: bytes, etag: str) -> bool:
     """Weak comparison with a list of tags, or ``*``."""
     if len(if_none_match) > _MOST_CONDITION_BYTES:
         return False
+    if if_none_match.strip() == b"*":
+        return True
     wanted = b'"%b"' % etag.encode()
     tags = (tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b","))
-    return any(tag in {b"*", wanted} for tag in tags)
+    return wanted in tags
 
 
 def cache_control(delivery: Delivery, now_s: float) -> bytes:
     """How long the client and caches between may keep the answer, counted from the rendition's birth."""
     if delivery.private:
         return b"private, no-store"
-    lifetime_s = delivery.lifetime_s
-    if delivery.expires_at_s is not None:
-        lifetime_s = min(lifetime_s, delivery.age_s + max(0, delivery.expires_at_s - int(now_s)))
-    return b"public, max-age=%d" % lifetime_s
+    if delivery.expires_at_s is None:
+        return b"public, max-age=%d" % delivery.lifetime_s
+    lifetime_s = min(delivery.lifetime_s, delivery.age_s + max(0, delivery.expires_at_s - int(now_s)))
+    return b"public, max-age=%d, must-revalidate" % lifetime_s  # or a cache might go on with it, stale
 
 
 def server_timing(timings_ms: Mapping[str, float]) -> bytes:

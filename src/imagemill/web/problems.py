@@ -5,6 +5,7 @@ import json
 from msgspec import Struct
 
 from imagemill.model import errors
+from imagemill.obs.logs import mask
 
 STATUS: dict[type[errors.ImagemillError], int] = {
     errors.BadRequest: 400,
@@ -90,4 +91,5 @@ def _retry(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MOST])
+    shown = mask(text[: 4 * _MOST])[:_MOST]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)

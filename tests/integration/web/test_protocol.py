@@ -359,6 +359,23 @@ def test_a_client_that_does_not_read(server: Running, target: bytes, ending: byt
         assert server.all_gone(3)
 
 
+def test_a_client_that_leaves_the_end_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L06: what waits below the mark at which writing pauses does not keep a closing connection either."""
+    made = protocol.BoundedProtocol.connection_made
+
+    def never_pausing(self: Any, transport: Any) -> None:
+        made(self, transport)
+        transport.set_write_buffer_limits(high=1 << 30)
+
+    monkeypatch.setattr(protocol.BoundedProtocol, "connection_made", never_pausing)
+    with running() as server, small_window(server) as s:
+        s.sendall(b"GET /size?20000000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        time.sleep(0.2)
+
+        assert server.shared.open == 1
+        assert server.all_gone(3)
+
+
 @pytest.mark.parametrize("ending", [b"", b"connection: close\r\n"])
 def test_a_client_that_reads_slowly_but_reads(ending: bytes) -> None:
     """L06: a slow download that goes on is not cut, though it takes several write timeouts."""
@@ -488,7 +505,7 @@ def test_connections_made_just_before_the_end_are_answered() -> None:
 
 def test_the_grace_ends() -> None:
     """L18: a request that takes longer than the grace does not hold the stop."""
-    with running(grace_s=1) as server, connect(server) as s, small_window(server) as reader:
+    with running(grace_s=1, write_timeout_s=30) as server, connect(server) as s, small_window(server) as reader:
         s.sendall(b"GET /slow?60000 HTTP/1.1\r\nhost: x\r\n\r\n")
         reader.sendall(b"GET /size?20000000 HTTP/1.1\r\nhost: x\r\n\r\n")
         time.sleep(0.1)
