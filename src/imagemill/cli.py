@@ -131,7 +131,7 @@ def _nothing_said(arguments: argparse.Namespace, path: Path | None) -> bool:
 
 
 def _keep_heap_small() -> None:
-    """Return large buffers to the system when they are freed, instead of raising the threshold for ever (mallopt(3))."""
+    """Return large buffers to the system once they are freed; glibc raises its thresholds for ever (mallopt(3))."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl needs none
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

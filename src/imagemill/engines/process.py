@@ -208,7 +208,7 @@ class Process:
 
     async def gone(self) -> int:
         """Wait until the process is reaped, let its memory go, and tell how it ended, as `subprocess` does."""
-        while (code := self._popen.poll()) is None:
+        while (code := self._popen.poll()) is None:  # noqa: ASYNC110 - a child's end is no event of the loop
             await asyncio.sleep(0.005)
         if self._last_words >= 0:
             os.close(self._last_words)

@@ -84,10 +84,10 @@ def cache_control(delivery: Delivery, now_s: float) -> bytes:
     """How long the client and caches between may keep the answer, counted from the rendition's birth."""
     if delivery.private:
         return b"private, no-store"
-    if delivery.expires_at_s is None:
-        return b"public, max-age=%d" % delivery.lifetime_s
-    lifetime_s = min(delivery.lifetime_s, delivery.age_s + max(0, delivery.expires_at_s - int(now_s)))
-    return b"public, max-age=%d, must-revalidate" % lifetime_s  # or a cache might go on with it, stale
+    lifetime_s = delivery.lifetime_s
+    if delivery.expires_at_s is not None:
+        lifetime_s = min(lifetime_s, delivery.age_s + max(0, delivery.expires_at_s - int(now_s)))
+    return b"public, max-age=%d" % lifetime_s
 
 
 def server_timing(timings_ms: Mapping[str, float]) -> bytes:

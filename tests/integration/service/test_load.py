@@ -191,7 +191,7 @@ async def test_waiting_too_long_is_refused_before_work(tmp_path: Path) -> None:
 
 async def test_a_killed_worker_costs_nobody_an_answer(pair) -> None:
     """D12: both workers are killed from outside under 50 requests; all 50 are answered, and the pool is whole again."""
-    node, source = pair
+    node, _ = pair
     work = [
         asyncio.create_task(fetch(node.port, f"/image?source=local:sample/dandelion.jpg&width={300 + n}&format=webp"))
         for n in range(50)
