@@ -36,7 +36,7 @@ _ENVIRONMENT = {
 }
 
 
-class WorkerDied(Exception):  # noqa: N818 - an event between pool and process, not one of the error tree
+class WorkerDied(Exception):
     """The worker is gone, or talks nonsense."""
 
     of_job = True

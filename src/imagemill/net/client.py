@@ -81,7 +81,7 @@ class _Moved(Struct, frozen=True):
     location: str
 
 
-class _Failed(Exception):  # noqa: N818 - never leaves this file
+class _Failed(Exception):
     """An error of ours, and what it says of the host."""
 
     def __init__(self, error: ImagemillError, *, unwell: bool, again: bool = False) -> None:

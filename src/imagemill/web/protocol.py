@@ -73,7 +73,7 @@ class _Reading(Enum):
     """Whatever it is, it is not read any more."""
 
 
-class _Fault(Exception):  # noqa: N818 - carries an error through the parser
+class _Fault(Exception):
     def __init__(self, error: ImagemillError, reason: str) -> None:
         super().__init__(reason)
         self.error = error
