@@ -172,8 +172,7 @@ def pretty_line(record: logging.LogRecord) -> str:
 
 
 def _json(value: object) -> str:
-    # DEL is the one control character that JSON leaves as it is
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def _safe(text: str) -> str:

@@ -81,6 +81,12 @@ def test_hostile_values_stay_in_their_line(name):
             assert not any(ord(c) < 32 or c == "\x7f" for c in text)
 
 
+def test_what_some_readers_of_json_refuse_is_escaped():
+    """O01: DEL is a control character, and half a surrogate pair is no text to most readers."""
+    assert json_line(record(value="a\x7f")).endswith('"value":"a\\u007f"}')
+    assert json.loads(json_line(record(value="\ud800")))["value"] == "\\ud800"
+
+
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers() | st.floats() | st.binary(), max_size=5))
 def test_any_record_is_one_line(event, fields):
     """O01: parse every line."""

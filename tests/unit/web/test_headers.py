@@ -128,8 +128,7 @@ def test_no_cache_keeps_it_beyond_expires(lifetime, age, left):
 
     value = cache_control(delivery, NOW)
 
-    max_age = int(value.removeprefix(b"public, max-age=").removesuffix(b", must-revalidate"))
-    assert value.endswith(b"must-revalidate")
+    max_age = int(value.removeprefix(b"public, max-age="))
     assert 0 <= max_age <= lifetime
     assert max_age - age <= max(left, 0)
 

@@ -94,6 +94,10 @@ def test_secrets_do_not_come_back():
     assert b"gave 500" in body
 
 
+def test_a_long_message_is_cut():
+    assert told(errors.BadOption("x" * 10_000))[2]["detail"] == "x" * 300
+
+
 @given(st.text(max_size=2_000))
 def test_any_message_is_one_short_clean_line(text):
     """O01, R16: short, printable, ASCII on the wire."""
