@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment that holds the wheel and what it needs; its bin folder."""
     folder = tmp_path_factory.mktemp("clean")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", folder], check=True)
     python = folder / "bin" / "python"
     subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--constraint", _pins(folder), wheel],
