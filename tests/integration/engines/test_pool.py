@@ -449,7 +449,8 @@ class TestConfinement:
             limits = {line[:26].strip(): line[26:].split()[:2] for line in (proc / "limits").read_text().splitlines()}
 
             assert environment == {
-                "LC_ALL", "MALLOC_ARENA_MAX", "VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "VIPS_WARNING",
+                "LC_ALL", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "VIPS_BLOCK_UNTRUSTED",
+            "VIPS_CONCURRENCY", "VIPS_WARNING",
             }  # fmt: skip
             assert status["NoNewPrivs"].strip() == "1"
             assert status["Threads"].strip() == "1" or int(status["Threads"]) < 8
