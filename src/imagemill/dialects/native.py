@@ -6,6 +6,7 @@ Order    whatever the order in the URL: orient, crop, rotate, flip, flop, resize
 Errors   `BadOption` names the parameter; values are percent-decoded once, as UTF-8; ``+`` is a plus.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -152,24 +153,25 @@ def split(query: bytes) -> dict[str, str]:
 
 
 def _decoded(name: str, value: bytes) -> str:
-    cut = value.split(b"%")[1:]
-    if any(len(c) < 2 or not set(c[:2]) <= _HEX for c in cut):  # noqa: PLR2004 - two hex digits
+    if _BAD_ESCAPE.search(value):
         raise BadOption(f"{name}: ill-formed percent escape")
     try:
         text = unquote_to_bytes(value).decode("utf-8")
     except UnicodeDecodeError as e:
         raise BadOption(f"{name}: not UTF-8") from e
-    if any(c < " " or c == "\x7f" for c in text):
+    if _CONTROL.search(text):
         raise BadOption(f"{name}: control characters are refused")
     return text
 
 
+_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")  # looks two bytes ahead, never back
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 
 
 def _shown(raw: bytes) -> str:
-    return raw[:40].decode("ascii", "backslashreplace") or "(empty)"
+    return repr(raw[:40])[2:-1] or "(empty)"
 
 
 def _number(name: str, text: str, digits: int = _MAX_DIGITS) -> int:
