@@ -26,7 +26,7 @@ from imagemill.service.explain import explain
 from imagemill.settings import PREFIX, Settings, config_path, load, masked
 from imagemill.web import server
 
-_OK, _FAILED, _WRONG_USE = 0, 1, 2
+_OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 512 * 1024
 _NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
 
@@ -44,7 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"imagemill: {e.code}: {e}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever reads has seen enough: `imagemill serve --print-config | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _OK
 
 
 def _parser() -> argparse.ArgumentParser:
