@@ -16,7 +16,7 @@ from imagemill.model.media import Format, MediaInfo
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 20_000
-_MAX_GIF_BLOCKS = 500_000
+_MAX_GIF_BLOCKS = 250_000
 Buffer = bytes | memoryview
 
 
@@ -181,11 +181,11 @@ def _gif_blocks(source: Buffer, at: int, left_over: int) -> tuple[int, int, int]
     start = at
     end = len(source)
     left_over -= 1
-    while at < end and (size := source[at]):
+    while at < end and left_over >= 0 and (size := source[at]):
         at += size + 1
         left_over -= 1
-        if left_over < 0:
-            raise ImageCorrupt(f"gif: more than {_MAX_GIF_BLOCKS} blocks")
+    if left_over < 0:
+        raise ImageCorrupt(f"gif: more than {_MAX_GIF_BLOCKS} blocks")
     return at + 1, at - start, left_over
 
 

@@ -160,11 +160,11 @@ def test_ten_thousand_options_are_refused_at_once():
     ]  # fmt: skip
     for flood in floods:
         best = 1.0
-        for _ in range(3):
-            begun = time.perf_counter()
+        for _ in range(5):
+            begun = time.process_time()
             with pytest.raises(BadRequest):
                 DIALECT.parse(flood + b"&source=")
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.process_time() - begun)
         assert best < 0.005, flood[:20]
 
 
