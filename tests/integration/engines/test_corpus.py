@@ -1,0 +1,201 @@
+"""Every file of a corpus of bad and good pictures through real workers. Skipped where there is no corpus.
+
+``IMAGEMILL_CORPUS`` names its folder: ``bad/``, ``good/``, and ``facts.tsv`` on the good ones.
+"""
+
+import asyncio
+import csv
+import os
+import random
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from imagemill.engines.base import Task
+from imagemill.engines.headers import probe, sniff
+from imagemill.engines.pool import Pool
+from imagemill.model.errors import BadOption, ImageCorrupt, LimitExceeded, UnsupportedSourceType
+from imagemill.model.media import ANIMATED, Format
+from imagemill.model.recipe import AutoOrient, Encode, Resize
+from imagemill.settings import Engine, Limits
+from integration.engines.test_hostile import cpu_ms
+
+HERE = Path(__file__).parents[3]
+CORPUS = Path(os.environ.get("IMAGEMILL_CORPUS") or HERE.parent / "shared" / "corpus")
+pytestmark = [
+    pytest.mark.skipif(not (CORPUS / "bad").is_dir(), reason="no corpus: set IMAGEMILL_CORPUS"),
+    pytest.mark.timeout(240),
+]
+DOCUMENTED = (UnsupportedSourceType, ImageCorrupt, LimitExceeded, BadOption)
+FACTS = {"JPEG", "PNG", "WEBP", "AVIF", "GIF"}
+OVER = "side", "pixels", "total_pixels", "scans", "metadata_bytes", "channels"
+NAMED = {
+    # D01: over-limit headers
+    "png_50000x50000_1bit.png": OVER, "png_65535x65535_truncated.png": OVER, "png_over_int32.png": OVER, "png_1x_max.png": OVER,
+    "jpeg_65500x65500_header.jpg": OVER, "jpeg_65535x65535_header.jpg": OVER, "jpeg_20000x20000_full.jpg": OVER,
+    "gif_65535x65535_1frame.gif": OVER, "webp_16383x16383.webp": OVER, "webp_16384x16384.webp": OVER,
+    "libvips__17000x17000.avif": OVER, "avif_ispe_60000.avif": (*OVER, "image_corrupt"),
+    # D02, D03, D08
+    "png_12000x12000_rgba16.png": OVER, "png_1000000x1_thin.png": OVER, "png_30000x30000_1bit_interlaced.png": OVER,
+    # D04
+    "gif_30000x30000_500frames.gif": OVER, "gif_10000_frames_1x1.gif": ("ok",), "webp_anim_huge_canvas_2000.webp": OVER,
+    "apng_10000_frames.png": ("ok",), "avif_seq_400_frames.avif": ("ok",),
+    # D05
+    "webp_canvas_lie.webp": ("image_corrupt",), "webp_canvas_24bit.webp": (*OVER, "image_corrupt"),
+    "png_two_ihdr.png": ("image_corrupt",),
+    # D06
+    "png_ztxt_1gb.png": ("ok", "image_corrupt", *OVER), "png_itxt_256mb.png": ("ok", "image_corrupt", *OVER),
+    "png_iccp_256mb.png": ("ok", "image_corrupt", *OVER), "png_30000_text_chunks.png": ("image_corrupt", *OVER),
+    "jpeg_exif_ifd_cycle.jpg": ("ok",), "jpeg_exif_count_4g.jpg": ("ok",), "jpeg_icc_size_lie.jpg": ("ok",),
+    "libpng__huge_zTXt_chunk.png": OVER, "jpeg_10000_app_segments.jpg": ("ok", "image_corrupt", *OVER),
+    # D07
+    "jpeg_progressive_3000_scans.jpg": OVER, "jpeg_progressive_20000_scans_small.jpg": OVER,
+    # D09, D10
+    "heif_nested_boxes_3000.avif": ("image_corrupt",), "avif_grid_62500.avif": ("image_corrupt", *OVER),
+    # D11
+    "jpeg_half.jpg": ("image_corrupt",), "jpeg_no_eoi.jpg": ("image_corrupt",), "avif_truncated.avif": ("image_corrupt",),
+    "webp_truncated.webp": ("image_corrupt",), "libvips__truncated.gif": ("image_corrupt",), "libpng__badcrc.png": ("image_corrupt",),
+}  # fmt: skip
+CHEAP = {"side", "pixels", "scans"}
+
+
+def files(folder):
+    return sorted(p for p in (CORPUS / folder).iterdir() if p.is_file())
+
+
+async def run(pool, source, format_=Format.PNG):
+    """The outcome as one word, and the digest where it is a picture."""
+    try:
+        async with aclosing(pool.run(source, [Task((AutoOrient(), Resize(256), Encode(format_)))])) as results:
+            async for made in results:
+                return "ok", made.rendition.etag
+    except DOCUMENTED as e:
+        return (e.limit if isinstance(e, LimitExceeded) else e.code), ""
+    raise AssertionError
+
+
+async def all_of_them():
+    """Outcome, digest and CPU of every file as PNG; outcome of every fourth as WebP; what happened to workers."""
+    events = []
+    pool = Pool(Engine(max_jobs=10**6), Limits(), workers=1, observe=events.append)
+    await pool.start()
+    found, lost = {}, {}
+    try:
+        for folder in ("bad", "good"):
+            for n, path in enumerate(files(folder)):
+                source = path.read_bytes()
+                while not pool.pids():
+                    await asyncio.sleep(0.01)
+                (pid,) = pool.pids()
+                before = cpu_ms(pid)
+                outcome, digest = await run(pool, source)
+                found[f"{folder}/{path.name}"] = outcome, digest, cpu_ms(pid) - before if not events else 0.0
+                if n % 4 == 0:
+                    await run(pool, source, Format.WEBP)  # all frames, where there are several
+                if events:
+                    lost[path.name] = [f"{e.name} {e.reason}" for e in events]
+                    events.clear()
+    finally:
+        await pool.close()
+    return found, lost
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return asyncio.run(all_of_them())
+
+
+def test_no_worker_is_lost(seen):
+    """D11, D12: whatever the file, the answer is a picture or a documented error; nothing crashes or meets the deadline."""
+    found, lost = seen
+    assert len(found) > 1000
+    assert lost == {}
+
+
+def test_good_pictures_are_accepted(seen):
+    """What is good and of an accepted format is made; what is of another is told so."""
+    found, _ = seen
+    formats = {row["file"]: row["format"] for row in facts()}
+    refused = {
+        name: outcome
+        for name, (outcome, _, _) in found.items()
+        if name.startswith("good/") and outcome != ("ok" if formats.get(name) in FACTS else "unsupported_source_type")
+    }
+    allowed = {"av1avif-xiph__quebec_3layer_op2.avif"}  # a spatial layer that the decoder at hand does not give
+    assert {name.removeprefix("good/") for name in refused} <= allowed, refused
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_named_row(name, seen):
+    """Each P0 row of the decoders on the files made for it."""
+    if f"bad/{name}" not in seen[0]:
+        pytest.skip(f"{name} is not in this corpus")
+    outcome, _, cpu = seen[0][f"bad/{name}"]
+    assert outcome in NAMED[name]
+    assert cpu < (100 if outcome in CHEAP else 1000)
+
+
+def test_over_limit_headers_are_cheap(seen):
+    """D01: every refusal by size took under 100 ms of CPU."""
+    dear = {name: cpu for name, (outcome, _, cpu) in seen[0].items() if outcome in CHEAP and cpu > 100}
+    assert dear == {}
+
+
+def test_nothing_bad_is_dear(seen):
+    """D06, D07, D09: no bad file takes more than a second."""
+    dear = {name: cpu for name, (_, _, cpu) in seen[0].items() if name.startswith("bad/") and cpu > 1000}
+    assert dear == {}
+
+
+def facts():
+    with (CORPUS / "facts.tsv").open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_facts(kind):
+    """Our header reader agrees with two other decoders on size, frames and (where it decides) transparency."""
+    wrong = {}
+    for row in facts():
+        path = CORPUS / row["file"]
+        if row["format"] != kind or not path.exists():
+            continue
+        info = probe(path.read_bytes())
+        sides = {info.width_px, info.height_px} == {int(row["width"]), int(row["height"])}
+        frames = info.frames == int(row["frames"]) or info.format not in ANIMATED
+        alpha = kind == "GIF" or info.has_alpha == (row["has_alpha"] == "1")
+        if not (sides and frames and alpha):
+            wrong[row["file"]] = info
+    # its second frame has no pixels, which Pillow counts and libvips does not
+    wrong.pop("good/pillow__test_extents_transparency.gif", None)
+    assert wrong == {}
+
+
+async def test_corrupt_files_end_the_same_way_in_any_worker(seen):
+    """D13: a sample of corrupt files gives identical bytes, or the same error, in workers warmed by other pictures."""
+    chance = random.Random(5)
+    bad = [p for p in files("bad") if accepted(p)]
+    warm = [p for p in files("good") if accepted(p)]
+    sample = chance.sample(bad, min(80, len(bad)))
+    pools = [Pool(Engine(), Limits(), workers=1) for _ in range(2)]
+    for pool in pools:
+        await pool.start()
+    try:
+        for _ in range(3):
+            chance.shuffle(sample)
+            for path in sample:
+                pool = chance.choice(pools)
+                await run(pool, chance.choice(warm).read_bytes())
+                assert await run(pool, path.read_bytes()) == seen[0][f"bad/{path.name}"][:2], path.name
+    finally:
+        for pool in pools:
+            await pool.close()
+
+
+def accepted(path):
+    try:
+        with path.open("rb") as file:
+            return bool(sniff(file.read(256))) and path.stat().st_size < 1 << 20
+    except UnsupportedSourceType:
+        return False

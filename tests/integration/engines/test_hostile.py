@@ -1,0 +1,171 @@
+"""The decoder rows of the threat list on files made here, so that a clone without the corpus proves them, too."""
+
+import asyncio
+import random
+import zlib
+from contextlib import aclosing
+
+import pytest
+
+from imagemill.engines.base import Task
+from imagemill.engines.pool import Pool
+from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, UnsupportedSourceType
+from imagemill.model.media import Format
+from imagemill.model.recipe import AutoOrient, Encode, Resize
+from imagemill.settings import Engine, Limits
+from unit.engines import hostile
+
+SMALL_PNG = (AutoOrient(), Resize(256), Encode(Format.PNG))
+SMALL_WEBP = (AutoOrient(), Resize(256), Encode(Format.WEBP))
+
+
+def cpu_ms(pid):
+    """CPU that a worker has used so far."""
+    with open(f"/proc/{pid}/schedstat") as file:  # noqa: PTH123 - read a thousand times
+        return int(file.read().split()[0]) / 1e6
+
+
+class Judge:
+    """One worker; what it says of a source, and what that cost it."""
+
+    def __init__(self):
+        self.events = []
+        self.pool = Pool(Engine(), Limits(), workers=1, observe=self.events.append)
+
+    async def __aenter__(self):
+        await self.pool.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.pool.close()
+
+    async def __call__(self, source, recipe=SMALL_PNG):
+        """The outcome as one word, and CPU milliseconds."""
+        (pid,) = self.pool.pids()
+        before = cpu_ms(pid)
+        outcome = await self.outcome(source, recipe)
+        assert not self.events, f"{self.events}: a worker was lost"
+        return outcome, cpu_ms(pid) - before
+
+    async def outcome(self, source, recipe):
+        try:
+            async with aclosing(self.pool.run(source, [Task(recipe)])) as results:
+                async for made in results:
+                    return made.rendition.etag
+        except LimitExceeded as e:
+            return e.limit
+        except (ImageCorrupt, UnsupportedSourceType) as e:
+            return e.code
+        raise AssertionError
+
+
+def bomb(name, megabytes):
+    packed = zlib.compress(bytes(megabytes << 20), 9)
+    return {
+        b"zTXt": hostile.chunk(b"zTXt", b"k\0\0" + packed), b"iTXt": hostile.chunk(b"iTXt", b"k\0\1\0\0\0" + packed),
+        b"iCCP": hostile.chunk(b"iCCP", b"k\0\0" + packed),
+    }[name]  # fmt: skip
+
+
+CASES = {
+    # D01, D03: over-limit headers, whatever follows them
+    "png 50000²": (hostile.png(50_000, 50_000, 1, 0), {"side"}), "png thin": (hostile.png(1_000_000, 1), {"side"}),
+    "png 12000²": (hostile.png(12_000, 12_000, 16, 6), {"pixels"}), "jpeg 65500²": (hostile.jpeg(65_500, 65_500), {"side"}),
+    "gif 65535²": (hostile.gif(65_535, 65_535), {"side"}), "webp 16383²": (hostile.riff(hostile.vp8l(16_383, 16_383)), {"pixels"}),
+    "webp canvas": (hostile.riff(hostile.vp8x(16_383, 16_383, 2), hostile.anmf(8, 8)), {"pixels"}),
+    "avif 60000²": (hostile.avif(60_000, 60_000), {"side"}), "gif frame outside": (hostile.gif(10, 10, at=(60_000, 9)), {"side"}),
+    # D02, D08: the area is allowed, the bytes are not; interlaced ones count whole
+    "png rgba16": (hostile.png(8_300, 6_000, 16, 6), {"image_corrupt"}),
+    "png interlaced": (hostile.png(30_000, 30_000, 1, 0, interlace=1), {"side"}),
+    # D04: frames (the first is enough for a still)
+    "gif frames": (hostile.gif(1, 1, 10_000), {"image_corrupt", "ok"}),
+    # D05: dimension lies
+    "png two ihdr": (hostile.real_png(before=hostile.ihdr(9, 9)), {"image_corrupt"}),
+    "png ihdr after": (hostile.real_png(after=hostile.ihdr(60_000, 60_000)), {"image_corrupt", "ok"}),
+    "webp vp8x lie": (hostile.riff(hostile.vp8x(500, 500), hostile.vp8l(16, 16)), {"image_corrupt"}),
+    "webp small canvas": (hostile.riff(hostile.vp8x(16, 16), hostile.vp8l(16_000, 16_000)), {"image_corrupt"}),
+    "avif ispe large": (hostile.avif(4_000, 3_000), {"image_corrupt"}), "avif ispe small": (hostile.avif(2, 2), {"image_corrupt"}),
+    # D06: metadata
+    "zTXt 256 MiB": (hostile.real_png(before=bomb(b"zTXt", 256)), {"ok", "image_corrupt"}),
+    "iTXt 256 MiB": (hostile.real_png(before=bomb(b"iTXt", 256)), {"ok", "image_corrupt"}),
+    "iCCP 256 MiB": (hostile.real_png(before=bomb(b"iCCP", 256)), {"ok", "image_corrupt"}),
+    "png 30000 chunks": (hostile.real_png(before=hostile.chunk(b"tEXt", b"a\0b") * 30_000), {"image_corrupt"}),
+    "png metadata": (hostile.real_png(before=hostile.chunk(b"eXIf", bytes(2 << 20))), {"metadata_bytes"}),
+    "jpeg metadata": (hostile.with_segments(hostile.encoded("JPEG"), *[hostile.segment(0xE5, bytes(60_000))] * 20), {"metadata_bytes"}),
+    "jpeg icc": (hostile.with_segments(hostile.encoded("JPEG"), *[hostile.segment(0xE2, b"ICC_PROFILE\0" + bytes(60_000))] * 20), {"icc_bytes"}),
+    # D07: scans
+    "jpeg scans": (hostile.many_scans(20_000), {"scans"}),
+    # D09, D10: circles and derived items
+    "avif nested": (hostile.nested_avif(3_000), {"image_corrupt"}), "avif grid": (hostile.grid_avif(62_500), {"image_corrupt"}),
+    "avif grid small": (hostile.grid_avif(5_000), {"image_corrupt"}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """Every case by one worker, once."""
+
+    async def all_of_them():
+        async with Judge() as judge:
+            await judge(hostile.encoded("JPEG"))
+            return {name: await judge(body) for name, (body, _) in CASES.items()}
+
+    return asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bomb(case, verdicts):
+    """D01-D10: a named refusal (or a picture, where the bomb was skipped), and cheap."""
+    outcome, cpu = verdicts[case]
+    word = "ok" if len(outcome) == 40 else outcome
+    assert word in CASES[case][1]
+    assert cpu < (100 if word in {"side", "pixels", "scans"} else 1000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "AVIF"])
+async def test_changed_files_end_the_same_way_every_time(kind):
+    """D11, D13: flipped, cut and doubled files: a picture or an error, and the same one from a differently warmed worker."""
+    chance = random.Random(kind)
+    body = hostile.encoded(kind, (120, 90))
+    mutants = []
+    for _ in range(40):
+        changed = bytearray(body)
+        for _ in range(chance.randint(1, 4)):
+            changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        cut = chance.randrange(len(changed))
+        mutants += [bytes(changed), bytes(changed[:cut]), bytes(changed[:cut] + changed[cut // 2 :])]
+    async with Judge() as one, Judge() as other:
+        first = [(await one(m))[0] for m in mutants]
+        chance.shuffle(order := list(range(len(mutants))))
+        again = {n: (await other(mutants[n]))[0] for n in order}
+    assert [again[n] for n in range(len(mutants))] == first
+
+
+async def test_no_trace_of_the_picture_before():
+    """D13: after a bright picture, a broken dark one shows nothing of it."""
+    bright = hostile.encoded("PNG", (400, 300))
+    dark = hostile.encoded("GIF", (400, 300))
+    broken = dark[: len(dark) // 2] + b"\0" * 40 + b";"
+    async with Judge() as judge:
+        fresh = (await judge(broken))[0]
+        for _ in range(5):
+            await judge(bright)
+            assert (await judge(broken))[0] == fresh
+
+
+async def test_decoded_bytes_limit_on_a_real_file():
+    """D02: sixteen bits of four channels are counted as they will be decoded."""
+    limits = Limits(decoded_bytes=1 << 20)
+    pool = Pool(Engine(), limits, workers=1)
+    await pool.start()
+    try:
+        for source, refused in (
+            (hostile.png(500, 500, 16, 6), True), (hostile.png(500, 500, 8, 6), False), (hostile.png(700, 600, 8, 3), True),
+        ):  # fmt: skip
+            with pytest.raises(ImagemillError) as caught:
+                async with aclosing(pool.run(source, [Task(SMALL_PNG)])) as results:
+                    async for _ in results:
+                        pass
+            assert (getattr(caught.value, "limit", "") == "decoded_bytes") == refused
+    finally:
+        await pool.close()
