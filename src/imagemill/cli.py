@@ -27,7 +27,7 @@ from imagemill.settings import PREFIX, Settings, config_path, load, masked
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 512 * 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 4 * 1024 * 1024
 _NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
 
 
@@ -110,6 +110,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             print("the settings are valid")
             return _OK
         _keep_heap_small()
+        os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")  # a name server that is silent holds few threads
         return server.run(_serving(settings))
 
 
@@ -156,7 +157,7 @@ async def _serving(settings: Settings) -> int:
             service.admin,
             settings.server,
             shared=service.connections,
-            on_ready=lambda public, admin: _announce(log, settings, public, admin),
+            on_ready=lambda public, admin: _announce(log, service, public, admin),
             on_drain=service.drain,
             stop=stop,
         )
@@ -166,11 +167,12 @@ async def _serving(settings: Settings) -> int:
     return _OK
 
 
-def _announce(log: logs.Log, settings: Settings, port: int, admin_port: int) -> None:
-    host = settings.server.host
+def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int) -> None:
+    settings, host = service.settings, service.settings.server.host
     if settings.signing.mode == "unsigned":
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
-    log.info("serving", url=f"http://{host}:{port}", admin=f"http://{settings.server.admin_host}:{admin_port}")
+    admin = f"http://{settings.server.admin_host}:{admin_port}"
+    log.info("serving", url=f"http://{host}:{port}", admin=admin, **service.version())
 
 
 # render
@@ -199,6 +201,8 @@ def _render(arguments: argparse.Namespace) -> int:
     if out and "format" not in given:
         given["format"] = _format_of(out)
     recipe = wiring.native(settings).recipe(given)
+    if out and not _writable(out, force=arguments.force):
+        return _FAILED
     plan = prepare(ImageRequest(SourceRef("file", str(arguments.file)), recipe), settings.limits)
     try:
         source = arguments.file.read_bytes()
@@ -207,15 +211,29 @@ def _render(arguments: argparse.Namespace) -> int:
         return _FAILED
     made = asyncio.run(_render_one(settings, source, Task(plan.recipe)))
     out = out or arguments.file.with_suffix(f".{made.rendition.format}")
-    if out.exists() and not arguments.force:
-        print(f"imagemill: {out} exists; --force overwrites it", file=sys.stderr)
+    if not arguments.output and not _writable(out, force=arguments.force):
         return _FAILED
-    out.write_bytes(made.rendition.body)
+    try:
+        out.write_bytes(made.rendition.body)
+    except OSError as e:
+        print(f"imagemill: {out}: {e.strerror}", file=sys.stderr)
+        return _FAILED
     size = f"{made.rendition.width_px} x {made.rendition.height_px}"
     print(
         f"{out}: {made.rendition.format}, {size}, {len(made.rendition.body)} bytes, {made.stages.cpu_ms:.0f} ms of CPU"
     )
     return _OK
+
+
+def _writable(out: Path, *, force: bool) -> bool:
+    """Whether *out* may be written; says why not."""
+    if out.exists() and not force:
+        print(f"imagemill: {out} exists; --force overwrites it", file=sys.stderr)
+    elif not out.parent.is_dir():
+        print(f"imagemill: {out.parent}: no such folder", file=sys.stderr)
+    else:
+        return True
+    return False
 
 
 async def _render_one(settings: Settings, source: bytes, task: Task) -> Any:
@@ -327,7 +345,8 @@ def _add_doctor(commands: Any) -> None:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
-    found = asyncio.run(doctor.examine(path, os.environ))
+    nothing_said = path is None and not any(name.startswith(PREFIX) for name in os.environ)
+    found = asyncio.run(doctor.examine(path, os.environ, {"signing": {"mode": "unsigned"}} if nothing_said else {}))
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -30,11 +30,12 @@ class Finding(Struct, frozen=True):
     detail: str
 
 
-async def examine(path: Path | None, environ: Mapping[str, str]) -> list[Finding]:
-    """Everything that can be known without serving."""
+async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
+    """Everything that can be known without serving; *overlay* is what `serve` would lay over the settings."""
     found = [Finding("imagemill", "ok", f"{__version__} on Python {sys.version.split()[0]}, {sys.platform}")]
     try:
-        settings = load(path, environ)
+        settings = load(path, environ, overlay)
+        wiring.check(settings)
         found.append(Finding("settings", "ok", str(path or "environment and defaults")))
         found.append(_signing(settings))
     except SettingsError as e:

@@ -94,7 +94,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     output_bytes: Positive = 64 * MiB
     operations: Positive = 16
     blur_sigma: Positive = 100
-    sharpen_sigma: Positive = 10
+    sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
     dpr: Positive = 4
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
@@ -131,6 +131,8 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
 
     queue: Natural = 64
     """Distinct renders waiting for a worker; one more is refused."""
+    waiting_bytes: Positive = 256 * MiB
+    """Bytes of sources that wait for a worker or are at one; more is refused."""
     wait_s: Seconds = 5.0
     """Longest wait for a worker; also refused at once when the queue is known to be slower."""
 
@@ -296,6 +298,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             spot = raw
             for table in tables:
                 spot = spot.setdefault(table.lower(), {})
+                if not isinstance(spot, dict):
+                    raise SettingsError(f"{name}: {table.lower()} is given as a value too")
             spot[last if secret else last.lower()] = text if secret else _value(text)
     return raw
 

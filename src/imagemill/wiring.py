@@ -117,6 +117,7 @@ class Service:
             lambda blob: len(blob.body),
             cache.policy,
             self._cache_event("source"),
+            share_of_one=2,
         )
         self.failures: MemoryCache[ImagemillError] = MemoryCache(
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")

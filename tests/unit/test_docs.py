@@ -30,6 +30,13 @@ def test_links_lead_somewhere():
     assert dead == []
 
 
+def test_nothing_is_left_to_fill_in():
+    """No placeholder in what people read."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+    assert [p.name for p in pages if "@@" in p.read_text()] == []
+
+
 def test_the_lock_and_its_exports_name_the_same_versions():
     """requirements/*.txt, for pip, are of uv.lock, for uv."""
     locked = set(re.findall(r'name = "([^"]+)"\nversion = "([^"]+)"', (ROOT / "uv.lock").read_text()))

@@ -12,8 +12,8 @@ class Cache(Protocol[V]):
         """The live value under *key* at monotonic time *now*, or None."""
         ...
 
-    def peek(self, key: str, now: float, /) -> bool:
-        """Whether a live value is held; not counted as a hit or a miss."""
+    def peek(self, key: str, now: float, /) -> V | None:
+        """As `get`, but not counted as a hit or a miss."""
         ...
 
     def put(self, key: str, value: V, now: float, /, *, ttl_s: float) -> None:

@@ -28,11 +28,12 @@ class MemoryCache(Generic[V]):
         size_of: Callable[[V], int],
         policy: Literal["tiny_lfu", "lru"] = "tiny_lfu",
         observe: Callable[[str], None] = lambda _: None,
+        share_of_one: int = _SHARE_OF_ONE,
     ) -> None:
-        self._max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._size_of = size_of
         self._observe = observe
+        self._most = max_bytes // share_of_one
         self._moka: Moka[str, tuple[float, V]] = Moka(
             max_bytes, ttl=ttl_s, policy=policy, weigher=lambda _, held: size_of(held[1]) + OVERHEAD_BYTES
         )
@@ -52,15 +53,15 @@ class MemoryCache(Generic[V]):
         self._observe("hit")
         return held[1]
 
-    def peek(self, key: str, now: float, /) -> bool:
-        """Whether a live value is held, without counting or touching it as a read by a caller would be."""
+    def peek(self, key: str, now: float, /) -> V | None:
+        """See `cache.base.Cache`."""
         held = self._moka.get(key)
-        return held is not None and held[0] > now
+        return held[1] if held is not None and held[0] > now else None
 
     def put(self, key: str, value: V, now: float, /, *, ttl_s: float) -> None:
-        """See `cache.base.Cache`; a value above an eighth of the whole is not kept."""
+        """See `cache.base.Cache`; a value above its share of the whole, an eighth by default, is not kept."""
         life_s = min(ttl_s, self._ttl_s) * random.uniform(0.9, 1.0)  # noqa: S311 - spreads expiry, guards nothing
-        if self._size_of(value) + OVERHEAD_BYTES > self._max_bytes // _SHARE_OF_ONE or life_s <= 0:
+        if self._size_of(value) + OVERHEAD_BYTES > self._most or life_s <= 0:
             self._observe("bypass")
             return
         self._observe("put")

@@ -55,7 +55,7 @@ PARAMETERS = (
     Parameter("height", "h", "1-8192", "Height of the box to resize to, in pixels."),
     Parameter("fit", "", "inside|outside|cover|contain|fill", "How the picture meets the box. Default: inside."),
     Parameter("enlarge", "el", "0|1", "Whether a smaller picture may be scaled up. Default: 0."),
-    Parameter("dpr", "", "0.1-4", "Multiplies width and height. Default: 1."),
+    Parameter("dpr", "", "0.01-4", "Multiplies width and height. Default: 1."),
     Parameter(
         "crop", "c", "x,y,w,h or w,h", "Cut a box out before anything is scaled; w,h is placed by gravity or focus."
     ),

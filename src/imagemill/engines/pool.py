@@ -171,12 +171,12 @@ class Pool:
                 )
                 waited = handed = 0.0
         except TimeoutError:
-            after = "deadline"
+            after, finished = "deadline", False
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
                 self._poison.blame_work(source, tasks)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
         except WorkerDied as death:
-            after = "crash"
+            after, finished = "crash", False
             death.of_job = process.taken
             process.kill()
             code = await process.gone()
@@ -262,7 +262,7 @@ class Pool:
         """Give a worker that has nothing to do to whoever waits, or let it rest, or replace it."""
         self._short_lives = 0 if process.jobs else self._short_lives
         used_up = process.jobs >= self._settings.max_jobs or process.private_bytes > self._settings.max_rss_bytes
-        if used_up or self._closing or process not in self._all:
+        if used_up or self._closing or process not in self._all or process.dead:
             self._bury(process, "recycled")
             return
         while self._waiting:

@@ -27,9 +27,9 @@ _READY_S = 20.0
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "MALLOC_ARENA_MAX": "2",
-    # fixed, or glibc raises both with the largest picture and keeps its memory for good
-    "MALLOC_MMAP_THRESHOLD_": "4194304",
-    "MALLOC_TRIM_THRESHOLD_": "8388608",
+    # fixed, or glibc raises both with the largest picture and keeps its memory for good; lower ones cost page faults
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
     "VIPS_WARNING": "0",

@@ -58,7 +58,7 @@ MAX_INTERIM = 16
 """1xx answers before the real one."""
 MAX_FRAMING_BYTES = 512 * 1024
 """Bytes on the wire that are not body, beyond as many as the body has."""
-RESOLVER_THREADS = 8
+RESOLVER_THREADS = 64
 KEEP_ALIVE_S = 10.0
 
 _MOVED = frozenset({301, 302, 303, 307, 308})
@@ -336,8 +336,8 @@ class Client:
         try:
             async with asyncio.timeout(self._fetch.resolve_s):
                 addresses = [fixed] if fixed else await self._resolver(target.host, target.port)
-        except TimeoutError:
-            raise
+        except TimeoutError as e:  # the resolver's fault, or a queue's before it: the host is not blamed
+            raise _Failed(SourceTimeout("the source is too slow"), unwell=False) from e
         except (OSError, ValueError) as e:
             raise SourceForbidden("no such name") from e
         for address in addresses:

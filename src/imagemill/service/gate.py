@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from imagemill.model.errors import Overloaded
 from imagemill.settings import Gate as Settings
@@ -27,6 +27,7 @@ class Gate:
         self._refused = refused
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._service_s = 0.0
+        self._held_bytes = 0
 
     def __len__(self) -> int:
         """How many wait."""
@@ -42,15 +43,22 @@ class Gate:
             raise Overloaded(f"{len(self._waiting)} renders are waiting", max(1, math.ceil(expected_s)))
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot, after waiting for it; or raise `Overloaded`."""
-        await self._enter()
-        begun = time.monotonic()
+    async def slot(self, source_bytes: int = 0) -> AsyncIterator[None]:
+        """Hold a slot, after waiting for it with a source of *source_bytes* in hand; or raise `Overloaded`."""
+        if self._held_bytes and self._held_bytes + source_bytes > self._settings.waiting_bytes:
+            self._refused()
+            raise Overloaded("too many bytes of sources are waiting", max(1, math.ceil(self._expected_s())))
+        self._held_bytes += source_bytes
         try:
-            yield
+            await self._enter()
+            begun = time.monotonic()
+            try:
+                yield
+            finally:
+                self._service_s += _SMOOTHING * (time.monotonic() - begun - self._service_s)
+                self._leave()
         finally:
-            self._service_s += _SMOOTHING * (time.monotonic() - begun - self._service_s)
-            self._leave()
+            self._held_bytes -= source_bytes
 
     def _expected_s(self) -> float:
         return (len(self._waiting) + 1) * self._service_s / self._slots
@@ -69,7 +77,8 @@ class Gate:
             if turn.done() and not turn.cancelled():
                 self._leave()  # it was given a slot, and cannot take it any more
             else:
-                self._waiting.remove(turn)
+                with suppress(ValueError):  # a slot passed it by in the very turn of the loop in which it gave up
+                    self._waiting.remove(turn)
             if isinstance(e, TimeoutError):
                 self._refused()
                 raise Overloaded("no worker came free in time", max(1, math.ceil(self._expected_s()))) from None

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 
+from msgspec import structs
+
 from imagemill.cache.base import Cache
-from imagemill.model.errors import ImagemillError, SourceError, SourceForbidden
+from imagemill.model.errors import ImagemillError, SourceError, SourceForbidden, bare
 from imagemill.model.request import SourceRef
 from imagemill.service.flight import Flight
 from imagemill.settings import Cache as CacheSettings
@@ -40,18 +42,18 @@ class Origin:
         if blob := self._cache.get(key, now):
             return blob
         if failure := self._failures.get(key, now):
-            raise failure.with_traceback(None)
+            raise bare(failure)
         blob, _ = await self._flight.once(key, lambda: self._fetch(source, key))
         return blob
 
     async def _fetch(self, source: SourceRef, key: str) -> Blob:
-        begun = time.monotonic()
+        begun, born_s = time.monotonic(), time.time()
         try:
-            blob = await self._read(source)
+            blob = structs.replace(await self._read(source), born_s=born_s)
         except ImagemillError as e:
             self._observe(e.code, 0)
             if isinstance(e, SourceError):
-                self._failures.put(key, e, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+                self._failures.put(key, bare(e), time.monotonic(), ttl_s=self._settings.negative_ttl_s)
             raise
         self._observe("ok", len(blob.body))
         if blob.storable or self._settings.store_private:

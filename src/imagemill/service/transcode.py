@@ -14,6 +14,7 @@ from imagemill.model.errors import (
     LimitExceeded,
     ProcessingTimeout,
     UnsupportedSourceType,
+    bare,
 )
 from imagemill.model.media import Rendition
 from imagemill.model.request import Plan
@@ -78,9 +79,7 @@ class Transcoder:
     def hit(self, plan: Plan) -> Served | None:
         """What the cache holds for *plan*, if it is young enough for this caller."""
         entry = self._cache.get(plan.key, time.monotonic())
-        if entry is None or time.time() - entry.born_s >= self.lifetime_s(plan, entry):
-            return None
-        return Served(entry, "L1")
+        return Served(entry, "L1") if entry is not None and self._fresh(plan, entry) else None
 
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the cache, from somebody else's work under way, or made now."""
@@ -89,15 +88,19 @@ class Transcoder:
     async def make(self, plan: Plan) -> Served:
         """As `serve`, for whoever has just found that the cache holds nothing."""
         if failure := self._failures.get(plan.key, time.monotonic()):
-            raise failure.with_traceback(None)
+            raise bare(failure)
         fresh, joined = await self._flight.once(plan.key, lambda: self._make(plan))
         return Served(fresh.entry, "COALESCED" if joined else "MISS", fresh.stages, fresh.fetch_ms)
 
     def tier(self, plan: Plan) -> str:
         """Which tier would answer *plan* now; nothing is done for it."""
-        if self._cache.peek(plan.key, time.monotonic()):
+        entry = self._cache.peek(plan.key, time.monotonic())
+        if entry is not None and self._fresh(plan, entry):
             return "L1"
         return "COALESCED" if plan.key in self._flight else "MISS"
+
+    def _fresh(self, plan: Plan, entry: Entry) -> bool:
+        return time.time() - entry.born_s < self.lifetime_s(plan, entry)
 
     def lifetime_s(self, plan: Plan, entry: Entry) -> int:
         """How long *entry* is fresh for the caller of *plan*: as asked, else by policy, else as its source said."""
@@ -110,7 +113,7 @@ class Transcoder:
         except ImagemillError as e:
             self._observe(e.code, "none", Stages(), 0.0)
             if isinstance(e, _REMEMBERED):
-                self._failures.put(plan.key, e, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+                self._failures.put(plan.key, bare(e), time.monotonic(), ttl_s=self._settings.negative_ttl_s)
             raise
         self._observe("ok", fresh.entry.rendition.format, fresh.stages, fresh.fetch_ms)
         if fresh.entry.storable or self._settings.store_private:
@@ -121,17 +124,17 @@ class Transcoder:
     async def render(self, plan: Plan) -> _Fresh:
         """Fetch, wait for a worker, make."""
         self._gate.check()
-        born_s, begun = time.time(), time.perf_counter()
+        begun = time.perf_counter()
         blob = await self._origin.get(plan.source, plan.source_key)
         fetched = time.perf_counter()
-        async with self._gate.slot():
+        async with self._gate.slot(len(blob.body)):
             waited_ms = (time.perf_counter() - fetched) * 1e3
             made = await self._first(blob.body, Task(plan.recipe, plan.candidates))
         stages = Stages(
             waited_ms + made.stages.queue_ms, made.stages.handover_ms, made.stages.probe_ms, made.stages.render_ms,
             made.stages.cpu_ms,
         )  # fmt: skip
-        entry = Entry(made.rendition, born_s, blob.last_modified_s, blob.max_age_s, blob.storable)
+        entry = Entry(made.rendition, blob.born_s, blob.last_modified_s, blob.max_age_s, blob.storable)
         return _Fresh(entry, stages, (fetched - begun) * 1e3)
 
     async def _first(self, source: bytes, task: Task) -> Made:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from imagemill.obs.logs import Log
 from imagemill.obs.metrics import Metrics
 from imagemill.web.app import App
-from imagemill.web.problems import Reply, json_reply
+from imagemill.web.problems import Reply, code_of, json_reply
 from imagemill.web.request import Call
 
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -42,4 +43,11 @@ def build(
         "/version": versions,
         "/explain": explain,
     }
-    return App(routes, lambda *_: None)
+    log = Log("imagemill.admin")
+
+    def finished(call: Call, _reply: Reply | None, _seconds: float) -> None:
+        """Tell only of what must not happen: probes would fill the log otherwise."""
+        if call.error is not None and code_of(call.error) == "internal":
+            log.failure("request", call.error, request_id=call.request_id, code="internal")
+
+    return App(routes, finished)

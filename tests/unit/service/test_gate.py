@@ -108,3 +108,31 @@ async def test_a_cancelled_waiter_loses_no_slot(when):
     async with asyncio.timeout(1):
         async with gate.slot():
             pass
+
+
+async def test_a_slot_that_passes_a_waiter_by_is_an_overload_and_no_accident():
+    """A slot comes free in the very turn of the loop in which the first in the queue gives up: still `Overloaded`."""
+    gate = Gate(Settings(wait_s=0.05), 1)
+    gate._free = 0
+    waiter = asyncio.create_task(hold(gate, asyncio.Event()))
+    await settle()
+    turn = gate._waiting[0]
+    turn.cancel()  # as the timer does
+    gate._leave()  # before the waiter has run
+    waiter.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert gate._free == 1
+
+
+async def test_waiting_sources_are_bounded_in_bytes():
+    """Sources in hand weigh no more than the budget; one alone is always let in; what leaves gives its bytes back."""
+    gate = Gate(Settings(waiting_bytes=100), 1)
+    async with gate.slot(150):
+        with pytest.raises(Overloaded):
+            async with gate.slot(1):
+                pass
+    async with gate.slot(60):
+        pass
+    assert gate._held_bytes == 0

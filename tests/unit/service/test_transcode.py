@@ -1,0 +1,118 @@
+"""What is remembered of failures holds nothing alive, and lifetimes count from the fetch."""
+
+import asyncio
+import gc
+import time
+
+import pytest
+
+from imagemill.cache.memory import MemoryCache
+from imagemill.engines.base import Made, Stages
+from imagemill.model.errors import ImageCorrupt, LimitExceeded, Overloaded, SourceForbidden, bare
+from imagemill.model.keys import result_key, source_key
+from imagemill.model.media import Format, Rendition
+from imagemill.model.recipe import Encode
+from imagemill.model.request import Plan, SourceRef
+from imagemill.service.gate import Gate
+from imagemill.service.origin import Origin
+from imagemill.service.transcode import Transcoder
+from imagemill.settings import Cache as CacheSettings
+from imagemill.settings import Gate as GateSettings
+from imagemill.storage.base import Blob
+
+SOURCE = SourceRef("http", "http://example.com/a.png")
+
+
+class Store:
+    def __init__(self) -> None:
+        self.body = b"x" * 1000
+        self.asked = 0
+
+    async def get(self, key, /, *, limit):
+        self.asked += 1
+        return Blob(self.body, max_age_s=30)
+
+
+class Engine:
+    def __init__(self, error=None) -> None:
+        self.error = error
+
+    async def run(self, source, tasks):
+        if self.error:
+            raise self.error("no")
+        yield Made(Rendition(b"body", Format.PNG, "e", 1, 1), Stages())
+
+
+def plan(width: int = 1) -> Plan:
+    recipe = (Encode(Format.JPEG, width),)
+    return Plan(result_key(SOURCE, recipe), SOURCE, source_key(SOURCE), recipe)
+
+
+def transcoder(store: Store, engine: Engine) -> Transcoder:
+    def cache() -> MemoryCache:
+        return MemoryCache(10_000_000, 60, lambda _: 1)
+
+    settings = CacheSettings()
+    failures = cache()
+    origin = Origin(store, {}, cache(), failures, settings, limit=10_000)
+    return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, settings)
+
+
+async def test_a_remembered_failure_keeps_no_source_alive():
+    """The failure cache counts a failure as small, so it must not hold the frames that hold the source."""
+    store = Store()
+    service = transcoder(store, Engine(ImageCorrupt))
+    service._origin._settings = CacheSettings(source_ttl_s=0.001)
+
+    for n in range(1, 4):
+        with pytest.raises(ImageCorrupt):
+            await service.serve(plan(n))
+    kept = [service._failures.get(plan(n).key, time.monotonic()) for n in range(1, 4)]
+
+    gc.collect()
+    assert all(type(e) is ImageCorrupt and e.__traceback__ is None and e.__context__ is None for e in kept)
+    with pytest.raises(ImageCorrupt, match="no"):
+        await service.serve(plan(1))
+    assert service._failures.get(plan(1).key, time.monotonic()).__traceback__ is None
+
+
+@pytest.mark.parametrize(
+    "error", [LimitExceeded("pixels", "1 > 0"), Overloaded("busy", 7), SourceForbidden("why"), ImageCorrupt("x")]
+)
+def test_a_bare_error_says_all_that_the_error_said(error):
+    """Class, words and members stay; frames do not."""
+    try:
+        raise error
+    except type(error) as raised:
+        copy = bare(raised)
+
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+    assert copy.__traceback__ is None
+
+
+async def test_lifetimes_count_from_the_fetch(monkeypatch):
+    """A second width made from a source fetched 20 s ago is 20 s old, and not newborn."""
+    store = Store()
+    service = transcoder(store, Engine())
+    first = await service.serve(plan(1))
+    later = time.time() + 20
+    monkeypatch.setattr("imagemill.service.origin.time.time", lambda: later)
+
+    second = await service.serve(plan(2))
+
+    assert store.asked == 1
+    assert second.entry.born_s == first.entry.born_s
+
+
+async def test_the_tier_told_is_the_tier_that_answers():
+    """`tier` applies the same age test as `hit`, and begins nothing."""
+    store = Store()
+    service = transcoder(store, Engine())
+    assert service.tier(plan()) == "MISS"
+    await service.serve(plan())
+    impatient = Plan(plan().key, SOURCE, plan().source_key, plan().recipe, ttl_s=0)
+
+    assert (service.tier(plan()), service.tier(impatient)) == ("L1", "MISS")
+    assert service.hit(impatient) is None
+    await asyncio.sleep(0)
+    assert store.asked == 1
