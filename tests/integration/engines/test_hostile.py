@@ -163,9 +163,7 @@ async def test_decoded_bytes_limit_on_a_real_file():
             (hostile.png(500, 500, 16, 6), True), (hostile.png(500, 500, 8, 6), False), (hostile.png(700, 600, 8, 3), True),
         ):  # fmt: skip
             with pytest.raises(ImagemillError) as caught:
-                async with aclosing(pool.run(source, [Task(SMALL_PNG)])) as results:
-                    async for _ in results:
-                        pass
+                await anext(pool.run(source, [Task(SMALL_PNG)]))
             assert (getattr(caught.value, "limit", "") == "decoded_bytes") == refused
     finally:
         await pool.close()

@@ -1,0 +1,156 @@
+"""Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
+
+    python bench/cost.py [recipes] [--all]
+
+For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
+most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
+every recipe, else the worst ones. The seed is fixed; the sources are the sample photograph and pictures made here.
+"""
+
+import asyncio
+import random
+import statistics
+import sys
+from contextlib import aclosing
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from imagemill.engines.base import Task
+from imagemill.engines.headers import probe
+from imagemill.engines.pool import Pool
+from imagemill.model.errors import ImagemillError
+from imagemill.model.media import Format
+from imagemill.model.recipe import (
+    AutoOrient,
+    Background,
+    Blur,
+    Crop,
+    Encode,
+    Fit,
+    Flip,
+    Flop,
+    Resize,
+    Rotate,
+    Sharpen,
+)
+from imagemill.plan.cost import estimate_us
+from imagemill.plan.prepare import check, normal
+from imagemill.plan.resolve import check_output, resolve
+from imagemill.samples import __path__ as samples
+from imagemill.settings import Engine, Limits
+
+LIMITS = Limits(cpu_s=1000.0)
+ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
+OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF]
+SLACK_MS = 3.0
+"""Below this, timing is noise."""
+
+
+def saved(picture, kind, **options):
+    out = BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def sources():
+    """Name to bytes: photographs and noise, with and without alpha, in every format and at several sizes."""
+    with open(f"{next(iter(samples))}/dandelion.jpg", "rb") as file:  # noqa: PTH123
+        sample = file.read()
+    photo = Image.open(BytesIO(sample)).convert("RGB")
+    mid, small = photo.resize((1500, 1000)), photo.resize((400, 267))
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (700, 900, 3), np.uint8))
+    alpha = mid.copy()
+    alpha.putalpha(Image.radial_gradient("L").resize(mid.size))
+    frames = [photo.resize((360, 240), box=(n * 20, n * 20, n * 20 + 1500, n * 20 + 1000)) for n in range(16)]
+    made = {"sample.jpg": sample, "progressive.jpg": saved(photo, "JPEG", quality=85, progressive=True),
+            "grey.jpg": saved(mid.convert("L"), "JPEG"), "cmyk.jpg": saved(mid.convert("CMYK"), "JPEG"),
+            "alpha.png": saved(alpha, "PNG"), "alpha.webp": saved(alpha, "WEBP"), "noise.png": saved(noise, "PNG"),
+            "noise.jpg": saved(noise, "JPEG", quality=98), "noise.webp": saved(noise, "WEBP", lossless=True)}  # fmt: skip
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF"):
+        made |= {f"mid.{kind.lower()}": saved(mid, kind), f"small.{kind.lower()}": saved(small, kind)}
+    for kind in ("GIF", "WEBP"):
+        options = {"save_all": True, "append_images": frames[1:], "duration": 50}
+        made[f"anim.{kind.lower()}"] = saved(frames[0], kind, **options)
+    return made
+
+
+def recipe(chance, width, height):
+    """Mostly what people ask for, sometimes everything at once."""
+    ops = [AutoOrient()]
+    if chance.random() < 0.15:
+        ops.append(Crop(max(1, width * chance.randint(20, 90) // 100), max(1, height * chance.randint(20, 90) // 100)))
+    if chance.random() < 0.15:
+        ops.append(Rotate(chance.randint(1, 3)))
+    ops += [kind() for kind in (Flip, Flop) if chance.random() < 0.1]
+    if chance.random() < 0.85:
+        fit = chance.choice(list(Fit))
+        w, h = chance.choice([64, 200, 320, 512, 800, 1200, 1600]), chance.choice([0, 0, 64, 200, 400, 900])
+        ops.append(Resize(w, h, fit, enlarge=chance.random() < 0.2))
+    if chance.random() < 0.15:
+        ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
+    if chance.random() < 0.15:
+        ops.append(Sharpen(chance.choice([50, 100, 300])))
+    if chance.random() < 0.15:
+        ops.append(Background(chance.choice([0xFFFFFFFF, 0x11223380])))
+    return (*ops, Encode(chance.choice(OUT), chance.choice([0, 0, 0, 30, 95])))
+
+
+async def actual_ms(pool, source, ops):
+    """CPU of the worker, the least of three."""
+    found = []
+    for _ in range(3):
+        async with aclosing(pool.run(source, [Task(ops)])) as results:
+            found += [made.stages.cpu_ms async for made in results]
+    return min(found)
+
+
+async def measure(count):
+    chance, rows, made = random.Random(20), [], sources()
+    pool = Pool(ENGINE, LIMITS, workers=1)
+    await pool.start()
+    try:
+        while len(rows) < count:
+            name = chance.choice(sorted(made))
+            info = probe(made[name])
+            ops = normal(recipe(chance, info.width_px, info.height_px))
+            try:
+                check(ops, LIMITS)
+                steps = resolve(ops, (), info, LIMITS)
+                check_output(steps, LIMITS)
+                estimate_ms = estimate_us(steps, ENGINE) / 1e3
+                if estimate_ms > 10_000:
+                    continue
+                rows.append((estimate_ms, await actual_ms(pool, made[name], ops), name, steps))
+            except ImagemillError as e:
+                print("not measured:", name, e, file=sys.stderr)
+    finally:
+        await pool.close()
+    return rows
+
+
+def shown(row):
+    estimate_ms, cpu_ms, name, steps = row
+    how = " ".join(type(s).__name__ for s in steps.steps)
+    return (f"{estimate_ms / cpu_ms:6.2f} {estimate_ms:8.1f} {cpu_ms:8.1f} ms  {name} -> {steps.format} "
+            f"{steps.size.width}x{steps.size.height}x{steps.frames} shrink {steps.shrink}  {how}")  # fmt: skip
+
+
+def main() -> None:
+    numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
+    rows = asyncio.run(measure(numbers[0] if numbers else 200))
+    rows.sort(key=lambda row: row[0] / row[1])
+    print(" ratio estimate   actual")
+    print("\n".join(map(shown, rows if "--all" in sys.argv else rows[:12] + rows[-12:])))
+    ratios = [estimate / cpu for estimate, cpu, *_ in rows]
+    low = sum(cpu > 2 * estimate + SLACK_MS for estimate, cpu, *_ in rows)
+    high = sum(estimate > 5 * cpu + SLACK_MS for estimate, cpu, *_ in rows)
+    print(f"{len(rows)} recipes: estimate / actual median {statistics.median(ratios):.2f}, "
+          f"5 % {ratios[len(rows) // 20]:.2f}, 95 % {ratios[-len(rows) // 20]:.2f}; "
+          f"actual above twice the estimate: {low}; estimate above five times the actual: {high}")  # fmt: skip
+    sys.exit(low > 0)
+
+
+if __name__ == "__main__":
+    main()
