@@ -121,6 +121,8 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     avif_effort: Annotated[int, Meta(ge=0, le=9)] = 1
     webp_effort: Annotated[int, Meta(ge=0, le=6)] = 4
     png_compression: Annotated[int, Meta(ge=0, le=9)] = 2
+    jpeg_optimize: bool = False
+    """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 1 to 2 ms more CPU a picture."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
     webp_quality: Annotated[int, Meta(ge=1, le=100)] = 79
     avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63

@@ -118,7 +118,9 @@ class Vips:
         quality = steps.quality
         match steps.format:
             case Format.JPEG:
-                body = image.jpegsave_buffer(Q=quality or own.jpeg_quality, optimize_coding=True, keep="none")
+                body = image.jpegsave_buffer(
+                    Q=quality or own.jpeg_quality, optimize_coding=own.jpeg_optimize, keep="none"
+                )
             case Format.PNG:
                 body = image.pngsave_buffer(compression=own.png_compression, filter="sub", keep="none")
             case Format.WEBP:
