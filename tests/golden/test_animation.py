@@ -24,13 +24,14 @@ def timing(body):
     return times, picture.info.get("loop")
 
 
+@pytest.mark.parametrize("given", [{}, {"width": 30}, {"width": 23, "flip": "1"}])
 @pytest.mark.parametrize("to", ["gif", "webp", "keep"])
 @pytest.mark.parametrize("source", ["GIF", "WEBP"])
-def test_frames_timing_and_loop(source, to):
+def test_frames_timing_and_loop(source, to, given):
     """Both animated formats, both ways, and kept."""
     body = pictures.animation(source)
 
-    made = mill(body, format=to, width=30)
+    made = mill(body, format=to, **given)
 
     assert made.frames == len(DURATIONS)
     times, loop = timing(made.body)

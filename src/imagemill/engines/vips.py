@@ -106,11 +106,8 @@ class Vips:
         if steps.frames == 1:
             return _finish(_frame(image, steps), steps)
         frames = _scaled_together(image, steps) or _one_by_one(image, steps)
-        joined = pyvips.Image.arrayjoin(frames, across=1).copy()
+        joined = pyvips.Image.arrayjoin(frames, across=1).copy()  # delays and loop come along with the first
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
-        for name in ("delay", "loop"):
-            if image.get_typeof(name):
-                joined.set_type(image.get_typeof(name), name, image.get(name))
         return joined
 
     def _encode(self, image: Image, steps: Steps) -> bytes:

@@ -6,9 +6,12 @@ import zlib
 from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 
 from imagemill.engines.base import Task
+from imagemill.engines.headers import probe
 from imagemill.engines.pool import Pool
+from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, UnsupportedSourceType
 from imagemill.model.media import Format
 from imagemill.model.recipe import AutoOrient, Encode, Resize
@@ -167,3 +170,25 @@ async def test_decoded_bytes_limit_on_a_real_file():
             assert (getattr(caught.value, "limit", "") == "decoded_bytes") == refused
     finally:
         await pool.close()
+
+
+@pytest.mark.parametrize("claim", [{"width_px": 41}, {"height_px": 29}, {"width_px": 30, "height_px": 40}])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_decoder_and_reader_have_to_agree(kind, claim):
+    """D01, D05: where the decoder's header says something else than ours, the picture is refused."""
+    source = hostile.encoded(kind)
+    engine = Vips(Limits(), Engine())
+    with pytest.raises(ImageCorrupt, match="decoder 40 × 30"):
+        list(engine.run(memoryview(source), replace(probe(source), **claim), [Task(SMALL_PNG)]))
+
+
+def test_limits_hold_for_what_the_decoder_says():
+    """D02, D05: channels and frames that only the decoder knows are judged, too."""
+    source = hostile.encoded("PNG")
+    with pytest.raises(LimitExceeded) as caught:
+        list(
+            Vips(Limits(channels=2), Engine()).run(
+                memoryview(source), replace(probe(source), channels=1), [Task(SMALL_PNG)]
+            )
+        )
+    assert caught.value.limit == "channels"

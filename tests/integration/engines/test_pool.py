@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -302,15 +303,15 @@ class TestCrash:
 
     async def test_idle_workers_killed_from_outside(self):
         """kill -9 of idle workers loses nothing and is repaired at once."""
-        async with pool(2) as p:
+        async with pool(4) as p:
             before = p.pids()
             for pid in before:
                 os.kill(pid, signal.SIGKILL)
             assert await asyncio.gather(*(outcome(p, SMALL) for _ in range(10))) == [8] * 10
-            await until(lambda: p.states["idle"] == 2)
+            await until(lambda: p.states["idle"] == 4)
 
             assert not set(before) & set(p.pids())
-            assert counted(p) == {"crash": 2, "restart crash": 2}
+            assert counted(p) == {"crash": 4, "restart crash": 4}
 
     async def test_busy_worker_killed_from_outside(self):
         """kill -9 of a busy worker: its job is done by another, and the source is not held guilty."""
@@ -483,23 +484,22 @@ class TestConfinement:
                     assert rest <= {"/dev/null", f"/proc/{pid}/statm"} | ours
 
     async def test_dies_with_its_parent(self):
-        """A front that is killed leaves no worker behind."""
+        """A front that is killed leaves no worker behind, not even a busy one."""
         program = (
             "import asyncio, sys\n"
-            "from imagemill.engines.pool import Pool\n"
-            "from imagemill.settings import Engine, Limits\n"
+            f"sys.path[:0] = {sys.path!r}\n"
+            "from integration.engines.test_pool import FAULTY, Engine, Limits, Pool, fault, run\n"
             "async def main():\n"
-            "    p = Pool(Engine(), Limits(), workers=2)\n"
+            "    p = Pool(Engine(), Limits(), workers=2, entry=FAULTY)\n"
             "    await p.start()\n"
             "    print(*p.pids(), flush=True)\n"
-            "    await asyncio.sleep(60)\n"
+            "    await run(p, fault('sleep'))\n"
             "asyncio.run(main())\n"
         )
-        import sys
-
         front = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
         pids = [int(n) for n in (await front.stdout.readline()).split()]
         assert len(pids) == 2
+        await asyncio.sleep(0.2)
         assert all(running(pid) for pid in pids)
         front.kill()
         await front.wait()

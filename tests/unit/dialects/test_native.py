@@ -168,6 +168,12 @@ def test_ten_thousand_options_are_refused_at_once():
         assert best < 0.005, flood[:20]
 
 
+def test_number_of_parameters():
+    """R07: more parameters than there could be are refused before they are read."""
+    with pytest.raises(BadRequest, match="65 parameters; 64 at most"):
+        DIALECT.parse(b"&" * 64)
+
+
 NUMBERS = [
     "1e308", "-0", "-1", "+1", "NaN", "nan", "inf", "Infinity", "\u0661\u0662", "\uff11", "0x10", "1_000", "9" * 4000, " 5", "5 ", "", "1,000",
     "5.", ".5", "1e1", "0b1", "1.2.3", "\u00b2", "5\u200b", "1/2", "--1", "5;", "%35x", "0.0000001", "99999999",

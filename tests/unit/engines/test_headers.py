@@ -131,7 +131,7 @@ FLOODS = {
     "jpeg filling": hostile.with_segments(hostile.encoded("JPEG"), b"\xff" * 8_000_000),
     "jpeg zeros": hostile.with_segments(hostile.encoded("JPEG"), hostile.segment(0xE5, b""), bytes(8_000_000)),
     "png chunks": hostile.real_png(before=b"\0\0\0\0junk\0\0\0\0" * 600_000),
-    "gif tiny blocks": hostile.gif(9, 9)[:-4] + b"\x01\xff" * 4_000_000,
+    "gif tiny blocks": hostile.gif(9, 9)[:-4] + b"\x01\xff" * 15_000_000,
     "gif frames": hostile.gif(1, 1, 500_000),
     "gif extensions": hostile.gif(9, 9)[:-1] + b"!\xfe\x00" * 2_500_000,
     "webp chunks": hostile.riff(hostile.vp8x(8, 8, 2), hostile.webp_chunk(b"junk", b"") * 1_000_000),

@@ -32,7 +32,6 @@ def test_few_classes(accept):
     assert candidates(accept) in {(), (A,), (W,), (A, W)}
 
 
-@given(st.integers(0, 1100))
-def test_a_refusal_is_never_cut_into_an_acceptance(padding):
+def test_a_refusal_is_never_cut_into_an_acceptance():
     """Wherever the header is cut, ``q=0`` stays a refusal."""
-    assert candidates(b"a" * padding + b",image/avif;q=0") == ()
+    assert not any(candidates(b"a" * padding + b",image/avif;q=0") for padding in range(1100))
