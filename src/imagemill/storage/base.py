@@ -17,10 +17,10 @@ class Blob(Struct, frozen=True):
     """Unix time; 0 = not said."""
     max_age_s: int | None = None
     """What ``Cache-Control`` or ``Expires`` allow, clamped to a year; None = not said."""
-    born_s: float = 0.0
-    """Unix time at which it was asked for; filled in by `service.origin`."""
     storable: bool = True
     """False where the source says ``private`` or ``no-store``."""
+    born_s: float = 0.0
+    """Unix time at which it was asked for; filled in by `service.origin`."""
 
 
 class Get(Protocol):

@@ -227,7 +227,6 @@ def test_errors_and_parts_are_never_kept_as_images(node: Node, source: SourceSer
     assert (answer.headers["x-cache"], Image.open(io.BytesIO(answer.body)).size) == ("L1", (69, 46))
 
 
-@pytest.mark.xfail(reason="seen to fail once under load; to be looked into", strict=False)
 def test_private_sources_are_not_kept(node: Node, source: SourceServer) -> None:
     """A source's private or no-store is passed on, and nothing of it stays."""
     source.bodies["/private.png"] = png(20, 10)
