@@ -19,7 +19,6 @@ from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.settings import Settings, load
 
 MiB = 1024 * 1024
-_FILES_NEEDED = 4096
 
 
 class Finding(Struct, frozen=True):

@@ -27,4 +27,10 @@ class HttpStore:
     async def get(self, key: str, /, *, limit: int) -> Blob:
         """Fetch one object whole."""
         got = await self._client.get(key, limit=limit)
-        return Blob(got.body, got.etag, got.last_modified_s, got.max_age_s, got.storable)
+        return Blob(
+            got.body,
+            etag=got.etag,
+            last_modified_s=got.last_modified_s,
+            max_age_s=got.max_age_s,
+            storable=got.storable,
+        )

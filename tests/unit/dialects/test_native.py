@@ -160,12 +160,12 @@ def test_ten_thousand_options_are_refused_at_once():
     ]  # fmt: skip
     for flood in floods:
         best = 1.0
-        for _ in range(5):
+        for _ in range(25):
             begun = time.process_time()
             with pytest.raises(BadRequest):
                 DIALECT.parse(flood + b"&source=")
             best = min(best, time.process_time() - begun)
-        assert best < 0.05, flood[:20]
+        assert best < 0.005, flood[:20]
 
 
 def test_number_of_parameters():
