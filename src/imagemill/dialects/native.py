@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
+from imagemill.model.errors import BadOption, BadRequest, LimitExceeded, TargetTooLong
 from imagemill.model.media import Format
 from imagemill.model.recipe import (
     MILLION,
@@ -38,6 +38,7 @@ from imagemill.settings import Limits
 
 _MAX_DIGITS = 7
 _MAX_PARAMETERS = 64
+_MAX_QUERY_BYTES = 32 * 1024
 
 
 class Parameter(Struct, frozen=True):
@@ -137,6 +138,8 @@ class Native:
 
 def split(query: bytes) -> dict[str, str]:
     """Cut a raw query into long names and once-decoded values."""
+    if len(query) > _MAX_QUERY_BYTES:
+        raise TargetTooLong(f"query: {len(query)} > {_MAX_QUERY_BYTES} bytes")
     given: dict[str, str] = {}
     parts = query.split(b"&") if query else []
     if len(parts) > _MAX_PARAMETERS:
