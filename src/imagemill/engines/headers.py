@@ -84,10 +84,11 @@ def _jpeg(source: Buffer) -> MediaInfo:
     scans = 1 if whole else 1 + bytes(source[at:]).count(b"\xff\xda")
     return MediaInfo(
         Format.JPEG, width, height, channels=channels, bits=bits, metadata_bytes=meta, icc_bytes=icc, scans=scans,
-        interlaced=kind in _SOF_PROGRESSIVE,
+        interlaced=kind in _SOF_PROGRESSIVE, huffman_dct=kind in _SOF_HUFFMAN_DCT,
     )  # fmt: skip
 
 
+_SOF_HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOF_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 

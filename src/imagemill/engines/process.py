@@ -30,6 +30,7 @@ _ENVIRONMENT = {
     # fixed, or glibc raises both with the largest picture and keeps its memory for good; lower ones cost page faults
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "33554432",
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy brings it along, and nothing here multiplies matrices
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
     "VIPS_WARNING": "0",

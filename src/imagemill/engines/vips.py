@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from imagemill.engines import libvips
+from imagemill.engines import libvips, turbo
 from imagemill.engines.base import Task
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
@@ -48,6 +48,7 @@ _LOADERS = {
     Format.GIF: "gifload_buffer",
     Format.AVIF: "heifload_buffer",
 }
+_PROFILE = "icc-profile-data"
 _RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
 _RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
 _OPAQUE = 0xFF
@@ -70,7 +71,7 @@ class Vips:
             image = _open(source, info.format)
             info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
-        shared = _Decoded(source, image, work)
+        shared = _Decoded(source, image, info, work)
         del image
         for steps in work:
             with _as_ours(info.format):
@@ -138,24 +139,46 @@ class Vips:
 class _Decoded:
     """One decode for all the work: at the largest size anyone needs, kept when more than one needs it."""
 
-    def __init__(self, source: memoryview, opened: Image, work: Sequence[Steps]) -> None:
+    def __init__(self, source: memoryview, opened: Image, info: MediaInfo, work: Sequence[Steps]) -> None:
         self._source = source
-        self._format = work[0].source.format
+        self._info = info
         self._shrink = min(steps.shrink for steps in work)
         self._frames = max(steps.frames for steps in work)
         self._keep = len(work) > 1
-        self._opened: Image = opened if self._shrink == self._frames == 1 else None
+        self._opened: Image = opened
         self._image: Image = None
 
     def image(self, steps: Steps) -> Image:
         """The decoded source for *steps*: all frames below one another where it is animated."""
         if self._image is None:
-            fresh = self._opened or _open(self._source, self._format, shrink=self._shrink, frames=self._frames)
+            fresh = self._fast() or self._streamed()
             self._image = fresh.copy_memory() if self._keep else fresh
             self._opened = None
         if steps.frames < self._frames:
             return self._image.crop(0, 0, self._image.width, steps.source.height_px)
         return self._image
+
+    def _streamed(self) -> Image:
+        """The source as libvips reads it: row by row, as the pixels are asked for."""
+        if self._shrink == self._frames == 1:
+            return self._opened
+        return _open(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
+
+    def _fast(self) -> Image | None:
+        """The pixels of a plain JPEG, with the profile that libvips found beside them."""
+        pixels = turbo.decode(self._source, self._info, self._shrink)
+        if pixels is None:
+            return None
+        height, width, bands = pixels.shape
+        image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
+        header = self._opened
+        image = image.copy(interpretation="b-w" if bands == 1 else "srgb", xres=header.xres, yres=header.yres)
+        image = image.crop(
+            0, 0, *(max(1, side // self._shrink) for side in (self._info.width_px, self._info.height_px))
+        )
+        if header.get_typeof(_PROFILE):
+            image.set_type(pyvips.GValue.blob_type, _PROFILE, header.get(_PROFILE))
+        return image
 
 
 def _one_by_one(image: Image, steps: Steps) -> list[Image]:
@@ -246,7 +269,7 @@ def _finish(image: Image, steps: Steps) -> Image:
 
 def _srgb(image: Image) -> Image:
     """To sRGB (or grey) of eight bits, through the picture's own profile where it has a valid one."""
-    if image.get_typeof("icc-profile-data"):
+    if image.get_typeof(_PROFILE):
         image = _through_profile(image)
     space = "b-w" if image.interpretation in {"b-w", "grey16"} else "srgb"
     if image.interpretation != space:
@@ -260,7 +283,7 @@ def _through_profile(image: Image) -> Image:
     except pyvips.Error:  # a profile that does not fit its picture is as good as none
         made = image
     made = made.copy()
-    made.remove("icc-profile-data")
+    made.remove(_PROFILE)
     return made
 
 

@@ -51,6 +51,8 @@ class MediaInfo(Struct, frozen=True):
     scans: int = 1
     """Progressive JPEG scans; 1 for everything else."""
     interlaced: bool = False
+    huffman_dct: bool = False
+    """A JPEG that is neither lossless nor arithmetic-coded: the kind that every decoder knows best."""
 
 
 class Rendition(Struct, frozen=True):

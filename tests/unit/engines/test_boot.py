@@ -109,5 +109,5 @@ def test_boot_line():
 
 def test_environment_has_only_our_names():
     """Nothing of the front's environment goes to a worker: no key, no proxy, no preload."""
-    assert {name.split("_")[0] for name in _ENVIRONMENT} == {"LC", "MALLOC", "VIPS"}
+    assert {name.split("_")[0] for name in _ENVIRONMENT} == {"LC", "MALLOC", "OPENBLAS", "VIPS"}
     assert not set(_ENVIRONMENT) & {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH"}

@@ -1,0 +1,114 @@
+"""The quick way for JPEGs: what libvips would have given, or nothing."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imagemill.engines import turbo
+from imagemill.engines.base import Task
+from imagemill.engines.headers import probe
+from imagemill.engines.vips import Vips, _open, pyvips
+from imagemill.model.errors import ImageCorrupt
+from imagemill.model.media import Format
+from imagemill.model.recipe import Encode, Resize
+from imagemill.settings import Engine, Limits
+
+
+def photo(width=133, height=77, mode="RGB"):
+    rows, columns = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(7).integers(0, 40, (height, width))
+    planes = [(rows * 2 + noise) % 256, (columns + noise) % 256, (rows + columns) % 256]
+    return Image.fromarray(np.dstack(planes).astype(np.uint8)).convert(mode)
+
+
+def jpeg(mode="RGB", size=(133, 77), **options):
+    out = io.BytesIO()
+    photo(*size, mode=mode).save(out, "JPEG", **{"quality": 90, **options})
+    return out.getvalue()
+
+
+KINDS = {
+    "4:4:4": jpeg(subsampling=0),
+    "4:2:2": jpeg(subsampling=1),
+    "4:2:0": jpeg(subsampling=2),
+    "progressive": jpeg(progressive=True),
+    "grey": jpeg("L"),
+    "restarts": jpeg(restart_marker_rows=1),
+    "small": jpeg(size=(17, 9)),
+    "rgb": jpeg(keep_rgb=True),
+}
+
+
+@pytest.mark.parametrize("shrink", [1, 2, 4, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_pixels_as_libvips(kind, shrink):
+    """Every plain kind decodes to the very bytes that libvips decodes it to, at every shrink."""
+    source = KINDS[kind]
+    slow = _open(memoryview(source), Format.JPEG, shrink=shrink)
+
+    fast = turbo.decode(memoryview(source), probe(source), shrink)
+
+    assert fast is not None
+    same = np.ascontiguousarray(fast[: slow.height, : slow.width]).tobytes()
+    assert same == bytes(slow.write_to_memory())
+    assert fast.shape[2] == slow.bands
+
+
+@pytest.mark.parametrize(
+    "source",
+    [jpeg("CMYK"), jpeg()[:-600], jpeg()[:-2]],
+    ids=["cmyk", "cut", "no end marker"],
+)
+def test_anything_odd_is_left_to_libvips(source):
+    """Other colours, and whatever libjpeg-turbo so much as warns of, are not decided here."""
+    assert turbo.decode(memoryview(source), probe(source), 1) is None
+
+
+def test_lossless_and_arithmetic_are_not_taken():
+    """Frames other than Huffman-coded DCT never reach the decoder, whatever it would make of them."""
+    source = bytearray(KINDS["4:2:0"])
+    frame = source.index(b"\xff\xc0")
+    for marker in (0xC3, 0xC9, 0xCA):
+        source[frame + 1] = marker
+        assert not probe(bytes(source)).huffman_dct
+        assert turbo.decode(memoryview(bytes(source)), probe(bytes(source)), 1) is None
+
+
+def test_large_pictures_are_streamed(monkeypatch):
+    """Beyond the bound nothing is held whole: libvips reads row by row."""
+    monkeypatch.setattr(turbo, "MOST_BYTES", 133 * 77 * 3 - 1)
+    assert turbo.decode(memoryview(KINDS["4:2:0"]), probe(KINDS["4:2:0"]), 1) is None
+    assert turbo.decode(memoryview(KINDS["4:2:0"]), probe(KINDS["4:2:0"]), 2) is not None
+
+
+def made(source, *recipe):
+    (one,) = Vips(Limits(), Engine()).run(memoryview(source), probe(source), [Task(recipe)])
+    return one
+
+
+def test_a_cut_picture_is_refused_all_the_same():
+    """libvips has the last word: what it refuses stays refused."""
+    with pytest.raises(ImageCorrupt):
+        made(jpeg()[:-600], Resize(50), Encode(Format.JPEG))
+
+
+@pytest.mark.parametrize("shrink_to", [133, 60, 30, 15])
+def test_engine_gives_the_same_either_way(monkeypatch, shrink_to):
+    """A rendition does not depend on which decoder was quick enough."""
+    quick = made(KINDS["4:2:0"], Resize(shrink_to), Encode(Format.PNG))
+    monkeypatch.setattr(turbo, "decode", lambda *_: None)
+
+    assert made(KINDS["4:2:0"], Resize(shrink_to), Encode(Format.PNG)).body == quick.body
+
+
+def test_profile_is_kept_for_the_way_to_srgb(monkeypatch):
+    """A profile in the source changes the colours as it does when libvips decodes."""
+    profile = pyvips.Image.black(8, 8, bands=3).copy(interpretation="srgb").icc_export(output_profile="p3")
+    source = jpeg(icc_profile=profile.get("icc-profile-data"))
+    quick = made(source, Encode(Format.PNG))
+    monkeypatch.setattr(turbo, "decode", lambda *_: None)
+
+    assert made(source, Encode(Format.PNG)).body == quick.body
+    assert made(jpeg(), Encode(Format.PNG)).body != quick.body
