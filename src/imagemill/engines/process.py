@@ -23,6 +23,8 @@ from imagemill.model.errors import BadRequest, SettingsError
 
 _CPU_CLOCK = 2  # clock_getcpuclockid(3) of another process, CPUCLOCK_SCHED
 _KEEP_BYTES = 4 * 1024 * 1024
+_KEEP_S = 0.5
+"""So long after a large source its memory is kept: under load the next one comes before, and finds the pages there."""
 _READY_S = 20.0
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -66,6 +68,7 @@ class Process:
         self._output = output
         self._last_words = last_words
         self._touched = 0
+        self._giving_back: asyncio.TimerHandle | None = None
         self._expected = 0
         self._cpu_before_s = 0.0
         self._heard: asyncio.Future[None] | None = None
@@ -138,6 +141,7 @@ class Process:
         if len(packet) > wire.MAX_PACKET:
             raise BadRequest(f"{len(tasks)} renditions are too many for one run")
         self.unwatch()
+        self._keep()
         self._cpu_before_s = self._cpu_s()
         self._source[: len(source)] = source
         self._output[0] = wire.OFFERED
@@ -171,19 +175,18 @@ class Process:
         message = await self._hear()
         if isinstance(message, wire.Done | wire.Failed):
             self.private_bytes = message.private_bytes
+            self._touched = max(self._touched, message.length if isinstance(message, wire.Done) else 0)
             self._expected = self._expected - 1 if isinstance(message, wire.Done) else 0
-        if self._expected == 0:
-            self._give_back()
+        if self._expected == 0 and self._touched > _KEEP_BYTES:
+            self._keep()
+            self._giving_back = asyncio.get_running_loop().call_later(_KEEP_S, self._give_back)
         return message
 
     def output(self, length: int) -> bytes:
         """A copy of the first *length* bytes of the output memory."""
         if not 0 < length <= len(self._output):
             raise WorkerDied
-        body = self._output[:length]
-        if length > _KEEP_BYTES:
-            self._output.madvise(mmap.MADV_REMOVE)
-        return body
+        return self._output[:length]
 
     def watch(self, died: Callable[[], None]) -> None:
         """Call *died* once the worker, idle, closes its end or speaks unasked."""
@@ -202,6 +205,7 @@ class Process:
     def kill(self) -> None:
         """End the worker now; `gone` waits for it, and whoever hears it hears `WorkerDied`."""
         self.unwatch()
+        self._keep()
         self._popen.kill()
         self._words.close()
         if self._heard and not self._heard.done():
@@ -218,11 +222,17 @@ class Process:
             self._output.close()
         return code
 
+    def _keep(self) -> None:
+        """Let no page be given back under a job."""
+        if self._giving_back:
+            self._giving_back.cancel()
+            self._giving_back = None
+
     def _give_back(self) -> None:
-        """After a large source, return its pages to the system."""
-        if self._touched > _KEEP_BYTES:
-            self._source.madvise(mmap.MADV_REMOVE)
-            self._touched = 0
+        """After a large source or answer, return the pages to the system."""
+        self._source.madvise(mmap.MADV_REMOVE)
+        self._output.madvise(mmap.MADV_REMOVE)
+        self._touched = 0
 
     def _send(self, packet: bytes) -> None:
         try:

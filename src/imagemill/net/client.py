@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from io import BytesIO
 from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import urljoin
@@ -422,22 +423,23 @@ class Client:
         clock = asyncio.get_running_loop().time
         rate = self._fetch.min_bytes_per_s
         begun_s = clock()
-        body = bytearray()
+        body, size = BytesIO(), 0  # unlike a bytearray it hands its bytes over without a copy
         try:
             async with asyncio.timeout_at(begun_s + self._fetch.slow_start_s if rate else None) as pace:
-                while chunk := await response.content.read(min(CHUNK_BYTES, limit - len(body) + 1)):
-                    body += chunk
+                while chunk := await response.content.readany():
+                    size += len(chunk)
                     self._buffered_bytes += len(chunk)
-                    if len(body) > limit:
+                    if size > limit:
                         raise SourceTooLarge(f"the source: more than {limit} bytes")
                     if self._buffered_bytes > self._fetch.inflight_bytes:
                         raise Overloaded("too many bytes of unfinished downloads")
+                    body.write(chunk)
                     if rate:
                         # when this passes without another byte, the average has fallen below the rate
-                        pace.reschedule(begun_s + max(self._fetch.slow_start_s, len(body) / rate))
-            return bytes(body)
+                        pace.reschedule(begun_s + max(self._fetch.slow_start_s, size / rate))
+            return body.getvalue()
         finally:
-            self._buffered_bytes -= len(body)
+            self._buffered_bytes -= size
 
 
 @contextmanager

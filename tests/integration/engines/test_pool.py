@@ -216,17 +216,19 @@ class TestDeadline:
     async def test_work_that_spins_is_not_tried_for_ever(self):
         """L17: the same work that used its whole time twice is refused at once; other work of that source is not."""
         async with pool(1, deadline_s=0.6) as p:
-            for _ in range(2):
+            for _ in range(20):  # on a busy machine not every deadline is spent computing
                 assert await outcome(p, fault("spin")) is ProcessingTimeout
                 await until(lambda: p.states["idle"] == 1)
-            begun = time.monotonic()
+                if "poison" in counted(p):
+                    break
+            tried = counted(p)["restart deadline"]
             for _ in range(50):
                 assert await outcome(p, fault("spin")) is ProcessingTimeout
 
-            assert time.monotonic() - begun < 0.3
-            assert counted(p) == {"restart deadline": 2, "poison": 50}
+            assert tried >= 2
+            assert counted(p) == {"restart deadline": tried, "poison": 51}, "none of the fifty reached a worker"
             assert await outcome(p, fault("spin"), (Resize(9), Encode())) is ProcessingTimeout
-            assert counted(p)["restart deadline"] == 3
+            assert counted(p)["restart deadline"] == tried + 1
 
     async def test_work_that_waited_is_tried_again(self):
         """A deadline that passed without computing says nothing against the source."""
@@ -293,11 +295,11 @@ class TestCrash:
 
     async def test_poison_wears_off(self):
         """After `engine.poison_s` the source is tried again."""
-        async with pool(1, poison_s=0.3) as p:
+        async with pool(1, poison_s=4) as p:
             await outcome(p, fault("exit"))
             assert await outcome(p, fault("exit")) is ImageCorrupt
             assert counted(p)["poison"] == 1
-            await asyncio.sleep(0.35)
+            await asyncio.sleep(4.1)
             await outcome(p, fault("exit"))
             assert counted(p)["crash"] == 4
 
