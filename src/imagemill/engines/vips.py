@@ -120,7 +120,7 @@ class Vips:
                     Q=quality or own.jpeg_quality, optimize_coding=own.jpeg_optimize, keep="none"
                 )
             case Format.PNG:
-                body = image.pngsave_buffer(compression=own.png_compression, filter="sub", keep="none")
+                body = image.pngsave_buffer(compression=own.png_compression, filter="up", keep="none")
             case Format.WEBP:
                 body = image.webpsave_buffer(Q=quality or own.webp_quality, effort=own.webp_effort, keep="none")
             case Format.AVIF:
@@ -173,9 +173,8 @@ class _Decoded:
         image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
         header = self._opened
         image = image.copy(interpretation="b-w" if bands == 1 else "srgb", xres=header.xres, yres=header.yres)
-        image = image.crop(
-            0, 0, *(max(1, side // self._shrink) for side in (self._info.width_px, self._info.height_px))
-        )
+        kept = (max(1, self._info.width_px // self._shrink), max(1, self._info.height_px // self._shrink))
+        image = image if kept == (width, height) else image.crop(0, 0, *kept)
         if header.get_typeof(_PROFILE):
             image.set_type(pyvips.GValue.blob_type, _PROFILE, header.get(_PROFILE))
         return image

@@ -5,6 +5,8 @@ Memory   two memfds: the source, mapped read-only, and the output; both sealed a
 Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``.
 """
 
+import ctypes
+import logging
 import mmap
 import os
 import socket
@@ -20,6 +22,8 @@ from imagemill.model.media import Rendition
 from imagemill.plan.policy import check_source
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_IDLE_S = 10.0
+"""So long without a job, a worker returns the memory that it keeps for the next one."""
 
 
 def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vips) -> None:
@@ -37,6 +41,7 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
         )
+        logging.disable()  # nobody reads it, and pyvips has libvips tell it of every name that it looks up
         words.send(wire.write(wire.Ready(versions)))
         Worker(words, memoryview(source), output, memory, setup, vips).serve()
 
@@ -56,7 +61,7 @@ class Worker:
 
     def serve(self) -> None:
         """Do jobs until the front is gone."""
-        while packet := self._words.recv(wire.MAX_PACKET):
+        while packet := self._next_packet():
             message = wire.heard_from_front(packet)
             assert isinstance(message, wire.Job)
             self._output[0] = wire.TAKEN
@@ -70,6 +75,16 @@ class Worker:
                 self._fail("limit_exceeded", "the picture needs more memory than a worker has", "memory")
             except Exception as e:  # noqa: BLE001 - whatever a decoder's binding raises, the next job must be served
                 self._fail("image_corrupt", f"the decoder failed: {type(e).__name__}")
+
+    def _next_packet(self) -> bytes:
+        self._words.settimeout(_IDLE_S)
+        try:
+            return self._words.recv(wire.MAX_PACKET)
+        except TimeoutError:
+            _trim(0)
+        finally:
+            self._words.settimeout(None)
+        return self._words.recv(wire.MAX_PACKET)
 
     def _job(self, job: wire.Job) -> None:
         begun, cpu = time.perf_counter(), time.process_time()
@@ -110,9 +125,13 @@ def _with_last(made: Iterator[Rendition], count: int) -> Iterator[tuple[bool, Re
     return ((n == count, rendition) for n, rendition in enumerate(made, 1))
 
 
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _pad: 0)  # glibc has it (malloc_trim(3)), musl needs none
+
+
 def _versions() -> dict[str, str]:
     return {
         "libvips": ".".join(str(pyvips.version(n)) for n in range(3)),
         "pyvips": version("pyvips"),
         "pyvips-binary": version("pyvips-binary"),
+        "simplejpeg": version("simplejpeg"),
     }

@@ -78,3 +78,9 @@ def short_lived(*fds):
     Faulty.serve = None
     worker.Worker.serve = lambda _self: os._exit(1)
     worker.main(*fds)
+
+
+def soon_idle(*fds):
+    """A worker that does not wait long before it returns memory."""
+    worker._IDLE_S = 0.3
+    worker.main(*fds)

@@ -69,6 +69,10 @@ def exists(pid):
     return Path(f"/proc/{pid}").exists()
 
 
+def resident_mb(pid):
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def counted(pool):
     return Counter(f"{e.name} {e.reason}".strip() for e in pool.events)
 
@@ -129,6 +133,20 @@ class TestHandover:
             assert len(source) > 8_000_000
             assert len(bodies) == 1
             assert len(bodies.pop()) > 8_000_000
+            assert await outcome(p, SMALL) == 8
+
+    async def test_memory_comes_back(self):
+        """After a large job an idle worker and its shared memory are back where they were, and it still works."""
+        source = picture((2600, 2400), "PNG", compress_level=0)
+        async with pool(1, entry="integration.engines.faulty:soon_idle") as p:
+            (pid,) = p.pids()
+            await run(p, SMALL)
+            before = resident_mb(pid)
+            await run(p, source, (Resize(2000), Blur(300), Encode(Format.AVIF)))
+
+            grown = resident_mb(pid)
+            assert grown > before + 30
+            await until(lambda: resident_mb(pid) < before + (grown - before) / 2)
             assert await outcome(p, SMALL) == 8
 
     async def test_animation_passes(self):
