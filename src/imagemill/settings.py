@@ -7,6 +7,7 @@ Errors   `SettingsError`, with the nearest valid name for an unknown key.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -22,10 +23,15 @@ from imagemill.model.errors import SettingsError
 from imagemill.model.signing import MIN_KEY_BYTES
 
 PREFIX = "IMAGEMILL_"
-Positive = Annotated[int, Meta(ge=1)]
-Natural = Annotated[int, Meta(ge=0)]
-Seconds = Annotated[float, Meta(gt=0)]
+_MOST = 1 << 48  # more fits nowhere, and overflows in the libraries that are handed it
+_DAY_S = 86_400.0  # a timeout beyond it, infinity above all, is none
+Positive = Annotated[int, Meta(ge=1, le=_MOST)]
+Natural = Annotated[int, Meta(ge=0, le=_MOST)]
+Seconds = Annotated[float, Meta(gt=0, le=_DAY_S)]
+SecondsOrNone = Annotated[float, Meta(ge=0, le=_DAY_S)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Host = Annotated[str, Meta(min_length=1)]  # bind(2) takes the empty one for every interface
+HeaderText = Annotated[str, Meta(pattern=r"\A[ -~]*\Z", max_length=200)]
 MiB = 1024 * 1024
 _MAX_KEY_ID = 32
 
@@ -43,9 +49,9 @@ class Secret(str):
 class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """``[server]``: where we listen, and how long a client may take."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 8080
-    admin_host: str = "127.0.0.1"
+    admin_host: Host = "127.0.0.1"
     admin_port: Port = 8081
     max_connections: Positive = 2048
     """Open client connections; one more is answered 503 and closed."""
@@ -58,7 +64,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a client may read nothing while an answer waits for it."""
     keep_alive_s: Positive = 15
     request_timeout_s: Seconds = 25.0
-    drain_s: Annotated[float, Meta(ge=0)] = 0.2
+    drain_s: SecondsOrNone = 0.2
     """After a stop signal: not ready, still accepting, for so long."""
     grace_s: Positive = 30
     """After that: how long requests in flight may take to finish."""
@@ -105,11 +111,11 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """``[engine]``: the worker processes."""
 
-    workers: Natural = 0
+    workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
     deadline_s: Seconds = 10.0
     """Wall time of one job; then its worker is killed."""
-    cancel_grace_s: Annotated[float, Meta(ge=0)] = 0.25
+    cancel_grace_s: SecondsOrNone = 0.25
     """How long a job that nobody wants any more may go on before its worker is killed."""
     max_jobs: Positive = 1_000
     """Jobs after which a worker is replaced."""
@@ -176,7 +182,7 @@ class Sources(Struct, frozen=True, forbid_unknown_fields=True):
     """Cloud metadata addresses: apart from every other switch."""
     allow_networks: tuple[str, ...] = ()
     """CIDR blocks reachable beside public addresses."""
-    user_agent: str = ""
+    user_agent: HeaderText = ""
     """Empty = ``imagemill/<version>``."""
 
 
@@ -258,7 +264,7 @@ def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, An
     raw = _read(path) if path else {}
     for source in (_from_environment(environ), overlay or {}):
         _merge(raw, source)
-    _refuse_unknown(raw, Settings, "")
+    refuse_unknown(raw, Settings, "")
     try:
         return msgspec.convert(raw, Settings, dec_hook=_decode)
     except msgspec.ValidationError as e:
@@ -272,14 +278,20 @@ def masked(settings: Settings) -> dict[str, Any]:
     return shown
 
 
-_SECRET_WORDS = ("secret", "password", "token", "access_key", "credential")
+_SECRET_NAME = re.compile(r"secret|passw|token|credential|signature|(?:^|_|api|access)keys?(?:_|$)", re.IGNORECASE)
+_USERINFO = re.compile(r"//[^/\s]*@")
 
 
 def _masked(value: Any, name: str = "") -> Any:
+    """*value* without what its name or its form calls a secret: no type says it of a plugin's table."""
+    secret = _SECRET_NAME.search(name)
     if isinstance(value, dict):
-        hide = name == "keys"
-        return {k: "***" if hide else _masked(v, k) for k, v in value.items()}
-    return "***" if value and any(word in name for word in _SECRET_WORDS) else value
+        return {k: _masked(v, name if secret else k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_masked(v, name) for v in value)
+    if secret and value:
+        return "***"
+    return _USERINFO.sub("//***@", value) if isinstance(value, str) else value
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -321,7 +333,8 @@ def _merge(into: dict[str, Any], over: Mapping[str, Any]) -> None:
             into[name] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
+def refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
+    """Raise `SettingsError` for a name below *at* that *kind* does not have, with the nearest that it has."""
     known = {f.name: f.type for f in fields(kind)}
     for name, value in raw.items():
         if name not in known:
@@ -331,7 +344,7 @@ def _refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None
         if get_origin(inner) is None and not get_args(inner) and isinstance(inner, type) and issubclass(inner, Struct):
             if not isinstance(value, Mapping):
                 raise SettingsError(f"{at}{name} is a table")
-            _refuse_unknown(value, inner, f"{at}{name}.")
+            refuse_unknown(value, inner, f"{at}{name}.")
 
 
 def _elsewhere(name: str) -> list[str]:
@@ -344,7 +357,7 @@ def _elsewhere(name: str) -> list[str]:
 def _decode(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError
+    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
 
 
 def _encode(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The composition root: settings become live objects here, and nowhere else."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,7 +25,7 @@ from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.transcode import Entry, Transcoder
-from imagemill.settings import Settings
+from imagemill.settings import Settings, refuse_unknown
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
@@ -35,6 +36,7 @@ from imagemill.web.request import Call
 
 __all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "worker_count"]
 
+_STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
@@ -68,12 +70,15 @@ def local_stores(settings: Settings) -> dict[str, Get]:
 def _store(name: str, raw: Mapping[str, Any]) -> Get:
     from imagemill.storage import file  # noqa: PLC0415 - vendors are opened one by one, when they are asked for
 
-    kinds = {"file": lambda: file.FileStore(msgspec.convert(raw, file.Settings, dec_hook=_typed))}
-    make = kinds.get(str(raw.get("kind")))
-    if make is None:
+    kinds = {"file": (file.Settings, file.FileStore)}
+    if not _STORE_NAME.fullmatch(name):
+        raise SettingsError(f"storage.{name}: a store's name is 1 to 40 of a-z A-Z 0-9 . - _")
+    if (kind_name := str(raw.get("kind"))) not in kinds:
         raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
+    kind, store = kinds[kind_name]
+    refuse_unknown(raw, kind, f"storage.{name}.")
     try:
-        return make()
+        return store(msgspec.convert(raw, kind, dec_hook=_typed))
     except (msgspec.ValidationError, SettingsError) as e:
         raise SettingsError(f"storage.{name}: {e}") from e
 
@@ -85,9 +90,9 @@ def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = 
 
 def _typed(kind: type, value: object) -> object:
     """What msgspec does not convert by itself."""
-    if kind is Path and isinstance(value, str):
+    if kind is Path and isinstance(value, str) and value:  # Path("") would be the current folder
         return Path(value)
-    raise NotImplementedError
+    raise TypeError(f"Expected a path, got `{value!r}`")
 
 
 class Service:

@@ -68,6 +68,15 @@ def test_environment_values_are_toml():
         ("[engine]\ndeadline_s = 60", "engine.deadline_s"),
         ("[limits]\noutput_bytes = 2000000000", "address_space_bytes"),
         ("[signing]\nmode = 'off'", "signing.mode"),
+        ("[limits]\npixels = 99999999999999999999", "limits.pixels"),
+        ("[fetch]\ntotal_s = inf", "fetch.total_s"),
+        ("[fetch]\ntotal_s = nan", "fetch.total_s"),
+        ("[server]\ndrain_s = inf", "server.drain_s"),
+        ("[server]\nhost = ''", "server.host"),
+        ("[server]\nadmin_host = ''", "server.admin_host"),
+        ("[engine]\nworkers = 100000", "engine.workers"),
+        ('[sources]\nuser_agent = "a\\r\\nx: y"', "sources.user_agent"),
+        ("[signing.keys]\nk1 = 5", "Expected `str`, got `int` - at `$.signing.keys"),
         ("server = 1", "server is a table"),
         ("= 1", "Invalid"),
     ],
@@ -113,15 +122,33 @@ def test_no_unknown_name_is_accepted(name):
 
 def test_secrets_are_masked(tmp_path):
     """O02: no key in the printed configuration, in repr, or in an error."""
-    path = write(tmp_path, f"[signing.keys]\nk1 = '{KEY}'\n[storage.s3]\nkind = 'file'\nsecret_key = 'hush'\n")
+    path = write(tmp_path, f"[signing.keys]\nk1 = '{KEY}'\n")
 
     settings = load(path, {})
 
     shown = json.dumps(masked(settings)) + repr(settings.signing) + str([settings.signing.keys["k1"]])
     assert KEY not in shown
-    assert "hush" not in shown
+    assert masked(settings)["signing"]["keys"] == {"k1": "***"}
     assert settings.signing.keys["k1"].encode() == KEY.encode()
     assert repr(Secret("")) == "''"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "secret_key = 'hush'", "Password = 'hush'", "passwd = 'hush'", "session_token = 'hush'", "api_key = 'hush'",
+        "apikey = 'hush'", "access_key_id = 'hush'", "credentials = ['hush']", "url = 'redis://me:hush@host:6379/0'",
+        "urls = ['https://hush@host/']", "keys = {a = 'hush'}", "auth = {token = ['hush']}",
+    ],
+)  # fmt: skip
+def test_secrets_of_plugins_are_masked(tmp_path, line):
+    """O02: by name and by form, where no type says what is secret."""
+    settings = load(write(tmp_path, f"[storage.monkey]\nroot = '/srv'\n{line}\n"), UNSIGNED)
+
+    shown = masked(settings)["storage"]["monkey"]
+
+    assert "hush" not in json.dumps(shown)
+    assert shown["root"] == "/srv"
 
 
 def test_the_printed_configuration_is_complete():

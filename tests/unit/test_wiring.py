@@ -1,0 +1,37 @@
+"""O04: what only the parts themselves can know is wrong stops the start too."""
+
+import pytest
+
+from imagemill import wiring
+from imagemill.model.errors import SettingsError
+from imagemill.settings import load
+
+UNSIGNED = {"signing": {"mode": "unsigned"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "words"),
+    [
+        ("a", {"kind": "file", "root": "/none/there"}, "storage.a: storage root /none/there is not a directory"),
+        ("a", {"kind": "file", "rot": "/"}, "unknown setting storage.a.rot; did you mean root?"),
+        ("a", {"kind": "file"}, "storage.a: Object missing required field `root`"),
+        ("a", {"kind": "file", "root": ""}, "storage.a: Expected a path, got `''`"),
+        ("a", {"kind": "file", "root": 5}, "storage.a: Expected a path, got `5`"),
+        ("a", {"kind": "tape"}, "storage.a.kind: one of file"),
+        ("a", {"kind": ["file"]}, "storage.a.kind: one of file"),
+        ("a", {"root": "/"}, "storage.a.kind: one of file"),
+        ("", {"kind": "file", "root": "/"}, "a store's name is"),
+        ("a/b", {"kind": "file", "root": "/"}, "storage.a/b: a store's name is"),
+        ("é", {"kind": "file", "root": "/"}, "a store's name is"),
+    ],
+)
+def test_wrong_stores_are_refused(name, table, words):
+    """A store that could not be read, or not be named in a URL, is refused with its name."""
+    with pytest.raises(SettingsError) as e:
+        wiring.check(load(None, {}, UNSIGNED | {"storage": {name: table}}))
+
+    assert words in str(e.value)
+
+
+def test_right_settings_pass(tmp_path):
+    wiring.check(load(None, {}, UNSIGNED | {"storage": {"a.b-c_9": {"kind": "file", "root": str(tmp_path)}}}))
