@@ -5,6 +5,7 @@ import asyncio
 import ctypes
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from imagemill import __version__, doctor, wiring
 from imagemill.engines.base import Task
-from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
 from imagemill.model.media import Format
 from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.model.signing import MARK, sign
@@ -28,6 +29,7 @@ from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 4 * 1024 * 1024
+_OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
 _NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
 
 
@@ -101,7 +103,8 @@ def _add_serve(commands: Any) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     with as_file(files("imagemill") / "samples") as samples:
-        settings = _serve_settings(arguments, samples)
+        path = arguments.config or config_path()
+        settings = load(path, os.environ, _overlay(arguments, path, samples))
         if arguments.print_config:
             print(json.dumps(masked(settings), indent=2))
             return _OK
@@ -114,18 +117,16 @@ def _serve(arguments: argparse.Namespace) -> int:
         return server.run(_serving(settings))
 
 
-def _serve_settings(arguments: argparse.Namespace, samples: Path) -> Settings:
-    path = arguments.config or config_path()
-    overlay: dict[str, Any] = {"server": {}}
-    for flag, name in (("host", "host"), ("port", "port"), ("admin_port", "admin_port")):
-        if getattr(arguments, flag) is not None:
-            overlay["server"][name] = getattr(arguments, flag)
+def _overlay(arguments: argparse.Namespace, path: Path | None, samples: Path) -> dict[str, Any]:
+    """What `serve` lays over file and environment: its flags, and the first run's settings where nobody said any."""
+    flags = {name: getattr(arguments, name) for name in ("host", "port", "admin_port")}
+    overlay: dict[str, Any] = {"server": {name: value for name, value in flags.items() if value is not None}}
     evaluation = _nothing_said(arguments, path)
     if arguments.unsigned or evaluation:
         overlay["signing"] = {"mode": "unsigned"}
     if arguments.sample or evaluation:
         overlay["storage"] = {"sample": {"kind": "file", "root": str(samples)}}
-    return load(path, os.environ, overlay)
+    return overlay
 
 
 def _nothing_said(arguments: argparse.Namespace, path: Path | None) -> bool:
@@ -180,7 +181,7 @@ def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int
 
 def _add_render(commands: Any) -> None:
     parser = _with_config(_command(commands, "render", _render, "Transcode one file, in the same isolated worker"))
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a JPEG, PNG, WebP, AVIF or GIF")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="default: FILE's name, with the new format's suffix"
     )
@@ -205,7 +206,7 @@ def _render(arguments: argparse.Namespace) -> int:
         return _FAILED
     plan = prepare(ImageRequest(SourceRef("file", str(arguments.file)), recipe), settings.limits)
     try:
-        source = arguments.file.read_bytes()
+        source = _read(arguments.file, settings.limits.source_bytes)
     except OSError as e:
         print(f"imagemill: {arguments.file}: {e.strerror}", file=sys.stderr)
         return _FAILED
@@ -225,6 +226,15 @@ def _render(arguments: argparse.Namespace) -> int:
     return _OK
 
 
+def _read(file: Path, limit: int) -> bytes:
+    """The whole file; of one that is too large, or that never ends, no more than tells."""
+    with file.open("rb") as opened:
+        source = opened.read(limit + 1)
+    if len(source) > limit:
+        raise SourceTooLarge(f"{file}: more than limits.source_bytes, {limit} bytes")
+    return source
+
+
 def _writable(out: Path, *, force: bool) -> bool:
     """Whether *out* may be written; says why not."""
     if out.exists() and not force:
@@ -237,8 +247,6 @@ def _writable(out: Path, *, force: bool) -> bool:
 
 
 async def _render_one(settings: Settings, source: bytes, task: Task) -> Any:
-    if len(source) > settings.limits.source_bytes:
-        raise SettingsError(f"the file has {len(source)} bytes; limits.source_bytes is {settings.limits.source_bytes}")
     pool = wiring.engine(settings, 1)
     try:
         await pool.start()
@@ -269,9 +277,16 @@ def _add_sign(commands: Any) -> None:
         _command(commands, "sign", _sign, "Sign a URL or a target such as '/image?source=...&width=512'",
                  "The key comes from the settings; the public port itself never signs.")
     )  # fmt: skip
-    parser.add_argument("url", metavar="URL")
+    parser.add_argument("url", metavar="URL", help="percent-encoded, with or without scheme and host")
     parser.add_argument("--key-id", help="which key of signing.keys (default: the only one)")
-    parser.add_argument("--expires-in", type=int, metavar="SECONDS", help="also add expires=")
+    parser.add_argument("--expires-in", type=_seconds, metavar="SECONDS", help="also add expires=, so far from now")
+
+
+def _seconds(text: str) -> int:
+    """A time to come; argparse says which option it was for."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError("a whole number of seconds, 1 or more")
+    return int(text)
 
 
 def _sign(arguments: argparse.Namespace) -> int:
@@ -307,15 +322,19 @@ def _target(url: str) -> tuple[str, bytes]:
 
 def _add_explain(commands: Any) -> None:
     parser = _with_config(_command(commands, "explain", _explain, "Say what a URL would do, and do nothing"))
-    parser.add_argument("url", metavar="URL")
+    parser.add_argument("url", metavar="URL", help="with or without scheme, host and signature")
     parser.add_argument("--accept", default="", help="the client's Accept header, for format=auto")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _explain(arguments: argparse.Namespace) -> int:
     settings = _engine_settings(arguments)
-    query = arguments.url.partition("?")[2].encode("ascii", "backslashreplace").partition(MARK)[0]
-    request = wiring.native(settings).parse(query)
+    if not arguments.url.isascii():
+        raise BadRequest("the URL is not ASCII; percent-encode it")
+    where, _, query = arguments.url.encode().partition(b"?")
+    if not _OUR_PATH.fullmatch(where):
+        raise NoRoute(f"{where.decode()}: only /image?source=... is answered")
+    request = wiring.native(settings).parse(query.partition(MARK)[0])
     plan = prepare(request, settings.limits, arguments.accept.encode("latin-1", "replace"))
     facts = explain(plan, "MISS", settings.limits, settings.engine)
     facts["tier"] = "MISS (this command holds no cache; ask a running node's /explain)"
@@ -339,14 +358,18 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _add_doctor(commands: Any) -> None:
-    parser = _with_config(_command(commands, "doctor", _doctor, "Check this machine and the settings"))
+    parser = _with_config(
+        _command(commands, "doctor", _doctor, "Check this machine and the settings",
+                 "A worker is started and the sample rendered; the ports are tried. Exit status 1 where a check fails.")
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(host=None, port=None, admin_port=None, unsigned=False, sample=False)  # as a bare `serve`
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
-    nothing_said = path is None and not any(name.startswith(PREFIX) for name in os.environ)
-    found = asyncio.run(doctor.examine(path, os.environ, {"signing": {"mode": "unsigned"}} if nothing_said else {}))
+    with as_file(files("imagemill") / "samples") as samples:
+        found = asyncio.run(doctor.examine(path, os.environ, _overlay(arguments, path, samples)))
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

@@ -150,6 +150,20 @@ def test_render_and_doctor(clean: Path, tmp_path: Path) -> None:
     assert (findings["worker"], findings["render"]) == ("ok", "ok")
 
 
+def test_the_doctor_sees_what_serve_would(clean: Path, tmp_path: Path) -> None:
+    """With nothing said it examines the first run, the sample's store and unsigned mode; a wrong setting is a failure."""
+    first = subprocess.run([clean / "imagemill", "doctor", "--json"], env=CLEAN, capture_output=True, text=True)
+    wrong = subprocess.run(
+        [clean / "imagemill", "doctor"], env=CLEAN | {"IMAGEMILL_SERVER__PROT": "1"}, capture_output=True, text=True
+    )
+
+    findings = {f["check"]: (f["state"], f["detail"]) for f in json.loads(first.stdout)}
+    assert findings["stores"] == ("ok", "sample")
+    assert findings["signing"][0] == "warn"
+    assert wrong.returncode == 1
+    assert "did you mean port?" in wrong.stdout
+
+
 def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     """The licence, the sample and its licence, the typing mark; no test, no bench."""
     names = zipfile.ZipFile(wheel).namelist()

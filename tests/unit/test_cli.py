@@ -1,0 +1,159 @@
+"""The command line as a person meets it: help, settings, sign, explain; what needs a worker is in e2e."""
+
+import json
+import os
+import re
+import time
+
+import pytest
+
+from imagemill.cli import _parser, main
+from imagemill.model.signing import verify
+
+KEY = "k" * 32
+TARGET = "/image?source=local:photos/a.jpg&width=5"
+
+
+@pytest.fixture(autouse=True)
+def environ(monkeypatch):
+    """No setting of whoever runs the tests."""
+    for name in [n for n in os.environ if n.startswith("IMAGEMILL_")]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture
+def key(environ):
+    environ.setenv("IMAGEMILL_SIGNING__KEYS__k1", KEY)
+
+
+def run(capsys, *arguments):
+    """Exit status, what was printed, what was complained of."""
+    try:
+        status = main(arguments)
+    except SystemExit as e:
+        status = e.code
+    return status, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("command", ["serve", "render", "sign", "explain", "doctor"])
+def test_help_says_what_each_option_is_for(capsys, command):
+    """Each command is in the list, says what it does, and each option what it is for."""
+    _, overview, _ = run(capsys, "--help")
+    status, shown, _ = run(capsys, command, "--help")
+
+    assert status == 0
+    assert "--config FILE" in shown
+    assert re.search(rf"\n    {command} +\S", overview)
+    (commands,) = (a for a in _parser()._actions if a.choices)
+    assert [a.dest for a in commands.choices[command]._actions if not a.help] == []
+
+
+def test_the_first_run(capsys):
+    """With nothing said: unsigned, on loopback, the sample picture; nothing of it once anything is said."""
+    status, shown, _ = run(capsys, "serve", "--print-config")
+    settings = json.loads(shown)
+
+    assert status == 0
+    assert (settings["signing"]["mode"], settings["server"]["host"]) == ("unsigned", "127.0.0.1")
+    assert settings["storage"]["sample"]["kind"] == "file"
+    for arguments in (["--host", "0.0.0.0"], ["--host", "::"], ["--host", ""], ["--sample"], ["--config", "/dev/null"]):
+        assert run(capsys, "serve", "--check", *arguments)[0] == 2, arguments
+
+
+def test_flags_lie_over_everything(capsys, key):
+    flags = ["--host", "::1", "--port", "1", "--admin-port", "2", "--unsigned", "--sample"]
+
+    settings = json.loads(run(capsys, "serve", "--print-config", *flags)[1])
+
+    assert settings["server"] | {"host": "::1", "port": 1, "admin_port": 2} == settings["server"]
+    assert settings["signing"] == {"mode": "unsigned", "keys": {"k1": "***"}}
+    assert list(settings["storage"]) == ["sample"]
+
+
+def test_check_starts_nothing_and_says_what_is_wrong(capsys, environ, key):
+    """O04: exit status 0 or 2, one line, no trace, no secret."""
+    assert run(capsys, "serve", "--check") == (0, "the settings are valid\n", "")
+    environ.setenv("IMAGEMILL_SERVER__PROT", "1")
+    assert run(capsys, "serve", "--check") == (
+        2, "", "imagemill: settings: unknown setting server.prot; did you mean port?\n"
+    )  # fmt: skip
+
+
+def test_sign(capsys, key):
+    """What is printed verifies, with its expiry; a URL keeps its scheme and host."""
+    before = int(time.time())
+
+    status, shown, _ = run(capsys, "sign", f"https://cdn.example{TARGET}", "--expires-in", "60")
+
+    assert status == 0
+    signed = verify(shown.strip().removeprefix("https://cdn.example").encode(), {"k1": KEY.encode()}).decode()
+    assert signed.startswith(f"{TARGET}&expires=")
+    assert before + 60 <= int(signed.rpartition("=")[2]) <= time.time() + 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["/image?source=local:a/b&widht=5"], 1, "widht: unknown parameter"),
+        (["/other?source=local:a/b"], 2, "a target is"),
+        ([f"{TARGET}&signature=k1.abc"], 2, "a signature already"),
+        ([TARGET, "--key-id", "k2"], 2, "--key-id: one of k1"),
+        ([TARGET, "--expires-in", "0"], 2, "1 or more"),
+        ([TARGET, "--expires-in=-5"], 2, "1 or more"),
+        ([f"{TARGET}&expires=99", "--expires-in", "5"], 1, "given twice"),
+    ],
+)
+def test_what_would_not_be_served_is_not_signed(capsys, key, arguments, status, words):
+    got, shown, complaint = run(capsys, "sign", *arguments)
+
+    assert (got, shown) == (status, "")
+    assert words in complaint
+    assert KEY not in complaint
+
+
+@pytest.mark.parametrize("before", ["", "http://127.0.0.1:8080", "https://cdn.example"])
+def test_explain(capsys, before):
+    """Recipe, key, cost and tier, in words and as JSON, for a URL with or without host and signature."""
+    url = f"{before}{TARGET}&format=auto&signature=k1.abc"
+
+    words = run(capsys, "explain", url, "--accept", "image/avif")
+    facts = run(capsys, "explain", url, "--accept", "image/avif", "--json")
+
+    assert (words[0], facts[0]) == (0, 0)
+    told = json.loads(facts[1])
+    assert [op["type"] for op in told["recipe"]] == ["auto_orient", "resize", "encode"]
+    assert told["estimate"]["format"] == "avif"
+    assert told["estimate"]["cpu_ms"] > 0
+    assert told["tier"].startswith("MISS")
+    assert len(told["key"]) == 64
+    assert all(word in words[1] for word in ("2. resize: width_px=5", told["key"], "cpu_ms="))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("nonsense", "not_found"),
+        ("/other?source=local:a/b", "not_found"),
+        ("http://h/x/image?source=local:a/b", "not_found"),
+        ("/image", "source is missing"),
+        ("/image?source=local:a/b&widht=5", "widht: unknown parameter"),
+        ("/image?source=file:///etc/passwd", "bad_request"),
+        ("/image?source=local:a/é", "bad_request"),
+    ],
+)
+def test_explain_says_what_the_port_would_refuse(capsys, url, words):
+    status, shown, complaint = run(capsys, "explain", url)
+
+    assert (status, shown) == (1, "")
+    assert words in complaint
+
+
+def test_a_file_that_never_ends_is_not_read_to_its_end(capsys, environ, tmp_path):
+    """One byte over the limit is refused, and no more of it is read."""
+    environ.setenv("IMAGEMILL_LIMITS__SOURCE_BYTES", "1000")
+
+    status, _, complaint = run(capsys, "render", "/dev/zero", "-o", str(tmp_path / "a.webp"))
+
+    assert (status, "source_too_large: /dev/zero: more than" in complaint) == (1, True)
+    assert not (tmp_path / "a.webp").exists()
