@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -118,6 +119,11 @@ def test_no_key_is_ever_shown(signed: Node) -> None:
     signed.get(sign(f"{TARGET}&quality=33"))
     signed.get(sign(f"/image?source=https://user:{TWO}@example.com/a.jpg&width=1"))
     signed.get(sign(f"/image?source=http://127.0.0.1:1/a.jpg%3Ftoken={TWO}&width=1"))
+    encoded = quote(f"https://user:{TWO}@example.com/a.jpg?sig={TWO}", safe="")
+    signed.get(sign(f"/image?source={encoded}&width=1"))
+    signed.get(sign(f"/image?source=http%3A%2F%2F127.0.0.1%3A1%2Fa.jpg%3F{TWO}&width=1"))
+    signed.get(f"/image?source={encoded}&width=1&signature=k1.{TWO}", {"Authorization": f"Bearer {TWO}", "Cookie": TWO})
+    signed.get(f"/nothing?token={TWO}")
     time.sleep(0.3)
     shown = [signed.log.read_text()[before:]]
     shown += [signed.admin(p).body.decode() for p in ("/metrics", "/version", "/readyz", f"/explain?{TARGET[7:]}")]
