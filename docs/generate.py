@@ -8,8 +8,9 @@ import ast
 import inspect
 import sys
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
 from imagemill import settings
@@ -71,26 +72,38 @@ def settings_page() -> str:
         if not (isinstance(table.type, type) and issubclass(table.type, Struct)):
             continue
         promise = inspect.getdoc(table.type) or ""
-        lines += [f"## {promise}", "", "| name | default | meaning |", "|---|---|---|"]
+        lines += [f"## {promise}", "", "| name | values | default | meaning |", "|---|---|---|---|"]
         words = _field_words(table.type)
         for field in fields(table.type):
             default = "" if field.default is NODEFAULT else _shown(field.default)
-            lines.append(f"| `{field.name}` | {default} | {words.get(field.name, '')} |")
+            lines.append(f"| `{field.name}` | {_values(field.type)} | {default} | {words[field.name]} |")
         lines.append("")
     return "\n".join([*lines, _STORAGE])
 
 
 _SETTINGS_INTRO = """One TOML file (`--config FILE` or `IMAGEMILL_CONFIG`), then the environment over it: `IMAGEMILL_SERVER__PORT=9000`
-sets `port` in `[server]`; values are TOML, and what is not TOML is a string. An unknown name stops the start and names the nearest valid
-one. `imagemill serve --check` checks and starts nothing; `imagemill serve --print-config` prints what is in force, secrets masked.
+sets `port` in `[server]`; values are TOML, and what is not TOML is a string. An unknown name stops the start and
+comes with the nearest valid one; a value of another kind or beyond its bounds stops it too. `imagemill serve --check` checks and starts nothing; `imagemill serve --print-config` prints what is in force, secrets masked.
 """
 _STORAGE = """## `[storage.<name>]`: folders that `local:<name>/<key>` may read
 
 | name | default | meaning |
 |---|---|---|
-| `kind` | | `"file"` |
+| `kind` | | `"file"`; the store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ |
 | `root` | | The folder. Nothing outside it is reachable by any spelling; symbolic links below it are not followed. |
 """
+
+
+def _values(kind: object) -> str:
+    """What a setting may be, from its type: choices, or bounds."""
+    if get_origin(kind) is Literal:
+        return ", ".join(f'`"{choice}"`' for choice in get_args(kind))
+    metas = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, Meta)]
+    for meta in metas:
+        low = f"≥ {meta.ge}" if meta.ge is not None else f"> {meta.gt}" if meta.gt is not None else ""
+        high = f"≤ {meta.le:g}" if meta.le is not None and meta.le < settings.MOST else ""
+        return ", ".join(filter(None, (low, high)))
+    return ""
 
 
 def _field_words(kind: type[Struct]) -> dict[str, str]:

@@ -23,10 +23,10 @@ from imagemill.model.errors import SettingsError
 from imagemill.model.signing import MIN_KEY_BYTES
 
 PREFIX = "IMAGEMILL_"
-_MOST = 1 << 48  # more fits nowhere, and overflows in the libraries that are handed it
+MOST = 1 << 48  # more fits nowhere, and overflows in the libraries that are handed it
 _DAY_S = 86_400.0  # a timeout beyond it, infinity above all, is none
-Positive = Annotated[int, Meta(ge=1, le=_MOST)]
-Natural = Annotated[int, Meta(ge=0, le=_MOST)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
+Natural = Annotated[int, Meta(ge=0, le=MOST)]
 Seconds = Annotated[float, Meta(gt=0, le=_DAY_S)]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=_DAY_S)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -50,31 +50,40 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """``[server]``: where we listen, and how long a client may take."""
 
     host: Host = "127.0.0.1"
+    """Address that the public port listens on."""
     port: Port = 8080
+    """Public port: ``/image``, and ``/explain`` in unsigned mode. 0 = any free one."""
     admin_host: Host = "127.0.0.1"
+    """Address that the admin port listens on. It asks nobody who they are: keep it from strangers."""
     admin_port: Port = 8081
+    """Health, readiness, metrics, versions, ``/explain``. 0 = any free one."""
     max_connections: Positive = 2048
     """Open client connections; one more is answered 503 and closed."""
     max_head_bytes: Positive = 16 * 1024
     """Request line and headers together."""
     max_target_bytes: Positive = 8 * 1024
+    """Path and query of one request; a longer one is answered 414."""
     header_timeout_s: Seconds = 10.0
     """From a request's first byte (or the connection's opening) to the end of its headers."""
     write_timeout_s: Seconds = 30.0
     """How long a client may read nothing while an answer waits for it."""
     keep_alive_s: Positive = 15
+    """How long a connection may be idle between two requests."""
     request_timeout_s: Seconds = 25.0
+    """Longest time from a request to its answer; then 504."""
     drain_s: SecondsOrNone = 0.2
     """After a stop signal: not ready, still accepting, for so long."""
     grace_s: Positive = 30
     """After that: how long requests in flight may take to finish."""
     cross_origin_resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "cross-origin"
+    """Header of that name on pictures; empty = none."""
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
     """``[signing]``: who may ask. Unsigned mode must be chosen."""
 
     mode: Literal["required", "unsigned"] = "required"
+    """``required``: only signed URLs are answered. ``unsigned``: any URL is."""
     keys: dict[str, Secret] = {}
     """Key id to key; the key is the UTF-8 bytes of the string, 32 at least."""
 
@@ -83,25 +92,39 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """``[limits]``: checked from the header before any pixel, and again on the real thing."""
 
     source_bytes: Positive = 32 * MiB
+    """Of a source, as downloaded or read."""
     pixels: Positive = 50_000_000
     """Of one frame."""
     side_px: Positive = 16_383
+    """Width or height of a source."""
     frames: Positive = 200
+    """Of an animation."""
     total_pixels: Positive = 100_000_000
     """Frames times area."""
     decoded_bytes: Positive = 512 * MiB
+    """All frames of a source, once decoded."""
     channels: Positive = 5
+    """Of a source, alpha included."""
     metadata_bytes: Positive = MiB
+    """EXIF, XMP, comments and the like in a source."""
     icc_bytes: Positive = MiB
+    """Colour profile in a source."""
     scans: Positive = 100
     """Of a progressive JPEG."""
     output_side_px: Positive = 8_192
+    """Width or height of a rendition."""
     output_pixels: Positive = 40_000_000
+    """Of one frame of a rendition."""
     output_bytes: Positive = 64 * MiB
+    """Of a rendition, as encoded."""
     operations: Positive = 16
+    """In one recipe."""
     blur_sigma: Positive = 100
+    """Largest ``blur``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
+    """Largest ``sharpen``."""
     dpr: Positive = 4
+    """Largest ``dpr``."""
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
     ttl_s: Positive = 259_200
@@ -122,16 +145,23 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     max_rss_bytes: Positive = 512 * MiB
     """Private memory after a job above which a worker is replaced."""
     address_space_bytes: Positive = 2048 * MiB
+    """Address space of one worker; at least twice ``limits.source_bytes`` plus ``output_bytes``."""
     poison_s: Seconds = 300.0
     """How long a source that killed workers twice is refused."""
     avif_effort: Annotated[int, Meta(ge=0, le=9)] = 1
+    """CPU for fewer bytes: 0 is fastest."""
     webp_effort: Annotated[int, Meta(ge=0, le=6)] = 4
+    """CPU for fewer bytes: 0 is fastest."""
     png_compression: Annotated[int, Meta(ge=0, le=9)] = 2
+    """CPU for fewer bytes: 0 is fastest."""
     jpeg_optimize: bool = False
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 1 to 2 ms more CPU a picture."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
+    """Where the URL names no ``quality``."""
     webp_quality: Annotated[int, Meta(ge=1, le=100)] = 79
+    """Where the URL names no ``quality``."""
     avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63
+    """Where the URL names no ``quality``."""
 
 
 class Gate(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,13 +179,19 @@ class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
     """``[fetch]``: the one client for addresses that callers supply."""
 
     connect_s: Seconds = 2.0
+    """To connect, TLS included."""
     first_byte_s: Seconds = 5.0
+    """From there to the answer's head."""
     total_s: Seconds = 15.0
+    """For the whole download, redirects included."""
     resolve_s: Seconds = 2.0
+    """To look one host's name up."""
     min_bytes_per_s: Natural = 8 * 1024
     """Average since the body began, enforced after `slow_start_s`."""
     slow_start_s: Seconds = 2.0
+    """How long a body may be slower than `min_bytes_per_s` at its beginning."""
     redirects: Natural = 5
+    """Followed for one source; each is judged like the first address."""
     per_host: Positive = 16
     """Fetches from one host at a time."""
     per_host_queue: Natural = 32
@@ -167,13 +203,16 @@ class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
     breaker_failures: Positive = 5
     """Consecutive failures after which a host is not asked for `breaker_s`."""
     breaker_s: Seconds = 5.0
+    """How long such a host is left alone; then one fetch tries it again."""
 
 
 class Sources(Struct, frozen=True, forbid_unknown_fields=True):
     """``[sources]``: what may be fetched. Default: public addresses on ports 80 and 443, no store."""
 
     schemes: tuple[Literal["http", "https"], ...] = ("http", "https")
+    """Of URLs that may be fetched."""
     ports: tuple[Port, ...] = (80, 443)
+    """That may be connected to."""
     allow: tuple[str, ...] = ()
     """``host`` or ``host/path/prefix/``; a leading ``*.`` matches subdomains. Empty = any host."""
     allow_private_networks: bool = False
@@ -190,12 +229,17 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """``[cache]``: the first level, the source cache, and what is remembered of failures."""
 
     policy: Literal["tiny_lfu", "lru"] = "tiny_lfu"
+    """What stays in L1 and the source cache: ``tiny_lfu`` what is asked for often, ``lru`` what was asked for last."""
     l1_bytes: Natural = 0
     """0 = the lesser of a quarter of the memory this container may use and 512 MiB; never above half of it."""
     l1_ttl_s: Annotated[float, Meta(gt=0, le=300)] = 300.0
+    """Longest life of a rendition in L1."""
     source_bytes: Positive = 32 * MiB
+    """Of the source cache."""
     source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 60.0
+    """Longest life of a source in its cache; it is not revalidated meanwhile."""
     negative_ttl_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
+    """How long a failure is remembered."""
     default_ttl_s: Natural = 0
     """``Cache-Control: max-age`` where the request names no ttl; 0 = as the source says, else one day."""
     store_private: bool = False
@@ -208,6 +252,7 @@ class Log(Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["auto", "json", "pretty"] = "auto"
     """auto = pretty on a terminal, else JSON."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is written; requests are ``info``."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
