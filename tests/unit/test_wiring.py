@@ -3,6 +3,7 @@
 import pytest
 
 from imagemill import wiring
+from imagemill.engines.pool import Event
 from imagemill.model.errors import SettingsError
 from imagemill.settings import load
 
@@ -35,3 +36,16 @@ def test_wrong_stores_are_refused(name, table, words):
 
 def test_right_settings_pass(tmp_path):
     wiring.check(load(None, {}, UNSIGNED | {"storage": {"a.b-c_9": {"kind": "file", "root": str(tmp_path)}}}))
+
+
+async def test_what_the_pool_tells_is_counted():
+    """Crashes, restarts by reason, and sources refused as poison, each in its own metric."""
+    service = wiring.Service(load(None, {}, UNSIGNED))
+    for event in (Event("crash"), Event("restart", "deadline"), Event("poison"), Event("poison")):
+        service._pool_event(event)
+    shown = service.metrics.render().decode()
+    await service.close()
+
+    assert "imagemill_worker_crash_total 1.0" in shown
+    assert 'imagemill_worker_restarts_total{reason="deadline"} 1.0' in shown
+    assert "imagemill_poison_refused_total 2.0" in shown

@@ -1,0 +1,116 @@
+"""What an operator sees of a node: every metric moves, lost log lines are counted, a start can be stopped."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from imagemill.obs.metrics import DECLARED
+from support.node import Node, SourceServer, fetch, free_port, serving
+
+SAMPLE = "/image?source=local:sample/dandelion.jpg"
+ELSEWHERE = {"imagemill_poison_refused_total", "imagemill_log_dropped_total"}  # in test_wiring, and below
+
+
+async def until(true, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < end, "it did not come true"
+        await asyncio.sleep(0.02)
+
+
+async def test_every_metric_moves(tmp_path: Path) -> None:
+    """Each declared metric is fed by what it is about: none is there for show."""
+    source = SourceServer()
+    source.delay_s = {"/photo": 1.0}
+    quick = {"gate": {"queue": 1}, "engine": {"workers": 1}, "server": {"max_head_bytes": 4000}}
+    with serving(tmp_path, sources=source.allowed(), **quick) as node:
+        moved: set[str] = set()
+
+        def look() -> None:
+            moved.update(m.name for m in DECLARED if node.metric(sample_of(m.name)) > 0)
+
+        assert node.get(f"{SAMPLE}&w=9").headers["x-cache"] == "MISS"
+        etag = node.get(f"{SAMPLE}&w=9").headers["etag"]
+        assert node.get(f"{SAMPLE}&w=9", {"If-None-Match": etag}).status == 304
+        slow = asyncio.create_task(fetch(node.port, f"/image?source={source.url('/photo.jpg')}&w=7"))
+        await until(lambda: node.metric("imagemill_fetches_in_flight") == 1)
+        look()
+        assert (await slow).status == 200
+        heavy = [fetch(node.port, f"{SAMPLE}&w={1600 + n}&format=avif") for n in range(4)]
+        working = [asyncio.create_task(h) for h in heavy]
+        await until(lambda: node.metric("imagemill_queue_length") == 1)
+        look()
+        assert max(a.status for a in await asyncio.gather(*working)) == 503
+        with socket.create_connection(("127.0.0.1", node.port)) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nx: " + b"x" * 8000 + b"\r\n\r\n")
+            assert s.recv(99)
+        os.kill(node.workers()[0], signal.SIGKILL)
+        await until(lambda: node.metric("imagemill_worker_crash_total") > 0)
+        await until(lambda: node.admin("/readyz").status == 200)
+        look()
+
+        assert {m.name for m in DECLARED} - moved == ELSEWHERE
+        for outcome in ("ok", "not_modified", "overloaded"):
+            assert node.metric(f'imagemill_requests_total{{outcome="{outcome}"') > 0
+        for stage in ("fetch", "queue", "handover", "probe", "render"):
+            assert node.metric(f'imagemill_stage_seconds_count{{stage="{stage}"') > 0
+        for cache in ("l1", "source", "negative"):
+            assert node.metric(f'imagemill_cache_events_total{{cache="{cache}"') > 0
+        for tier in ("L1", "MISS", "none"):
+            assert node.metric(f'imagemill_request_seconds_count{{cache="{tier}"') > 0
+    source.close()
+
+
+def sample_of(name: str) -> str:
+    return f"{name}_count" if name.endswith("_seconds") else name
+
+
+def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:
+    """L19: the log's reader is gone: requests are answered as before, and the metric tells what was lost."""
+    read, write = os.pipe()
+    port, admin = free_port(), free_port()
+    command = [sys.executable, "-m", "imagemill", "serve", "--unsigned", "--sample", "--port", str(port)]
+    process = subprocess.Popen([*command, "--admin-port", str(admin)], stderr=write, stdout=subprocess.DEVNULL)
+    os.close(write)
+    node = Node(process, port, admin, tmp_path)
+    try:
+        assert b"serving" in b"".join(iter_until(read, b"serving"))
+        os.close(read)
+
+        assert [node.get(f"{SAMPLE}&w={n}").status for n in range(5, 10)] == [200] * 5
+        time.sleep(0.3)
+
+        assert node.metric("imagemill_log_dropped_total") == 5
+    finally:
+        assert node.stop() == 0
+
+
+def iter_until(read: int, word: bytes):
+    """What comes out of *read*, until *word* has come."""
+    while chunk := os.read(read, 4096):
+        yield chunk
+        if word in chunk:
+            return
+
+
+def test_a_start_can_be_stopped(tmp_path: Path) -> None:
+    """SIGTERM at any moment of the start ends it soon, with status 0 or by the signal, and leaves no worker."""
+    for wait_s in (0.1, 0.3, 0.5, 0.7, 0.9):
+        command = [sys.executable, "-m", "imagemill", "serve", "--unsigned", "--sample", "--port", str(free_port())]
+        process = subprocess.Popen(
+            [*command, "--admin-port", str(free_port())], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        time.sleep(wait_s)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        workers = children.read_text().split()
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+
+        assert process.returncode in {0, -signal.SIGTERM}, told
+        assert b"Traceback" not in told
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
