@@ -159,7 +159,7 @@ async def _serving(settings: Settings) -> int:
             settings.server,
             shared=service.connections,
             on_ready=lambda public, admin: _announce(log, service, public, admin),
-            on_drain=service.drain,
+            on_drain=lambda: _stopping(log, service),
             stop=stop,
         )
     finally:
@@ -174,6 +174,11 @@ def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
     admin = f"http://{settings.server.admin_host}:{admin_port}"
     log.info("serving", url=f"http://{host}:{port}", admin=admin, **service.version())
+
+
+def _stopping(log: logs.Log, service: wiring.Service) -> None:
+    service.drain()
+    log.info("stopping", in_flight=service.in_flight, grace_s=service.settings.server.grace_s)
 
 
 # render

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -276,12 +277,21 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         _check_networks(self.sources.allow_networks)
         if self.server.port and self.server.port == self.server.admin_port:
             raise SettingsError("server.admin_port must differ from server.port")
-        if self.engine.deadline_s > self.server.request_timeout_s:
-            raise SettingsError("engine.deadline_s must not exceed server.request_timeout_s")
+        for name, most in _ORDERED:
+            if attrgetter(name)(self) > attrgetter(most)(self):
+                raise SettingsError(f"{name} must not exceed {most}")
         if self.limits.output_bytes + self.limits.source_bytes > self.engine.address_space_bytes // 2:
             raise SettingsError(
                 "limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes"
             )
+
+
+_ORDERED = (
+    ("engine.deadline_s", "server.request_timeout_s"),
+    ("server.max_target_bytes", "server.max_head_bytes"),
+    ("limits.pixels", "limits.total_pixels"),
+)
+"""What could never take effect is a mistake."""
 
 
 def _check_signing(signing: Signing) -> None:

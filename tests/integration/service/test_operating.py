@@ -27,7 +27,7 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
     """Each declared metric is fed by what it is about: none is there for show."""
     source = SourceServer()
     source.delay_s = {"/photo": 1.0}
-    quick = {"gate": {"queue": 1}, "engine": {"workers": 1}, "server": {"max_head_bytes": 4000}}
+    quick = {"gate": {"queue": 1}, "engine": {"workers": 1}, "server": {"max_head_bytes": 9000}}
     with serving(tmp_path, sources=source.allowed(), **quick) as node:
         moved: set[str] = set()
 
@@ -47,7 +47,7 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
         look()
         assert max(a.status for a in await asyncio.gather(*working)) == 503
         with socket.create_connection(("127.0.0.1", node.port)) as s:
-            s.sendall(b"GET / HTTP/1.1\r\nx: " + b"x" * 8000 + b"\r\n\r\n")
+            s.sendall(b"GET / HTTP/1.1\r\nx: " + b"x" * 12_000 + b"\r\n\r\n")
             assert s.recv(99)
         os.kill(node.workers()[0], signal.SIGKILL)
         await until(lambda: node.metric("imagemill_worker_crash_total") > 0)
@@ -96,6 +96,17 @@ def iter_until(read: int, word: bytes):
         yield chunk
         if word in chunk:
             return
+
+
+def test_the_log_tells_of_beginning_and_end(tmp_path: Path) -> None:
+    """Where it serves, what is in force, what it was stopped in."""
+    with serving(tmp_path) as node:
+        assert node.stop() == 0
+        first, begun, *_, ended = node.lines()
+
+    assert first["event"].startswith("unsigned mode")
+    assert (begun["event"], begun["url"], begun["libvips"][:2]) == ("serving", f"http://127.0.0.1:{node.port}", "8.")
+    assert (ended["event"], ended["in_flight"]) == ("stopping", 0)
 
 
 def test_a_start_can_be_stopped(tmp_path: Path) -> None:
