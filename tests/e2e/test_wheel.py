@@ -47,10 +47,8 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _pins(folder: Path) -> Path:
-    """The locked versions without their hashes: a wheel of our own has none there."""
-    lines = [
-        line.split(" ;")[0].rstrip(" \\") for line in LOCKED.read_text().splitlines() if "==" in line and line[0] != " "
-    ]
+    """The locked versions, each with its marker, without their hashes: a wheel of our own has none there."""
+    lines = [line.rstrip(" \\") for line in LOCKED.read_text().splitlines() if "==" in line and line[0] != " "]
     pins = folder / "pins.txt"
     pins.write_text("\n".join(lines))
     return pins
