@@ -49,7 +49,7 @@ class Origin:
     async def _fetch(self, source: SourceRef, key: str) -> Blob:
         begun, born_s = time.monotonic(), time.time()
         try:
-            blob = structs.replace(await self._read(source), born_s=born_s)
+            blob = _dated(await self._read(source), born_s)
         except ImagemillError as e:
             self._observe(e.code, 0)
             if isinstance(e, SourceError):
@@ -68,3 +68,8 @@ class Origin:
         if store is None:
             raise SourceForbidden(f"no store is called {name[:40]!r}")
         return await store.get(key, limit=self._limit)
+
+
+def _dated(blob: Blob, born_s: float) -> Blob:
+    """*blob*, born when it was asked for and changed no later than that (RFC 9110 8.8.2.1)."""
+    return structs.replace(blob, born_s=born_s, last_modified_s=min(blob.last_modified_s, int(born_s)))

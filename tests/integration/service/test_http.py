@@ -3,6 +3,8 @@
 import io
 import random
 import string
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import pytest
@@ -256,6 +258,25 @@ def test_lifetime_comes_from_request_then_source(node: Node, source: SourceServe
     assert asked.headers["cache-control"] == "public, max-age=99"
     assert asked.headers["x-cache"] == "L1"
     assert plain.headers["last-modified"] == "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "said", ["Fri, 31 Dec 9999 23:59:59 -1200", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 +1400", "soon"]
+)
+def test_dates_that_cannot_be(node: Node, source: SourceServer, said: str) -> None:
+    """F13: whatever a source says of its last change, the answer is a picture, and its date is not in the future."""
+    path = f"/dated-{abs(hash(said))}.png"
+    source.bodies[path] = png(22, 10)
+    source.headers = {"Last-Modified": said}
+    try:
+        answer = node.get(f"/image?source={quote(source.url(path), safe='')}")
+    finally:
+        source.headers = {}
+
+    assert answer.status == 200
+    if "last-modified" in answer.headers:
+        changed, now = (parsedate_to_datetime(answer.headers[name]) for name in ("last-modified", "date"))
+        assert changed <= now + timedelta(seconds=2)  # the server makes its Date once a second
 
 
 def test_expiry_bounds_the_lifetime(node: Node) -> None:

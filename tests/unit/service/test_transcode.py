@@ -24,13 +24,14 @@ SOURCE = SourceRef("http", "http://example.com/a.png")
 
 
 class Store:
-    def __init__(self) -> None:
+    def __init__(self, max_age_s=30, last_modified_s=0) -> None:
         self.body = b"x" * 1000
         self.asked = 0
+        self.max_age_s, self.last_modified_s = max_age_s, last_modified_s
 
     async def get(self, key, /, *, limit):
         self.asked += 1
-        return Blob(self.body, max_age_s=30)
+        return Blob(self.body, max_age_s=self.max_age_s, last_modified_s=self.last_modified_s)
 
 
 class Engine:
@@ -116,3 +117,11 @@ async def test_the_tier_told_is_the_tier_that_answers():
     assert service.hit(impatient) is None
     await asyncio.sleep(0)
     assert store.asked == 1
+
+
+@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000])
+async def test_no_source_was_changed_in_the_future(claimed_s):
+    """RFC 9110 8.8.2.1: at the latest when it was asked for; a year 10000 has no HTTP date, and was a 500."""
+    served = await transcoder(Store(last_modified_s=claimed_s), Engine()).serve(plan())
+
+    assert served.entry.last_modified_s == int(served.entry.born_s)
