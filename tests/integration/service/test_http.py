@@ -261,7 +261,8 @@ def test_lifetime_comes_from_request_then_source(node: Node, source: SourceServe
 
 
 @pytest.mark.parametrize(
-    "said", ["Fri, 31 Dec 9999 23:59:59 -1200", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 +1400", "soon"]
+    "said",
+    ["Fri, 31 Dec 9999 23:59:59 -1200", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 +1400", "soon"],
 )
 def test_dates_that_cannot_be(node: Node, source: SourceServer, said: str) -> None:
     """F13: whatever a source says of its last change, the answer is a picture, and its date is not in the future."""
