@@ -17,6 +17,7 @@ from imagemill.model.recipe import (
     Encode,
     Flip,
     Flop,
+    Operation,
     Recipe,
     Resize,
     Rotate,
@@ -139,7 +140,7 @@ def _fill(recipe: Recipe, at: int) -> int:
     return rgba if rgba & 0xFF == 0xFF or not to_come else 0  # noqa: PLR2004 - opaque
 
 
-def _steps(op: object, size: Size, info: MediaInfo, fill: int) -> tuple[list[Step], Size]:
+def _steps(op: Operation, size: Size, info: MediaInfo, fill: int) -> tuple[list[Step], Size]:
     match op:
         case AutoOrient() if info.orientation > 1:
             turned = Size(size.height, size.width) if info.orientation > 4 else size  # noqa: PLR2004 - EXIF 5 to 8
@@ -159,7 +160,8 @@ def _steps(op: object, size: Size, info: MediaInfo, fill: int) -> tuple[list[Ste
             return [Crisp(op.sigma_centi / 100)], size
         case Background():
             return [Underlay(op.rgba)], size
-    return [], size
+        case AutoOrient() | Encode():
+            return [], size
 
 
 def _resize(op: Resize, size: Size, fill: int) -> tuple[list[Step], Size]:
