@@ -81,6 +81,7 @@ def test_head_and_options(node: Node) -> None:
     assert head.headers["content-length"] == str(len(got.body)) == got.headers["content-length"]
     assert head.headers["etag"] == got.headers["etag"]
     assert (options.status, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert options.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
