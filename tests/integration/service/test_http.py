@@ -2,6 +2,7 @@
 
 import io
 import random
+import socket
 import string
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -82,6 +83,17 @@ def test_head_and_options(node: Node) -> None:
     assert head.headers["etag"] == got.headers["etag"]
     assert (options.status, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
     assert options.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("target", [f"{PICTURE}&width=66", "/image?x", "/none"])
+def test_nothing_follows_the_head(node: Node, target: str) -> None:
+    """RFC 9110 9.3.2: on the wire, too, where a client that takes the length at its word would take it for a body."""
+    with socket.create_connection(("127.0.0.1", node.port), timeout=10) as wire:
+        wire.sendall(f"HEAD {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        told = b"".join(iter(lambda: wire.recv(65536), b""))
+
+    assert told.endswith(b"\r\n\r\n")
+    assert told.count(b"\r\n\r\n") == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
