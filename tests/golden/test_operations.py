@@ -53,6 +53,23 @@ def test_photograph_shrunk_on_load(width):
     check(source, 2.0, width=width)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("size", [(607, 400), (600, 407), (603, 403), (601, 405)])
+@pytest.mark.parametrize("width", [45, 70, 74, 110, 148, 290])
+def test_odd_photograph_shrunk_on_load(width, size, orientation):
+    """A side that does not divide by the shrink is neither cut nor stretched by more than half a pixel: stripes at the
+    right and the bottom edge are where they were."""
+    picture = pictures.photo(*size).copy()
+    picture.paste((255, 0, 0), (size[0] - 7, 0, *size))
+    picture.paste((0, 0, 255), (0, size[1] - 7, *size))
+    source = pictures.encoded(picture, "JPEG", quality=95, subsampling=0, exif=pictures.exif(orientation))
+    found = check(source, 3.5, reference.upright(source), width=width)
+
+    wanted = reference.expected(reference.upright(source), width=width)
+    for edge in (np.s_[:, -1], np.s_[-1], np.s_[:, 0]):
+        assert np.abs(found[edge] - wanted[edge]).mean() < 40
+
+
 @pytest.mark.parametrize(
     "crop",
     ["0,0,60,40", "60,40,60,40", "30,20,50,50", "119,79,1,1", "100,70,500,500", "60,40", "1,1", "500,500", "119,1"],

@@ -49,8 +49,9 @@ class Node:
     def get(self, target: str, headers: dict[str, str] | None = None, method: str = "GET", port: int = 0) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         with contextlib.closing(connection):
-            connection.putrequest(method, target, skip_accept_encoding=True)
-            for name, value in (headers or {}).items():
+            headers = {"Host": "127.0.0.1", **(headers or {})}
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders()
             reply = connection.getresponse()

@@ -9,7 +9,7 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import gcd
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec.structs import replace
 
@@ -315,6 +315,8 @@ def _step(image: Image, step: Step) -> Image:
             return _sharpened(image, step.sigma)
         case Underlay():
             return _underlay(image, step.rgba)
+        case _:
+            assert_never(step)
 
 
 _TURNS = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}

@@ -206,9 +206,10 @@ def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, siz
 def _shrink(steps: list[Step], info: MediaInfo) -> int:
     """How far a JPEG may be shrunk while it is decoded: never below the size that is scaled to.
 
-    Exact hits are halved again: libjpeg rounds its sides up, and a picture decoded at just the
-    size asked has no filter of ours at all. So is what is cut before: its edges fall between
-    pixels of the smaller picture, and half of one must not be seen.
+    Exact hits are halved again: a picture decoded at just the size asked has no filter of ours at all.
+    So is what is cut before: its edges fall between pixels of the smaller picture, and half of one must
+    not be seen. So is what would lose more than half an output pixel at the right or the bottom: libvips
+    drops what does not fill a pixel there, and the rest is stretched over it.
     """
     if info.format is not Format.JPEG:
         return 1
@@ -223,7 +224,12 @@ def _shrink(steps: list[Step], info: MediaInfo) -> int:
                 width, height = height, width
             case Scale():
                 ratio = min(width / step.size.width, height / step.size.height)
-                return next((n for n in (8, 4, 2) if ratio > n * spare), 1)
+                return next((n for n in (8, 4, 2) if ratio > n * spare and ratio >= 2 * _dropped(info, n)), 1)
             case Canvas() | Smooth() | Crisp() | Underlay():
                 return 1
     return 1
+
+
+def _dropped(info: MediaInfo, shrink: int) -> int:
+    """Source pixels that a picture decoded at ``1/shrink`` does not show, on its worse side."""
+    return max(info.width_px % shrink, info.height_px % shrink)

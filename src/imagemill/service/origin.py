@@ -12,6 +12,9 @@ from imagemill.service.flight import Flight
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import Blob, Get
 
+BURST_S = 5.0
+"""For so long any copy will do: the widths of one ``srcset`` are asked for one after the other, and fetch once."""
+
 
 class Origin:
     """Sources, with a small cache before them that never serves anything older than a minute."""
@@ -36,10 +39,13 @@ class Origin:
         self._observe = observe
         self._flight: Flight[Blob] = Flight()
 
-    async def get(self, source: SourceRef, key: str) -> Blob:
-        """The source's bytes, at most `limit` of them, or a `SourceError` or `SourceForbidden`."""
+    async def get(self, source: SourceRef, key: str, asked_s: int | None = None) -> Blob:
+        """The source's bytes, at most `limit` of them, or a `SourceError` or `SourceForbidden`.
+
+        A copy kept here will do as long as a rendition of it would be fresh: for *asked_s*, else as its source said.
+        """
         now = time.monotonic()
-        if blob := self._cache.get(key, now):
+        if (blob := self._cache.get(key, now)) and _will_do(blob, asked_s):
             return blob
         if failure := self._failures.get(key, now):
             raise bare(failure)
@@ -49,7 +55,7 @@ class Origin:
     async def _fetch(self, source: SourceRef, key: str) -> Blob:
         begun, born_s = time.monotonic(), time.time()
         try:
-            blob = structs.replace(await self._read(source), born_s=born_s)
+            blob = _dated(await self._read(source), born_s)
         except ImagemillError as e:
             self._observe(e.code, 0)
             if isinstance(e, SourceError):
@@ -68,3 +74,13 @@ class Origin:
         if store is None:
             raise SourceForbidden(f"no store is called {name[:40]!r}")
         return await store.get(key, limit=self._limit)
+
+
+def _will_do(blob: Blob, asked_s: int | None) -> bool:
+    life_s = blob.max_age_s if asked_s is None else asked_s
+    return life_s is None or time.time() - blob.born_s < max(life_s, BURST_S)
+
+
+def _dated(blob: Blob, born_s: float) -> Blob:
+    """*blob*, born when it was asked for and changed no later than that (RFC 9110 8.8.2.1)."""
+    return structs.replace(blob, born_s=born_s, last_modified_s=min(blob.last_modified_s, int(born_s)))

@@ -104,8 +104,13 @@ class Transcoder:
 
     def lifetime_s(self, plan: Plan, entry: Entry) -> int:
         """How long *entry* is fresh for the caller of *plan*: as asked, else by policy, else as its source said."""
-        asked = plan.ttl_s if plan.ttl_s is not None else self._settings.default_ttl_s or entry.max_age_s
-        return DAY_S if asked is None else asked
+        asked_s = self._asked_s(plan)
+        life_s = entry.max_age_s if asked_s is None else asked_s
+        return DAY_S if life_s is None else life_s
+
+    def _asked_s(self, plan: Plan) -> int | None:
+        """The lifetime that the caller or policy asks for, whatever the source says."""
+        return plan.ttl_s if plan.ttl_s is not None else self._settings.default_ttl_s or None
 
     async def _make(self, plan: Plan) -> _Fresh:
         try:
@@ -125,7 +130,7 @@ class Transcoder:
         """Fetch, wait for a worker, make."""
         self._gate.check()
         begun = time.perf_counter()
-        blob = await self._origin.get(plan.source, plan.source_key)
+        blob = await self._origin.get(plan.source, plan.source_key, self._asked_s(plan))
         fetched = time.perf_counter()
         async with self._gate.slot(len(blob.body)):
             waited_ms = (time.perf_counter() - fetched) * 1e3

@@ -55,7 +55,7 @@ class App:
             if handler is None:
                 raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
             if call.method == "OPTIONS":
-                return Reply(204, ((b"allow", _ALLOW),), b"")
+                return Reply(204, ((b"allow", _ALLOW), (b"x-content-type-options", b"nosniff")), b"")
             if call.method not in METHODS:
                 raise MethodNotAllowed(f"one of {', '.join(METHODS)}")
             return await handler(call, receive)

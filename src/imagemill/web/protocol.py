@@ -223,6 +223,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(_Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
         if self.parser.get_http_version() not in _VERSIONS:
             self._stop(_Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
+            self._stop(_Fault(BadRequest(f"{hosts} Host headers; HTTP/1.1 wants one"), "malformed"))
         if any(name == b"content-length" and int(value) > MAX_BODY_BYTES for name, value in self.headers):
             self._stop(_body_fault())
         previous = self.cycle

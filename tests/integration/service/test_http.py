@@ -2,7 +2,10 @@
 
 import io
 import random
+import socket
 import string
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 import pytest
@@ -79,6 +82,18 @@ def test_head_and_options(node: Node) -> None:
     assert head.headers["content-length"] == str(len(got.body)) == got.headers["content-length"]
     assert head.headers["etag"] == got.headers["etag"]
     assert (options.status, options.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert options.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("target", [f"{PICTURE}&width=66", "/image?x", "/none"])
+def test_nothing_follows_the_head(node: Node, target: str) -> None:
+    """RFC 9110 9.3.2: on the wire, too, where a client that takes the length at its word would take it for a body."""
+    with socket.create_connection(("127.0.0.1", node.port), timeout=10) as wire:
+        wire.sendall(f"HEAD {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        told = b"".join(iter(lambda: wire.recv(65536), b""))
+
+    assert told.endswith(b"\r\n\r\n")
+    assert told.count(b"\r\n\r\n") == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
@@ -256,6 +271,26 @@ def test_lifetime_comes_from_request_then_source(node: Node, source: SourceServe
     assert asked.headers["cache-control"] == "public, max-age=99"
     assert asked.headers["x-cache"] == "L1"
     assert plain.headers["last-modified"] == "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Fri, 31 Dec 9999 23:59:59 -1200", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 +1400", "soon"],
+)
+def test_dates_that_cannot_be(node: Node, source: SourceServer, said: str) -> None:
+    """F13: whatever a source says of its last change, the answer is a picture, and its date is not in the future."""
+    path = f"/dated-{abs(hash(said))}.png"
+    source.bodies[path] = png(22, 10)
+    source.headers = {"Last-Modified": said}
+    try:
+        answer = node.get(f"/image?source={quote(source.url(path), safe='')}")
+    finally:
+        source.headers = {}
+
+    assert answer.status == 200
+    if "last-modified" in answer.headers:
+        changed, now = (parsedate_to_datetime(answer.headers[name]) for name in ("last-modified", "date"))
+        assert changed <= now + timedelta(seconds=2)  # the server makes its Date once a second
 
 
 def test_expiry_bounds_the_lifetime(node: Node) -> None:

@@ -178,20 +178,23 @@ def test_a_line_end_after_a_request_does_no_harm() -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"HELLO\r\n\r\n",
         b"GET /ok\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
+        b"GET /ok HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n",
         b"GET /ok HTTP/0.9\r\n\r\n",
         b"GET /ok HTTP/9.9\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\nbad name: 1\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\nx: a\0b\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\nno colon\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\nbad name: 1\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
         b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
-        b"GET /ok HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"GET /wait?2000 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"GET /wait?2000 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_malformed(server: Running, raw: bytes) -> None:
@@ -236,18 +239,18 @@ def test_a_long_target(server: Running, size: int, piece: int) -> None:
 )
 def test_a_long_head(server: Running, head: bytes) -> None:
     """L07: a head above the limit is refused, even if it comes in one piece."""
-    assert is_problem(ask(server, b"GET /ok HTTP/1.1\r\n" + head + b"\r\n"), 400, "bad_request")
+    assert is_problem(ask(server, b"GET /ok HTTP/1.1\r\nhost: x\r\n" + head + b"\r\n"), 400, "bad_request")
 
 
 def test_a_head_just_below_the_limit(server: Running) -> None:
     head = b"x: " + b"a" * (server.settings.max_head_bytes - 200)
 
-    assert b" 200 OK" in ask(server, b"GET /ok HTTP/1.1\r\nconnection: close\r\n" + head + b"\r\n\r\n")
+    assert b" 200 OK" in ask(server, b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + head + b"\r\n\r\n")
 
 
 def test_a_body_that_says_it_is_large(server: Running) -> None:
     """L06: refused by its length, before anything runs for it."""
-    raw = b"GET /slow?3000 HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1)
+    raw = b"GET /slow?3000 HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1)
 
     assert is_problem(ask(server, raw), 400, "bad_request")
 
@@ -257,14 +260,14 @@ def test_a_body_that_is_large(server: Running) -> None:
     chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
     begun = time.monotonic()
 
-    answer = ask(server, b"GET /wait?3000 HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + chunk * 5)
+    answer = ask(server, b"GET /wait?3000 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + chunk * 5)
 
     assert is_problem(answer, 400, "bad_request")
     assert time.monotonic() - begun < 2
 
 
 def test_a_small_body_is_read_and_dropped(server: Running) -> None:
-    raw = b"GET /wait?50 HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES + b"a" * MAX_BODY_BYTES
+    raw = b"GET /wait?50 HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES + b"a" * MAX_BODY_BYTES
 
     assert ask(server, raw + LAST).count(b" 200 OK") == 2
 
@@ -272,7 +275,7 @@ def test_a_small_body_is_read_and_dropped(server: Running) -> None:
 def test_a_body_after_its_answer_does_not_keep_the_connection() -> None:
     """L06: the idle timeout also holds where the body ended after the answer."""
     with running(keep_alive_s=1) as server, connect(server) as s:
-        s.sendall(b"GET /ok HTTP/1.1\r\ncontent-length: 2\r\n\r\na")
+        s.sendall(b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\na")
         assert b"200 OK" in s.recv(1000)
         s.sendall(b"b")
 
@@ -295,7 +298,13 @@ def test_a_flood_of_pipelined_requests(server: Running) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [b"", b"\r\n", b"GET /ok HTTP/1.1\r\nx: ", GET + b"GET /", b"GET /wait?9000 HTTP/1.1\r\ncontent-length: 9\r\n\r\n"],
+    [
+        b"",
+        b"\r\n",
+        b"GET /ok HTTP/1.1\r\nx: ",
+        GET + b"GET /",
+        b"GET /wait?9000 HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n",
+    ],
 )
 def test_a_slow_head_or_body(server: Running, first: bytes) -> None:
     """L06: a head or a body that does not end in time ends the connection, however it trickles."""

@@ -122,6 +122,15 @@ class TestResolve:
         assert steps(Resize(width)).shrink == shrink
         assert steps(Resize(width), info=MediaInfo(Format.PNG, 4000, 3000)).shrink == 1
 
+    @pytest.mark.parametrize(
+        ("size", "width", "shrink"),
+        [((4007, 3000), 500, 4), ((4007, 3000), 280, 8), ((4004, 3000), 498, 8), ((4000, 3007), 480, 4), ((4003, 3000), 900, 2),
+         ((4003, 3000), 660, 4), ((4001, 3001), 1900, 2)],
+    )  # fmt: skip
+    def test_shrink_drops_no_edge(self, size, width, shrink):
+        """At most half an output pixel of what is at the right and the bottom is lost by decoding smaller."""
+        assert steps(Resize(width), info=MediaInfo(Format.JPEG, *size)).shrink == shrink
+
     def test_shrink_leaves_room(self):
         """A cut before the scale needs twice the room; blur, a box or a colour before it forbid it; no scale, none."""
         assert steps(Crop(2000, 1500, 0, 0), Resize(600)).shrink == 1

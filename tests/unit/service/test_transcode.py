@@ -5,6 +5,7 @@ import gc
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from imagemill.cache.memory import MemoryCache
 from imagemill.engines.base import Made, Stages
@@ -24,13 +25,14 @@ SOURCE = SourceRef("http", "http://example.com/a.png")
 
 
 class Store:
-    def __init__(self) -> None:
+    def __init__(self, max_age_s=30, last_modified_s=0) -> None:
         self.body = b"x" * 1000
         self.asked = 0
+        self.max_age_s, self.last_modified_s = max_age_s, last_modified_s
 
     async def get(self, key, /, *, limit):
         self.asked += 1
-        return Blob(self.body, max_age_s=30)
+        return Blob(self.body, max_age_s=self.max_age_s, last_modified_s=self.last_modified_s)
 
 
 class Engine:
@@ -48,11 +50,10 @@ def plan(width: int = 1) -> Plan:
     return Plan(result_key(SOURCE, recipe), SOURCE, source_key(SOURCE), recipe)
 
 
-def transcoder(store: Store, engine: Engine) -> Transcoder:
+def transcoder(store: Store, engine: Engine, settings: CacheSettings = CacheSettings()) -> Transcoder:  # noqa: B008 - frozen
     def cache() -> MemoryCache:
         return MemoryCache(10_000_000, 60, lambda _: 1)
 
-    settings = CacheSettings()
     failures = cache()
     origin = Origin(store, {}, cache(), failures, settings, limit=10_000)
     return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, settings)
@@ -115,4 +116,55 @@ async def test_the_tier_told_is_the_tier_that_answers():
     assert (service.tier(plan()), service.tier(impatient)) == ("L1", "MISS")
     assert service.hit(impatient) is None
     await asyncio.sleep(0)
+    assert store.asked == 1
+
+
+@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000])
+async def test_no_source_was_changed_in_the_future(claimed_s):
+    """RFC 9110 8.8.2.1: at the latest when it was asked for; a year 10000 has no HTTP date, and was a 500."""
+    served = await transcoder(Store(last_modified_s=claimed_s), Engine()).serve(plan())
+
+    assert served.entry.last_modified_s == int(served.entry.born_s)
+
+
+@pytest.mark.parametrize(("ttl_s", "policy_s", "said_s", "life_s"), [
+    (7, 50, 60, 7), (7, 0, None, 7), (None, 50, 60, 50), (None, 50, None, 50), (None, 0, 60, 60), (None, 0, 0, 0),
+    (None, 0, None, 86_400),
+])  # fmt: skip
+async def test_whose_lifetime_counts(ttl_s, policy_s, said_s, life_s):
+    """The request's, else the policy's, else the source's, else a day."""
+    service = transcoder(Store(said_s), Engine(), CacheSettings(default_ttl_s=policy_s))
+    asked = replace(plan(), ttl_s=ttl_s)
+
+    served = await service.serve(asked)
+
+    assert service.lifetime_s(asked, served.entry) == life_s
+
+
+@pytest.mark.parametrize(("ttl_s", "said_s"), [(10, None), (10, 3600), (None, 10)])
+async def test_a_short_life_ends_with_its_source(monkeypatch, ttl_s, said_s):
+    """What is made again after a short life is made of a new source: of the old one it would be stale at birth, every time."""
+    store = Store(said_s)
+    service = transcoder(store, Engine())
+    asked = replace(plan(), ttl_s=ttl_s)
+    await service.serve(asked)
+    later = time.time() + 11
+    monkeypatch.setattr("imagemill.service.origin.time.time", lambda: later)
+
+    again, hit = await service.serve(asked), await service.serve(asked)
+
+    assert store.asked == 2
+    assert (again.tier, hit.tier, again.entry.born_s) == ("MISS", "L1", later)
+
+
+@pytest.mark.parametrize("said_s", [0, 1])
+async def test_a_burst_fetches_once(monkeypatch, said_s):
+    """Eight widths within seconds are one fetch, also where the source wants none of it kept for long."""
+    store = Store(said_s)
+    service = transcoder(store, Engine())
+    for n in range(8):
+        later = time.time() + 0.5
+        monkeypatch.setattr("imagemill.service.origin.time.time", lambda later=later: later)
+        await service.serve(plan(n))
+
     assert store.asked == 1
