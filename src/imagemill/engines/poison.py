@@ -15,7 +15,7 @@ from imagemill.model.errors import ImageCorrupt, ProcessingTimeout
 
 _MOST = 1_000
 _STRIKES = 2
-_Name = tuple[int, bytes]
+Name = tuple[int, bytes]
 
 
 class Poison:
@@ -23,32 +23,33 @@ class Poison:
 
     def __init__(self, ttl_s: float) -> None:
         self._ttl_s = ttl_s
-        self._kills: dict[_Name, tuple[int, float]] = {}
+        self._kills: dict[Name, tuple[int, float]] = {}
         self._lengths: set[int] = set()
 
-    def refuse(self, source: bytes, tasks: Sequence[Task]) -> None:
+    def suspects(self, source: bytes) -> bool:
+        """Whether *source* may be one of them: only then is its name worth working out."""
+        return len(source) in self._lengths
+
+    def refuse(self, source: Name, tasks: Sequence[Task]) -> None:
         """Raise what *source*, or *tasks* of it, ended in twice; else do nothing."""
-        if len(source) not in self._lengths:
-            return
-        name = _source_name(source)  # of 32 MiB it takes 30 ms: once, not once a question (threat L19)
-        if self._holds(name):
+        if self._holds(source):
             raise ImageCorrupt("this source ended workers before; it is not decoded for a while")
-        if self._holds(_work_name(name, tasks)):
+        if self._holds(_work_name(source, tasks)):
             raise ProcessingTimeout("this took too long before; it is not tried for a while")
 
-    def blame_source(self, source: bytes) -> bool:
+    def blame_source(self, source: Name) -> bool:
         """Count a crash; whether it was one too many."""
-        return self._blame(_source_name(source))
+        return self._blame(source)
 
-    def blame_work(self, source: bytes, tasks: Sequence[Task]) -> None:
+    def blame_work(self, source: Name, tasks: Sequence[Task]) -> None:
         """Count a deadline that was spent computing."""
-        self._blame(_work_name(_source_name(source), tasks))
+        self._blame(_work_name(source, tasks))
 
-    def _holds(self, name: _Name) -> bool:
+    def _holds(self, name: Name) -> bool:
         kills, until = self._kills.get(name, (0, 0.0))
         return kills >= _STRIKES and time.monotonic() < until
 
-    def _blame(self, name: _Name) -> bool:
+    def _blame(self, name: Name) -> bool:
         now = time.monotonic()
         kills, until = self._kills.pop(name, (0, 0.0))
         kills = kills + 1 if now < until else 1
@@ -59,10 +60,11 @@ class Poison:
         return kills >= _STRIKES
 
 
-def _source_name(source: bytes) -> _Name:
+def name_of(source: bytes) -> Name:
+    """What a source is known by; takes 30 ms for 32 MiB, and lets other threads run meanwhile."""
     return len(source), sha256(source).digest()
 
 
-def _work_name(source: _Name, tasks: Sequence[Task]) -> _Name:
+def _work_name(source: Name, tasks: Sequence[Task]) -> Name:
     size, digest = source
     return size, sha256(digest + wire.write(wire.Job(0, tuple(tasks)))).digest()

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from imagemill.engines import wire
 from imagemill.engines.base import Made, Stages, Task
-from imagemill.engines.poison import Poison
+from imagemill.engines.poison import Name, Poison, name_of
 from imagemill.engines.process import Process, WorkerDied
 from imagemill.model import errors
 from imagemill.model.errors import (
@@ -39,6 +39,7 @@ log = logging.getLogger("imagemill.pool")
 
 _MAX_UNLUCKY = 8
 """So many workers may be dead under a job before they took it; the next is held against its source."""
+_HASHED_AT_ONCE = 256 * 1024
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
     kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
@@ -124,7 +125,7 @@ class Pool:
             raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
         until = time.monotonic() + self._settings.deadline_s
         left, unlucky, killed = list(tasks), 0, 0
-        self._refuse_poison(source, left)
+        await self._refuse_poison(source, left)
         while left:
             try:
                 async with aclosing(self._attempt(source, tuple(left), until)) as results:
@@ -139,12 +140,15 @@ class Pool:
                 killed += death.killed
                 # a first SIGKILL is more likely an operator's, or the kernel's for want of memory, than a decoder's
                 guilty = death.of_job and (not death.killed or killed > 1)
-                if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(source):
+                if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(await _named(source)):
                     raise ImageCorrupt("the decoder crashed on this source") from None
 
-    def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
+    async def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
+        if not self._poison.suspects(source):
+            return
+        name = await _named(source)
         try:
-            self._poison.refuse(source, tasks)
+            self._poison.refuse(name, tasks)
         except ImagemillError:
             self._observe(Event("poison"))
             raise
@@ -156,7 +160,7 @@ class Pool:
         after, finished = "cancelled", True
         try:
             waited = time.monotonic() - begun
-            self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
+            await self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
             finished = not process.offer(source, tasks)
             handed = time.monotonic() - begun - waited
             for n in range(len(tasks)):
@@ -173,7 +177,7 @@ class Pool:
         except TimeoutError:
             after, finished = "deadline", False
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
-                self._poison.blame_work(source, tasks)
+                self._poison.blame_work(await _named(source), tasks)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
         except WorkerDied as death:
             after, finished = "crash", False
@@ -183,7 +187,7 @@ class Pool:
             death.killed = death.silent and code == -signal.SIGKILL
             if code == -signal.SIGXCPU:
                 after = "deadline"
-                self._poison.blame_work(source, tasks)
+                self._poison.blame_work(await _named(source), tasks)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
         except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
@@ -326,6 +330,11 @@ class Pool:
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+
+async def _named(source: bytes) -> Name:
+    """A source's name; off the loop where hashing would hold it (threat L19)."""
+    return await asyncio.to_thread(name_of, source) if len(source) > _HASHED_AT_ONCE else name_of(source)
 
 
 def _stopping() -> DependencyDown:
