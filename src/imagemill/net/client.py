@@ -10,6 +10,7 @@ Source   aiohttp 3.14: literal addresses bypass its resolver, so the socket fact
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 import time
@@ -18,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import formatdate
 from functools import partial
 from io import BytesIO
 from ipaddress import ip_address
@@ -32,6 +34,7 @@ from msgspec import Struct
 from yarl import URL
 
 from imagemill import __version__
+from imagemill.model.entry import Validators
 from imagemill.model.errors import (
     BadRequest,
     ImagemillError,
@@ -44,11 +47,13 @@ from imagemill.model.errors import (
     SourceTooLarge,
     SourceTruncated,
 )
-from imagemill.net.freshness import etag, freshness, unix_time
+from imagemill.net.freshness import Freshness, etag, freshness, unix_time
 from imagemill.net.guard import Policy, Target, check, fixed_address, judge, parse
 from imagemill.net.turns import Turns
 from imagemill.settings import Fetch, Sources
 
+Conditions = dict[str, str]
+"""Headers that let a source say that nothing has changed; empty = it must answer in full."""
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses; `OSError` when there are none."""
 
@@ -64,6 +69,9 @@ KEEP_ALIVE_S = 10.0
 
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
+_NOT_MODIFIED = 304
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_NONE_KNOWN = Validators()
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 
@@ -78,8 +86,18 @@ class Fetched(Struct, frozen=True):
     storable: bool = True
 
 
+class NotModified(Struct, frozen=True):
+    """The source still has what its validators told, and says so anew for how long."""
+
+    max_age_s: int | None = None
+    storable: bool = True
+
+
 class _Moved(Struct, frozen=True):
     location: str
+
+
+Answer = Fetched | NotModified | _Moved
 
 
 class _Failed(Exception):
@@ -261,8 +279,10 @@ class Client:
             await session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def get(self, url: str, *, limit: int) -> Fetched:
+    async def get(self, url: str, *, limit: int, known: Validators = _NONE_KNOWN) -> Fetched | NotModified:
         """Fetch one body of at most *limit* bytes, following redirects, judging each place before it is asked.
+
+        With *known* validators the source may answer that nothing has changed.
 
         Raises:
             BadRequest: *url* is not one plain http(s) URL.
@@ -279,7 +299,7 @@ class Client:
         outcome = "cancelled"
         self._in_flight += 1
         try:
-            fetched = await self._follow(parse(url), limit)
+            fetched = await self._follow(parse(url), limit, _conditions(known))
             outcome = "ok"
         except ImagemillError as e:
             outcome = e.code
@@ -290,7 +310,7 @@ class Client:
             self._in_flight -= 1
             self._observe(outcome, time.monotonic() - begun_s)
 
-    async def _follow(self, target: Target, limit: int) -> Fetched:
+    async def _follow(self, target: Target, limit: int, conditions: Conditions) -> Fetched | NotModified:
         left_s = self._fetch.total_s
         seen: set[str] = set()
         while target.url not in seen and len(seen) <= self._fetch.redirects:
@@ -299,7 +319,7 @@ class Client:
             async with self._turns.take(target.origin) as turn:
                 begun_s = time.monotonic()
                 try:
-                    answer = await self._hop(target, limit, left_s)
+                    answer = await self._hop(target, limit, left_s, conditions)
                 except _Failed as e:
                     if e.unwell:
                         turn.unwell(refused=isinstance(e.error, SourceForbidden))
@@ -309,12 +329,12 @@ class Client:
                     raise
                 turn.well()
                 left_s -= time.monotonic() - begun_s
-            if isinstance(answer, Fetched):
+            if not isinstance(answer, _Moved):
                 return answer
             target = _next(target, answer.location)
         raise SourceBadResponse("the source redirects in a loop, or too often")
 
-    async def _hop(self, target: Target, limit: int, left_s: float) -> Fetched | _Moved:
+    async def _hop(self, target: Target, limit: int, left_s: float, conditions: Conditions) -> Answer:
         try:
             async with asyncio.timeout(left_s):
                 addresses = await self._addresses(target)
@@ -323,11 +343,11 @@ class Client:
                 hop = _Hop(addresses, self._fetch.first_byte_s, keep=keep)
                 with _told(hop):
                     try:
-                        return await self._ask(target, limit, hop)
+                        return await self._ask(target, limit, hop, conditions)
                     except _Failed as e:
                         if not e.again:
                             raise
-                    return await self._ask(target, limit, hop)
+                    return await self._ask(target, limit, hop, conditions)
         except TimeoutError as e:
             raise _Failed(SourceTimeout("the source is too slow"), unwell=True) from e
 
@@ -354,14 +374,15 @@ class Client:
         look_up = partial(socket.getaddrinfo, host.encode("ascii"), port, type=socket.SOCK_STREAM)
         return [str(info[4][0]) for info in await loop.run_in_executor(self._threads, look_up)]
 
-    async def _ask(self, target: Target, limit: int, hop: _Hop) -> Fetched | _Moved:
+    async def _ask(self, target: Target, limit: int, hop: _Hop, conditions: Conditions) -> Answer:
         try:
             async with asyncio.timeout(self._fetch.connect_s + self._fetch.first_byte_s) as hop.waiting:
-                response = await self._opened().get(URL(target.url, encoded=True), allow_redirects=False)
+                url = URL(target.url, encoded=True)
+                response = await self._opened().get(url, headers=conditions, allow_redirects=False)
         except _FOREIGN as e:
             raise _translate(e, in_body=False) from e
         try:
-            return await self._answer(response, limit, hop)
+            return await self._answer(response, limit, hop, asked_if=bool(conditions))
         except _FOREIGN as e:
             raise _translate(e, in_body=True) from e
         finally:
@@ -404,9 +425,12 @@ class Client:
         self._open_sockets.add(opened)
         return opened
 
-    async def _answer(self, response: aiohttp.ClientResponse, limit: int, hop: _Hop) -> Fetched | _Moved:
+    async def _answer(self, response: aiohttp.ClientResponse, limit: int, hop: _Hop, *, asked_if: bool) -> Answer:
         if response.status in _MOVED:
             return _Moved(response.headers.get("Location", ""))
+        if asked_if and response.status == _NOT_MODIFIED:
+            said = _said(response)
+            return NotModified(said.max_age_s, said.storable)
         _check_status(response.status)
         _check_coding(response)
         declared = response.headers.get("Content-Length", "")
@@ -488,9 +512,22 @@ def _check_coding(response: aiohttp.ClientResponse) -> None:
         raise SourceBadResponse("the source answered with an encoded body; we asked for none")
 
 
-def _fetched(body: bytes, response: aiohttp.ClientResponse) -> Fetched:
+def _conditions(known: Validators) -> Conditions:
+    """Ask by the tag where there is one, and it can be sent as it came; else by the date (RFC 9110 section 13.1)."""
+    if known.etag:
+        return {"If-None-Match": known.etag} if _ETAG.fullmatch(known.etag) else {}
+    if known.last_modified_s:
+        return {"If-Modified-Since": formatdate(known.last_modified_s, usegmt=True)}
+    return {}
+
+
+def _said(response: aiohttp.ClientResponse) -> Freshness:
     headers = response.headers
-    said = freshness(",".join(headers.getall("Cache-Control", ())), headers.get("Expires", ""), int(time.time()))
+    return freshness(",".join(headers.getall("Cache-Control", ())), headers.get("Expires", ""), int(time.time()))
+
+
+def _fetched(body: bytes, response: aiohttp.ClientResponse) -> Fetched:
+    headers, said = response.headers, _said(response)
     return Fetched(
         body=body,
         etag=etag(headers.get("ETag", "")),

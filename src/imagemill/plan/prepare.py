@@ -5,6 +5,7 @@ from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format
 from imagemill.model.recipe import Background, Blur, Encode, Fit, Recipe, Resize, Sharpen
 from imagemill.model.request import ImageRequest, Plan
+from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.negotiate import candidates
 from imagemill.settings import Limits
 
@@ -16,8 +17,7 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
     """Apply *limits* to *request* and name the result, or raise `LimitExceeded`."""
     recipe = normal(request.recipe)
     check(recipe, limits)
-    if request.ttl_s is not None and request.ttl_s > limits.ttl_s:
-        raise LimitExceeded("ttl", f"ttl: {request.ttl_s} > {limits.ttl_s} seconds")
+    ttl_s = allowed_ttl(request.ttl_s, limits)
     auto = isinstance(recipe[-1], Encode) and recipe[-1].format is Format.AUTO
     accepted = candidates(accept) if auto else ()
     return Plan(
@@ -27,7 +27,9 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
         recipe=recipe,
         candidates=accepted,
         vary=("Accept",) if auto else (),
-        ttl_s=request.ttl_s,
+        ttl_s=ttl_s,
+        asked_ttl_s=request.ttl_s if request.ttl_s != ttl_s else None,
+        tags=request.tags,
         expires_at_s=request.expires_at_s,
     )
 

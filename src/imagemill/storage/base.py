@@ -4,7 +4,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from imagemill.model.entry import Validators
 from imagemill.model.errors import BadRequest
+
+
+NONE_KNOWN = Validators()
 
 
 class Blob(Struct, frozen=True):
@@ -22,12 +26,26 @@ class Blob(Struct, frozen=True):
     born_s: float = 0.0
     """Unix time at which it was asked for; filled in by `service.origin`."""
 
+    @property
+    def validators(self) -> Validators:
+        """By what its store tells this version from others."""
+        return Validators(self.etag, self.last_modified_s)
+
+
+class Unchanged(Struct, frozen=True):
+    """The object is still the one that its validators tell: nothing was read."""
+
+    max_age_s: int | None = None
+    storable: bool = True
+    born_s: float = 0.0
+    """Unix time at which it was asked for; filled in by `service.origin`."""
+
 
 class Get(Protocol):
     """A place sources are read from."""
 
-    async def get(self, key: str, /, *, limit: int) -> Blob:
-        """Read one object of at most *limit* bytes.
+    async def get(self, key: str, /, *, limit: int, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
+        """Read one object of at most *limit* bytes, unless it is still the one *known*.
 
         Raises:
             BadRequest: not a key of this store.

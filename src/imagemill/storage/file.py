@@ -18,8 +18,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from imagemill.model.entry import Validators
 from imagemill.model.errors import DependencyDown, SettingsError, SourceNotFound, SourceTooLarge, SourceTruncated
-from imagemill.storage.base import Blob, split
+from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged, split
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -55,16 +56,18 @@ class FileStore:
             raise SettingsError(f"storage root {settings.root} is not a directory")
         self._root = settings.root
 
-    async def get(self, key: str, /, *, limit: int) -> Blob:
+    async def get(self, key: str, /, *, limit: int, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         """Read one file whole, refusing it by size before reading it."""
-        return await asyncio.to_thread(_read, self._root, split(key), limit)
+        return await asyncio.to_thread(_read, self._root, split(key), limit, known.etag)
 
 
-def _read(root: Path, names: list[str], limit: int) -> Blob:
+def _read(root: Path, names: list[str], limit: int, known: str) -> Blob | Unchanged:
     with _as_ours(), _opened(root, names) as descriptor:
         before = os.fstat(descriptor)
         if not S_ISREG(before.st_mode):
             raise SourceNotFound("no such object")
+        if known and known == _etag(before):
+            return Unchanged()
         if before.st_size > limit:
             raise SourceTooLarge(f"the source: {before.st_size} > {limit} bytes")
         body = _drain(descriptor, limit)

@@ -6,15 +6,16 @@ Errors   `net.client.Client.get`.
 
 from typing import Protocol
 
-from imagemill.net.client import Fetched
-from imagemill.storage.base import Blob
+from imagemill.model.entry import Validators
+from imagemill.net.client import Fetched, NotModified
+from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged
 
 
 class Fetches(Protocol):
     """What is needed of the client: one verb."""
 
-    async def get(self, url: str, *, limit: int) -> Fetched:
-        """Fetch one body of at most *limit* bytes."""
+    async def get(self, url: str, *, limit: int, known: Validators = NONE_KNOWN) -> Fetched | NotModified:
+        """Fetch one body of at most *limit* bytes, unless it is still the one *known*."""
         ...
 
 
@@ -24,9 +25,11 @@ class HttpStore:
     def __init__(self, client: Fetches) -> None:
         self._client = client
 
-    async def get(self, key: str, /, *, limit: int) -> Blob:
+    async def get(self, key: str, /, *, limit: int, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         """Fetch one object whole."""
-        got = await self._client.get(key, limit=limit)
+        got = await self._client.get(key, limit=limit, known=known)
+        if isinstance(got, NotModified):
+            return Unchanged(got.max_age_s, got.storable)
         return Blob(
             got.body,
             etag=got.etag,
