@@ -22,6 +22,9 @@ from imagemill.web.server import serve
 
 GET = b"GET /ok HTTP/1.1\r\nhost: x\r\n\r\n"
 LAST = b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+WAIT = b"GET /wait?9000 HTTP/1.1\r\nhost: x\r\n\r\n"
+TOLD_GONE: list[float] = []
+"""When requests to ``/wait`` heard that their client has left."""
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -34,6 +37,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             async with asyncio.timeout(number / 1e3):
                 while (await receive())["type"] != "http.disconnect":
                     pass
+                TOLD_GONE.append(time.monotonic())
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(number):
@@ -531,18 +535,28 @@ async def test_a_port_in_use_is_a_settings_error() -> None:
 # leaving
 
 
-def test_a_client_that_leaves_ends_its_request() -> None:
-    """L05: closing, resetting or half closing wakes whoever awaits `receive`."""
-    with running() as server:
-        for leave in (
-            lambda s: s.close(),
-            lambda s: s.shutdown(socket.SHUT_WR),
-            lambda s: (s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"), s.close()),
-        ):
-            s = connect(server)
-            s.sendall(b"GET /wait?9000 HTTP/1.1\r\nhost: x\r\n\r\n")
-            time.sleep(0.05)
-            leave(s)
+LEAVING = {
+    "close": lambda s: s.close(),
+    "half close": lambda s: s.shutdown(socket.SHUT_WR),
+    "reset": lambda s: (s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"), s.close()),
+}
 
-            assert server.all_gone(0.5)
-            s.close()
+
+@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize("pieces", [[WAIT], [WAIT, WAIT], [WAIT * 3], [WAIT, WAIT * (MAX_PIPELINED + 9)]],
+                         ids=["alone", "another later", "others at once", "too many"])  # fmt: skip
+def test_a_client_that_leaves_ends_its_request(server: Running, leave: Any, pieces: list[bytes]) -> None:
+    """L05: whoever awaits `receive` is told soon, also while the connection is not read; what waited never begins."""
+    told = len(TOLD_GONE)
+    s = connect(server)
+    for piece in pieces:
+        s.sendall(piece)
+        time.sleep(0.1)
+    leave(s)
+    left = time.monotonic()
+
+    assert server.all_gone()
+    s.close()
+    time.sleep(0.05)
+    assert len(TOLD_GONE) == told + 1
+    assert TOLD_GONE[-1] - left < 0.5
