@@ -27,6 +27,7 @@ from imagemill.model.errors import (
     ImageCorrupt,
     ImagemillError,
     LimitExceeded,
+    Overloaded,
     ProcessingTimeout,
     SettingsError,
     SourceTooLarge,
@@ -39,6 +40,7 @@ log = logging.getLogger("imagemill.pool")
 
 _MAX_UNLUCKY = 8
 """So many workers may be dead under a job before they took it; the next is held against its source."""
+_QUICKLY_HASHED_BYTES = 1024 * 1024
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
     kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
@@ -124,7 +126,7 @@ class Pool:
             raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
         until = time.monotonic() + self._settings.deadline_s
         left, unlucky, killed = list(tasks), 0, 0
-        self._refuse_poison(source, left)
+        await self._refuse_poison(source, left)
         while left:
             try:
                 async with aclosing(self._attempt(source, tuple(left), until)) as results:
@@ -142,9 +144,14 @@ class Pool:
                 if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(source):
                     raise ImageCorrupt("the decoder crashed on this source") from None
 
-    def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
+    async def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
+        if not self._poison.suspects(source):
+            return
         try:
-            self._poison.refuse(source, tasks)
+            if len(source) > _QUICKLY_HASHED_BYTES:  # hashing 32 MiB would hold the loop for longer than it may be
+                await asyncio.to_thread(self._poison.refuse, source, tasks)
+            else:
+                self._poison.refuse(source, tasks)
         except ImagemillError:
             self._observe(Event("poison"))
             raise
@@ -156,7 +163,7 @@ class Pool:
         after, finished = "cancelled", True
         try:
             waited = time.monotonic() - begun
-            self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
+            await self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
             finished = not process.offer(source, tasks)
             handed = time.monotonic() - begun - waited
             for n in range(len(tasks)):
@@ -212,7 +219,7 @@ class Pool:
         return process
 
     async def _take(self, until: float) -> Process:
-        """An idle worker, first come first served, or `ProcessingTimeout`."""
+        """An idle worker, first come first served, or `Overloaded`: that none came says nothing of the work."""
         if self._closing:
             raise _stopping()
         if self._idle and not self._waiting:
@@ -224,7 +231,7 @@ class Pool:
                 return await turn
         except TimeoutError:
             self._give_up(turn)
-            raise ProcessingTimeout("no worker came free in time") from None
+            raise Overloaded("no worker came free in time") from None
         except asyncio.CancelledError:
             self._give_up(turn)
             raise

@@ -8,7 +8,17 @@ import pytest
 
 from imagemill.cache.memory import MemoryCache
 from imagemill.engines.base import Made, Stages
-from imagemill.model.errors import ImageCorrupt, LimitExceeded, Overloaded, SourceForbidden, bare
+from imagemill.model.errors import (
+    DependencyDown,
+    ImageCorrupt,
+    LimitExceeded,
+    Overloaded,
+    ProcessingTimeout,
+    SourceForbidden,
+    SourceNotFound,
+    SourceTruncated,
+    bare,
+)
 from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format, Rendition
 from imagemill.model.recipe import Encode
@@ -21,15 +31,19 @@ from imagemill.settings import Gate as GateSettings
 from imagemill.storage.base import Blob
 
 SOURCE = SourceRef("http", "http://example.com/a.png")
+SOURCE_KEY = source_key(SOURCE)
 
 
 class Store:
-    def __init__(self) -> None:
+    def __init__(self, error=None) -> None:
         self.body = b"x" * 1000
         self.asked = 0
+        self.error = error
 
     async def get(self, key, /, *, limit):
         self.asked += 1
+        if self.error:
+            raise self.error
         return Blob(self.body, max_age_s=30)
 
 
@@ -116,3 +130,41 @@ async def test_the_tier_told_is_the_tier_that_answers():
     assert service.hit(impatient) is None
     await asyncio.sleep(0)
     assert store.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [(SourceNotFound, 1), (SourceTruncated, 1), (SourceForbidden, 1), (Overloaded, 2), (DependencyDown, 2)],
+)
+async def test_what_a_source_answers_is_remembered_briefly(error, asked):
+    """A failure of the source, names that do not resolve included, is not asked for again at once; a full house is."""
+    store = Store(error("no"))
+    service = transcoder(store, Engine())
+
+    for n in (1, 2):
+        with pytest.raises(error):
+            await service.serve(plan(n))
+
+    assert store.asked == asked
+    later = time.monotonic() + 10.1
+    assert service._failures.get(SOURCE_KEY, later) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(ImageCorrupt, True), (ProcessingTimeout, True), (Overloaded, False), (DependencyDown, False)]
+)
+async def test_what_the_work_ended_in_is_remembered_briefly(error, kept):
+    """What the same work would end in again is answered without it, for a while; what chance did is not."""
+    service = transcoder(Store(), Engine(error))
+
+    with pytest.raises(error):
+        await service.serve(plan())
+    service._engine.error = None
+
+    if kept:
+        with pytest.raises(error):
+            await service.serve(plan())
+        assert service.hit(plan()) is None
+    else:
+        assert (await service.serve(plan())).tier == "MISS"
+    assert service._failures.get(plan().key, time.monotonic() + 10.1) is None
