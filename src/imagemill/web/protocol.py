@@ -24,6 +24,7 @@ from imagemill.model.errors import BadRequest, ImagemillError, Overloaded, Targe
 from imagemill.settings import Server
 from imagemill.web.problems import Reply, problem
 from imagemill.web.request import new_request_id
+from imagemill.web.unsent import BODY, Unsent
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PIPELINED = 32
@@ -57,6 +58,7 @@ class Connections:
         """Connections over the cap that are being told so."""
         self.draining = False
         self.refused = refused
+        self.unsent = Unsent(settings.unsent_bytes, lambda: refused("unsent"))
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -124,6 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.shared.open -= self._counted
         self.shared.lingering -= self._turned_away
         self._counted = self._turned_away = False
+        self.shared.unsent.drop(self)
         self._stop_timers()
         self._unset_keepalive_if_required()
         self._tell_gone()
@@ -293,7 +296,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or say what is to be said last."""
         self._unanswered -= 1
+        answered: Any = self._running
         super().on_response_complete()
+        if not self.has_taken_all():
+            self.shared.unsent.add(self, answered.scope.get(BODY, b""))
         self._unsent = None
         self._watch_reader()
         if self._last_words and not self._unanswered and not self.transport.is_closing():
@@ -402,6 +408,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         self._watch_reader()
+
+    def has_taken_all(self) -> bool:
+        """See `web.unsent.Reader`."""
+        return not self.transport.get_write_buffer_size()
+
+    def cut_off(self) -> None:
+        """See `web.unsent.Reader`."""
+        self.transport.abort()
 
     def _outstanding(self) -> int:
         """Bytes not acknowledged yet: ours, and the kernel's, which frees its own in large steps only."""

@@ -19,6 +19,7 @@ from imagemill.settings import Server
 from imagemill.web import protocol
 from imagemill.web.protocol import MAX_BODY_BYTES, MAX_PIPELINED, Connections
 from imagemill.web.server import serve
+from imagemill.web.unsent import BODY
 
 GET = b"GET /ok HTTP/1.1\r\nhost: x\r\n\r\n"
 LAST = b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
@@ -45,8 +46,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b""})
         return
     size = number if scope["path"] == "/size" else 2
+    scope[BODY] = b"k" * size
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-    await send({"type": "http.response.body", "body": b"k" * size})
+    await send({"type": "http.response.body", "body": scope[BODY]})
 
 
 class Running:
@@ -361,6 +363,23 @@ def test_a_client_that_does_not_read(server: Running, target: bytes, ending: byt
         s.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n%b\r\n" % (target, ending))
 
         assert server.all_gone(3)
+
+
+def test_slow_readers_hold_no_more_than_the_bound() -> None:
+    """L06: of 20 clients that take nothing of 8 MB each, 32 MB leave 4 waiting; one that reads has its answer whole."""
+    slow = b"GET /size?8000000 HTTP/1.1\r\nhost: x\r\n\r\n"
+    with running(write_timeout_s=30, unsent_bytes=33_000_000) as server, contextlib.ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(small_window(server)).sendall(slow)
+        time.sleep(0.3)
+        before = server.shared.unsent.bytes
+        answer = ask(server, b"GET /size?8000000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        time.sleep(0.3)
+
+        assert before == 32_000_000
+        assert len(answer) > 8_000_000
+        assert server.reasons.count("unsent") == 17
+        assert server.shared.open == 3
 
 
 def test_a_client_that_leaves_the_end_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
