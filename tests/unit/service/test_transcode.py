@@ -39,12 +39,13 @@ class Store:
         self.body = b"x" * 1000
         self.asked = 0
         self.error = error
+        self.etag = ""
 
     async def get(self, key, /, *, limit):
         self.asked += 1
         if self.error:
             raise self.error
-        return Blob(self.body, max_age_s=30)
+        return Blob(self.body, max_age_s=30, etag=self.etag)
 
 
 class Engine:
@@ -69,7 +70,7 @@ def transcoder(store: Store, engine: Engine) -> Transcoder:
     settings = CacheSettings()
     failures = cache()
     origin = Origin(store, {}, cache(), failures, settings, limit=10_000)
-    return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, settings)
+    return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, cache(), settings)
 
 
 async def test_a_remembered_failure_keeps_no_source_alive():
@@ -168,3 +169,19 @@ async def test_what_the_work_ended_in_is_remembered_briefly(error, kept):
     else:
         assert (await service.serve(plan())).tier == "MISS"
     assert service._failures.get(plan().key, time.monotonic() + 10.1) is None
+
+
+@pytest.mark.parametrize(("then", "tier"), [("b", "MISS"), ("a", "L1"), ("", "L1")])
+async def test_nothing_is_served_past_a_change_of_its_source(then, tier):
+    """R12: a source that was seen with another validator takes what was made of it before along; silence does not."""
+    store = Store()
+    service = transcoder(store, Engine())
+    store.etag = "a"
+    await service.serve(plan(1))
+    service._origin._cache.drop(SOURCE_KEY)
+    store.etag = then
+    await service.serve(plan(2))
+
+    assert (service.tier(plan(1)), service.tier(plan(2))) == (tier, "L1")
+    assert (await service.serve(plan(1))).tier == tier
+    assert (await service.serve(plan(1))).tier == "L1"
