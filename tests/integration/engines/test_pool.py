@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from imagemill.engines.base import Task
-from imagemill.engines.pool import Pool
+from imagemill.engines.pool import _BACKOFF_S, Pool
 from imagemill.engines.process import _ENVIRONMENT
 from imagemill.model.errors import (
     BadOption,
@@ -538,15 +538,28 @@ class TestLife:
             await p.start()
         assert p.pids() == []
 
-    async def test_crash_loop_backs_off(self):
-        """Workers that die before their first job are replaced more and more slowly."""
+    async def test_crash_loop_backs_off(self, monkeypatch):
+        """L17: workers that die before their first job are replaced more and more patiently."""
+        monkeypatch.setattr("imagemill.engines.pool._BACKOFF_S", (0.0, 0.0, 60.0))
         events = []
         p = Pool(Engine(), Limits(), workers=1, entry="integration.engines.faulty:short_lived", observe=events.append)
+        p.events = events
         await p.start()
-        await asyncio.sleep(2.0)
+        await until(lambda: counted(p)["crash"] == 2, 10)
+        await asyncio.sleep(1.5)
+
+        assert counted(p)["crash"] == 2
+        assert (p.alive, p.states["starting"]) == (False, 1)
         await p.close()
 
-        assert 3 <= sum(e.name == "crash" for e in events) <= 7
+    async def test_backing_off_grows_and_ends_with_a_job(self):
+        """Each wait is at least as long as the one before; a worker that lived to do a job starts anew at none."""
+        assert list(_BACKOFF_S) == sorted(_BACKOFF_S)
+        assert (_BACKOFF_S[0], _BACKOFF_S[-1]) == (0.0, 5.0)
+        async with pool(1) as p:
+            p._short_lives = 3
+            assert await outcome(p, SMALL) == 8
+            assert p._short_lives == 0
 
     async def test_close_while_busy_and_waiting(self):
         """Closing answers everyone at once with `DependencyDown` and leaves no process, not even a zombie."""

@@ -128,11 +128,20 @@ async def test_a_slot_that_passes_a_waiter_by_is_an_overload_and_no_accident():
 
 async def test_waiting_sources_are_bounded_in_bytes():
     """Sources in hand weigh no more than the budget; one alone is always let in; what leaves gives its bytes back."""
-    gate = Gate(Settings(waiting_bytes=100), 1)
+    gate, go = Gate(Settings(waiting_bytes=100), 3), asyncio.Event()
     async with gate.slot(150):
-        with pytest.raises(Overloaded):
+        with pytest.raises(Overloaded, match="too many bytes"):
             async with gate.slot(1):
                 pass
-    async with gate.slot(60):
-        pass
+    async with gate.slot(60), gate.slot(40):
+        with pytest.raises(Overloaded, match="too many bytes"):
+            async with gate.slot(1):
+                pass
     assert gate._held_bytes == 0
+
+    waiters = [asyncio.create_task(hold(gate, go)) for _ in range(4)]
+    await settle()
+    for waiter in waiters:
+        waiter.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)
+    assert (gate._held_bytes, gate._free) == (0, 3)
