@@ -224,7 +224,7 @@ class TestDeadline:
             for _ in range(50):
                 assert await outcome(p, fault("spin")) is ProcessingTimeout
 
-            assert time.monotonic() - begun < 0.3
+            assert time.monotonic() - begun < 0.55, "less than one more try takes"
             assert counted(p) == {"restart deadline": 2, "poison": 50}
             assert await outcome(p, fault("spin"), (Resize(9), Encode())) is ProcessingTimeout
             assert counted(p)["restart deadline"] == 3
