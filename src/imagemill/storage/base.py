@@ -22,6 +22,11 @@ class Blob(Struct, frozen=True):
     born_s: float = 0.0
     """Unix time at which it was asked for; filled in by `service.origin`."""
 
+    @property
+    def validator(self) -> str:
+        """What changes when the bytes change, as far as the store says; empty = it says nothing."""
+        return self.etag or (str(self.last_modified_s) if self.last_modified_s else "")
+
 
 class Get(Protocol):
     """A place sources are read from."""

@@ -596,7 +596,7 @@ async def test_announced_too_large_is_not_read():
         begun = time.monotonic()
         with pytest.raises(SourceTooLarge):
             await it.get(server.url(), limit=1000)
-        assert time.monotonic() - begun < 0.2
+        assert time.monotonic() - begun < 2, "at once, and not after the 30 s of the body"
 
 
 BOMB = gzip.compress(bytes(20_000_000))
