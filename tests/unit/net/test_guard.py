@@ -365,9 +365,14 @@ def test_not_an_address(text):
 
 # S07
 @pytest.mark.parametrize(
-    "ip", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "169.254.170.2"]
-)
+    "ip",
+    [
+        "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.0.23", "fd00:ec2::254", "fd00:ec2::23",
+        "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192",
+    ],
+)  # fmt: skip
 def test_metadata(ip):
+    """Every address of the table is shut by all switches but its own."""
     assert judge(ip, PUBLIC)
     assert judge(ip, PRIVATE)
     assert judge(ip, EVERYTHING)
@@ -381,7 +386,9 @@ def test_metadata_alone():
     assert judge("100.100.100.201", METADATA)
 
 
-@pytest.mark.parametrize("name", ["metadata.google.internal", "METADATA.google.internal.", "metadata"])
+@pytest.mark.parametrize(
+    "name", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "metadata.goog", "instance-data"]
+)
 def test_metadata_names(name):
     assert refused(f"http://{name}/", EVERYTHING)
     assert not refused(f"http://{name}/", METADATA)
