@@ -116,6 +116,20 @@ class TestHandover:
             assert seen == sizes
             assert p.states == {"idle": 1, "busy": 0, "starting": 0}
 
+    async def test_the_first_does_not_wait_for_the_last(self):
+        """A cheap rendition is in the caller's hands while a dear one is still being made."""
+        source = picture((1200, 800))
+        tasks = [Task(PNG), Task((Encode(Format.AVIF),))]
+        async with pool(1, "imagemill.engines.worker:main", avif_effort=3, deadline_s=60) as p:
+            await run(p, source)
+            begun = time.monotonic()
+            arrived = []
+            async with aclosing(p.run(source, tasks)) as results:
+                async for _ in results:
+                    arrived.append(time.monotonic() - begun)
+
+            assert arrived[0] < arrived[1] / 2
+
     async def test_every_recipe_is_judged_before_the_first_is_made(self):
         """One recipe that cannot be done ends the run before any pixel."""
         async with pool(1) as p:
@@ -304,6 +318,20 @@ class TestCrash:
             assert counted(p) == {"crash": 2, "restart crash": 2, "poison": 999}
             assert await outcome(p, bomb[:-4] + b"none") == 8, "same length, other bytes"
 
+    async def test_poison_is_refused_without_a_worker(self):
+        """L17: a source known to kill is refused at once, even while every worker is busy."""
+        bomb = fault("segv")
+        async with pool(1) as p:
+            assert await outcome(p, bomb) is ImageCorrupt
+            await until(lambda: p.states["idle"] == 1)
+            holder = asyncio.create_task(outcome(p, fault("sleep")))
+            await until(lambda: p.states["busy"] == 1)
+            async with asyncio.timeout(1):
+                assert await outcome(p, bomb) is ImageCorrupt
+
+            holder.cancel()
+            await asyncio.gather(holder, return_exceptions=True)
+
     async def test_a_bomb_asked_for_at_once(self):
         """L17: those who waited while it went off twice are refused, too."""
         bomb = fault("segv")
@@ -370,6 +398,19 @@ class TestCrash:
             assert await job == 8
             assert await outcome(p, fault("slow")) == 8
             assert counted(p) == {"crash": 1, "restart crash": 1}
+
+    async def test_a_first_kill_from_outside_is_nobodys_guilt(self):
+        """Of two SIGKILLs under one job only the second is held against its source: the job is still done."""
+        async with pool(1) as p:
+            job = asyncio.create_task(outcome(p, fault("slow")))
+            for _ in range(2):
+                await until(lambda: p.states["busy"] == 1)
+                (busy,) = p.pids()
+                await asyncio.sleep(0.05)
+                os.kill(busy, signal.SIGKILL)
+                await until(lambda: busy not in p.pids())  # noqa: B023
+
+            assert await job == 8
 
     async def test_rest_of_a_run_goes_to_another_worker(self):
         """A worker that dies between two renditions: the first is not made again, the second comes from another."""
