@@ -6,7 +6,7 @@ import time
 import pytest
 
 from imagemill.cache.memory import MemoryCache
-from imagemill.model.errors import SourceForbidden, SourceNotFound, SourceTimeout
+from imagemill.model.errors import Overloaded, SourceForbidden, SourceNotFound, SourceTimeout
 from imagemill.model.keys import source_key
 from imagemill.model.request import SourceRef
 from imagemill.service.origin import Origin
@@ -110,11 +110,12 @@ async def test_never_older_than_the_setting(monkeypatch, ttl_s, later_s, fetches
         (SourceNotFound("x"), 5, 1),
         (SourceTimeout("x"), 5, 1),
         (SourceNotFound("x"), 31, 2),
-        (SourceForbidden("x"), 5, 2),
+        (SourceForbidden("x"), 5, 1),
+        (Overloaded("x"), 5, 2),
     ],
 )
 async def test_failures_are_remembered_briefly(monkeypatch, error, later_s, asked):
-    """A source that failed is not asked again for some seconds; what policy refuses is judged anew."""
+    """A source that failed or a name that leads nowhere, is not asked again for some seconds; a full house is."""
     store = Store(error)
     it = origin(store)
     with pytest.raises(type(error)):
