@@ -68,6 +68,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """From a request's first byte (or the connection's opening) to the end of its headers."""
     write_timeout_s: Seconds = 30.0
     """How long a client may read nothing while an answer waits for it."""
+    unsent_bytes: Positive = 256 * MiB
+    """Answers that their clients have not taken yet, each body counted once; past it, the eldest is cut off."""
     keep_alive_s: Positive = 15
     """How long a connection may be idle between two requests."""
     request_timeout_s: Seconds = 25.0

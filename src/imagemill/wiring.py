@@ -24,7 +24,7 @@ from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
-from imagemill.service.transcode import Entry, Transcoder
+from imagemill.service.transcode import L1_MOST_S, Entry, Transcoder
 from imagemill.settings import Settings, refuse_unknown
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
@@ -40,6 +40,7 @@ _STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
+_VALIDATOR_BYTES = 8 * 1024 * 1024
 _NEGATIVE_MOST_S = 30.0
 
 
@@ -132,8 +133,9 @@ class Service:
             HttpStore(self.client), local_stores(settings), self.sources, self.failures, cache,
             limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
+        validators: MemoryCache[str] = MemoryCache(_VALIDATOR_BYTES, 2 * L1_MOST_S, len)
         self.transcoder = Transcoder(
-            origin, self.pool, self.gate, self.l1, self.failures, cache, observe=self._rendered
+            origin, self.pool, self.gate, self.l1, self.failures, validators, cache, observe=self._rendered
         )
         self.connections = Connections(
             settings.server, lambda reason: self.metrics.count("connections_refused", reason)

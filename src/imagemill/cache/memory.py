@@ -30,7 +30,9 @@ class MemoryCache(Generic[V]):
         observe: Callable[[str], None] = lambda _: None,
         share_of_one: int = _SHARE_OF_ONE,
     ) -> None:
-        self._ttl_s = ttl_s
+        self.max_bytes = max_bytes
+        self.ttl_s = ttl_s
+        self.policy = policy
         self._size_of = size_of
         self._observe = observe
         self._most = max_bytes // share_of_one
@@ -60,7 +62,7 @@ class MemoryCache(Generic[V]):
 
     def put(self, key: str, value: V, now: float, /, *, ttl_s: float) -> None:
         """See `cache.base.Cache`; a value above its share of the whole, an eighth by default, is not kept."""
-        life_s = min(ttl_s, self._ttl_s) * random.uniform(0.9, 1.0)  # noqa: S311 - spreads expiry, guards nothing
+        life_s = min(ttl_s, self.ttl_s) * random.uniform(0.9, 1.0)  # noqa: S311 - spreads expiry, guards nothing
         if self._size_of(value) + OVERHEAD_BYTES > self._most or life_s <= 0:
             self._observe("bypass")
             return

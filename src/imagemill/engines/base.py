@@ -48,5 +48,6 @@ class Engine(Protocol):
             ImageCorrupt: the decoder refused it, or died of it.
             LimitExceeded: a limit, named.
             ProcessingTimeout: the deadline.
+            Overloaded: no worker came free within it, so nothing was begun.
         """
         ...

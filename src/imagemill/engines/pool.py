@@ -27,6 +27,7 @@ from imagemill.model.errors import (
     ImageCorrupt,
     ImagemillError,
     LimitExceeded,
+    Overloaded,
     ProcessingTimeout,
     SettingsError,
     SourceTooLarge,
@@ -216,7 +217,7 @@ class Pool:
         return process
 
     async def _take(self, until: float) -> Process:
-        """An idle worker, first come first served, or `ProcessingTimeout`."""
+        """An idle worker, first come first served, or `Overloaded`: that none came says nothing of the work."""
         if self._closing:
             raise _stopping()
         if self._idle and not self._waiting:
@@ -228,7 +229,7 @@ class Pool:
                 return await turn
         except TimeoutError:
             self._give_up(turn)
-            raise ProcessingTimeout("no worker came free in time") from None
+            raise Overloaded("no worker came free in time") from None
         except asyncio.CancelledError:
             self._give_up(turn)
             raise

@@ -58,7 +58,7 @@ class Origin:
             blob = _dated(await self._read(source), born_s)
         except ImagemillError as e:
             self._observe(e.code, 0)
-            if isinstance(e, SourceError):
+            if isinstance(e, SourceError | SourceForbidden):
                 self._failures.put(key, bare(e), time.monotonic(), ttl_s=self._settings.negative_ttl_s)
             raise
         self._observe("ok", len(blob.body))

@@ -24,6 +24,7 @@ from imagemill.service.origin import Origin
 from imagemill.settings import Cache as CacheSettings
 
 DAY_S = 86_400
+L1_MOST_S = 300.0
 _REMEMBERED = (ImageCorrupt, LimitExceeded, ProcessingTimeout, UnsupportedSourceType)
 
 
@@ -36,6 +37,8 @@ class Entry(Struct, frozen=True):
     last_modified_s: int = 0
     max_age_s: int | None = None
     storable: bool = True
+    validator: str = ""
+    """Of the source it was made from; empty where its store gives none."""
 
 
 class Served(Struct, frozen=True):
@@ -64,6 +67,7 @@ class Transcoder:
         gate: Gate,
         cache: Cache[Entry],
         failures: Cache[ImagemillError],
+        validators: Cache[str],
         settings: CacheSettings,
         observe: Callable[[str, str, Stages, float], None] = lambda _outcome, _format, _stages, _fetch_ms: None,
     ) -> None:
@@ -72,6 +76,7 @@ class Transcoder:
         self._gate = gate
         self._cache = cache
         self._failures = failures
+        self._validators = validators
         self._settings = settings
         self._observe = observe
         self._flight: Flight[_Fresh] = Flight()
@@ -100,7 +105,11 @@ class Transcoder:
         return "COALESCED" if plan.key in self._flight else "MISS"
 
     def _fresh(self, plan: Plan, entry: Entry) -> bool:
-        return time.time() - entry.born_s < self.lifetime_s(plan, entry)
+        """Whether *entry* is young enough, and nobody has seen its source in another version since."""
+        if time.time() - entry.born_s >= self.lifetime_s(plan, entry):
+            return False
+        seen = self._validators.peek(plan.source_key, time.monotonic()) if entry.validator else None
+        return seen in {None, entry.validator}
 
     def lifetime_s(self, plan: Plan, entry: Entry) -> int:
         """How long *entry* is fresh for the caller of *plan*: as asked, else by policy, else as its source said."""
@@ -121,6 +130,8 @@ class Transcoder:
                 self._failures.put(plan.key, bare(e), time.monotonic(), ttl_s=self._settings.negative_ttl_s)
             raise
         self._observe("ok", fresh.entry.rendition.format, fresh.stages, fresh.fetch_ms)
+        if fresh.entry.validator:
+            self._validators.put(plan.source_key, fresh.entry.validator, time.monotonic(), ttl_s=2 * L1_MOST_S)
         if fresh.entry.storable or self._settings.store_private:
             life_s = self.lifetime_s(plan, fresh.entry)
             self._cache.put(plan.key, fresh.entry, time.monotonic(), ttl_s=min(life_s, self._settings.l1_ttl_s))
@@ -139,7 +150,9 @@ class Transcoder:
             waited_ms + made.stages.queue_ms, made.stages.handover_ms, made.stages.probe_ms, made.stages.render_ms,
             made.stages.cpu_ms,
         )  # fmt: skip
-        entry = Entry(made.rendition, blob.born_s, blob.last_modified_s, blob.max_age_s, blob.storable)
+        entry = Entry(
+            made.rendition, blob.born_s, blob.last_modified_s, blob.max_age_s, blob.storable, blob.validator
+        )  # fmt: skip
         return _Fresh(entry, stages, (fetched - begun) * 1e3)
 
     async def _first(self, source: bytes, task: Task) -> Made:

@@ -13,6 +13,7 @@ from imagemill.model.errors import MethodNotAllowed, NoRoute
 from imagemill.obs.logs import redact
 from imagemill.web.problems import Reply, problem
 from imagemill.web.request import Call, new_request_id
+from imagemill.web.unsent import BODY
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -44,6 +45,7 @@ class App:
         try:
             reply = await self._reply(call, receive)
             if reply is not None:
+                scope[BODY] = reply.body
                 await _write(send, reply, call)
         finally:
             self._finished(call, reply, time.perf_counter() - begun)

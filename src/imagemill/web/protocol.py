@@ -9,6 +9,7 @@ Source   uvicorn 0.54's ``HttpToolsProtocol``; pinned, because this leans on its
 import asyncio
 import fcntl
 import resource
+import select
 import struct
 import termios
 import time
@@ -23,6 +24,7 @@ from imagemill.model.errors import BadRequest, ImagemillError, Overloaded, Targe
 from imagemill.settings import Server
 from imagemill.web.problems import Reply, problem
 from imagemill.web.request import new_request_id
+from imagemill.web.unsent import BODY, Unsent
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PIPELINED = 32
@@ -32,6 +34,8 @@ FRESH_S = 0.5
 """How long a connection without a request stays open once the port is closing."""
 SLOWEST_BYTES_S = 1024
 """A client that reads more slowly than this, over a write timeout, is cut off."""
+LOOK_S = 0.1
+"""How often to look whether a client has left whose next bytes are not read yet."""
 _MAX_LINGERING = 64
 _MAX_DISCARDED_BYTES = 1024 * 1024
 _RESERVED_FILES = 256
@@ -54,6 +58,7 @@ class Connections:
         """Connections over the cap that are being told so."""
         self.draining = False
         self.refused = refused
+        self.unsent = Unsent(settings.unsent_bytes, lambda: refused("unsent"))
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -99,6 +104,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timed: tuple[int, _Reading] | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent: int | None = None
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
         self._closing_by_drain: RequestResponseCycle | None = None
         self.url = b""
 
@@ -119,12 +126,39 @@ class BoundedProtocol(HttpToolsProtocol):
         self.shared.open -= self._counted
         self.shared.lingering -= self._turned_away
         self._counted = self._turned_away = False
+        self.shared.unsent.drop(self)
         self._stop_timers()
         self._unset_keepalive_if_required()
+        self._tell_gone()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """A client that sends nothing more, even if it still reads, has left."""
+        self._tell_gone()
+
+    def _tell_gone(self) -> None:
+        """Tell the request that runs, which need not be the newest; those that wait for it never begin."""
         for cycle, _ in self.pipeline:
             cycle.disconnected = True
         self.pipeline.clear()
-        super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _look_for_leave(self) -> None:
+        """While requests wait for their turn nothing is read, and so neither an end nor a reset is seen: ask for it."""
+        self._look_timer = None
+        if not self.flow.read_paused or self.transport.is_closing():
+            return
+        if _has_left(self.transport.get_extra_info("socket").fileno()):
+            self._tell_gone()
+            self.transport.close()
+        else:
+            self._look_timer = self.loop.call_later(LOOK_S, self._look_for_leave)
 
     def shutdown(self) -> None:
         """Close once nothing is in flight; what has asked nothing yet, or half, may still ask, shortly."""
@@ -163,6 +197,8 @@ class BoundedProtocol(HttpToolsProtocol):
         for start in range(0, len(data), _PIECE_BYTES):
             self._feed(data[start : start + _PIECE_BYTES])
         self._time_reading()
+        if self.flow.read_paused and self._look_timer is None:
+            self._look_timer = self.loop.call_later(LOOK_S, self._look_for_leave)
         if self._reading is _Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
             # its body ended after its answer, which uvicorn takes for no end at all
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -263,7 +299,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or say what is to be said last."""
         self._unanswered -= 1
+        answered: Any = self._running
         super().on_response_complete()
+        if not self.has_taken_all():
+            self.shared.unsent.add(self, answered.scope.get(BODY, b""))
         self._unsent = None
         self._watch_reader()
         if self._last_words and not self._unanswered and not self.transport.is_closing():
@@ -373,6 +412,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._watch_reader()
 
+    def has_taken_all(self) -> bool:
+        """See `web.unsent.Reader`."""
+        return not self.transport.get_write_buffer_size()
+
+    def cut_off(self) -> None:
+        """See `web.unsent.Reader`."""
+        self.transport.abort()
+
     def _outstanding(self) -> int:
         """Bytes not acknowledged yet: ours, and the kernel's, which frees its own in large steps only."""
         queued = struct.pack("i", 0)
@@ -387,11 +434,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
 
     def _stop_reading_timer(self) -> None:
         if self._read_timer is not None:
             self._read_timer.cancel()
             self._read_timer = None
+
+
+def _has_left(fd: int) -> bool:
+    """Whether the other side of a connection has ended it, also behind bytes that nobody has read."""
+    poll = select.poll()
+    poll.register(fd, select.POLLRDHUP)  # hang-ups and errors are told unasked
+    return bool(poll.poll(0))
 
 
 def _body_fault() -> _Fault:

@@ -2,16 +2,19 @@
 
 import asyncio
 import random
+import time
 import zlib
 from contextlib import aclosing
+from io import BytesIO
 
 import pytest
 from msgspec.structs import replace
+from PIL import Image
 
 from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
 from imagemill.engines.pool import Pool
-from imagemill.engines.vips import Vips
+from imagemill.engines.vips import Vips, pyvips
 from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, UnsupportedSourceType
 from imagemill.model.media import Format
 from imagemill.model.recipe import AutoOrient, Encode, Resize
@@ -94,6 +97,8 @@ CASES = {
     "iCCP 256 MiB": (hostile.real_png(before=bomb(b"iCCP", 256)), {"ok", "image_corrupt"}),
     "png 30000 chunks": (hostile.real_png(before=hostile.chunk(b"tEXt", b"a\0b") * 30_000), {"image_corrupt"}),
     "png metadata": (hostile.real_png(before=hostile.chunk(b"eXIf", bytes(2 << 20))), {"metadata_bytes"}),
+    "gif metadata": (hostile.gif_comments(2 << 20), {"metadata_bytes"}),
+    "avif metadata": (hostile.encoded("AVIF") + hostile.box(b"uuid", bytes(2 << 20)), {"metadata_bytes"}),
     "jpeg metadata": (hostile.with_segments(hostile.encoded("JPEG"), *[hostile.segment(0xE5, bytes(60_000))] * 20), {"metadata_bytes"}),
     "jpeg icc": (hostile.with_segments(hostile.encoded("JPEG"), *[hostile.segment(0xE2, b"ICC_PROFILE\0" + bytes(60_000))] * 20), {"icc_bytes"}),
     # D07: scans
@@ -156,6 +161,16 @@ async def test_no_trace_of_the_picture_before():
             assert (await judge(broken))[0] == fresh
 
 
+def test_no_result_is_kept_for_the_next():
+    """D13: libvips remembers no operation, so that nobody is given what was made of another's picture."""
+    pyvips.cache_set_max(100)
+    engine = Vips(Limits(), Engine())
+    for _ in range(2):
+        list(engine.run(memoryview(body := hostile.encoded("PNG")), probe(body), [Task(SMALL_PNG)]))
+
+    assert (pyvips.cache_get_max(), pyvips.cache_get_size()) == (0, 0)
+
+
 async def test_decoded_bytes_limit_on_a_real_file():
     """D02: sixteen bits of four channels are counted as they will be decoded."""
     limits = Limits(decoded_bytes=1 << 20)
@@ -180,6 +195,57 @@ def test_decoder_and_reader_have_to_agree(kind, claim):
     engine = Vips(Limits(), Engine())
     with pytest.raises(ImageCorrupt, match="decoder 40 × 30"):
         list(engine.run(memoryview(source), replace(probe(source), **claim), [Task(SMALL_PNG)]))
+
+
+@pytest.mark.parametrize("claim", [(20, 15), (39, 39), (1, 1)])
+def test_an_avif_is_not_larger_than_it_says(claim):
+    """D01, D05: what the decoder would give beyond the sides that were judged is refused."""
+    source = hostile.encoded("AVIF")
+    claimed = replace(probe(source), width_px=claim[0], height_px=claim[1])
+    with pytest.raises(ImageCorrupt, match="decoder 40 × 30"):
+        list(Vips(Limits(), Engine()).run(memoryview(source), claimed, [Task(SMALL_PNG)]))
+
+
+def test_another_codec_in_an_avif(monkeypatch):
+    """F07, D14: an AVIF by its brand that holds HEVC is refused, should a decoder for it ever be built in."""
+    picture = pyvips.Image.black(40, 30, bands=3).copy()
+    picture.set_type(pyvips.GValue.gstr_type, "heif-compression", "hevc")
+    monkeypatch.setattr(pyvips.Image, "heifload_buffer", staticmethod(lambda *_, **__: picture), raising=False)
+    source = hostile.encoded("AVIF")
+    with pytest.raises(ImageCorrupt, match="another codec"):
+        list(Vips(Limits(), Engine()).run(memoryview(source), probe(source), [Task(SMALL_PNG)]))
+
+
+@pytest.mark.parametrize("claimed", [f for f in Format if f not in {Format.KEEP, Format.AUTO}])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
+def test_one_loader_and_no_guess(kind, claimed):
+    """F07, D14: the loader is the one of the format that was sniffed; the library does not look for a better one."""
+    if claimed == kind.lower():
+        return
+    source = hostile.encoded(kind)
+    with pytest.raises(ImageCorrupt):
+        list(
+            Vips(Limits(), Engine()).run(memoryview(source), replace(probe(source), format=claimed), [Task(SMALL_PNG)])
+        )
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_one_decode_for_all_recipes(kind):
+    """Eight renditions of one source cost less than five runs of one: its pixels are decoded once."""
+    out = BytesIO()
+    Image.effect_noise((1200, 900), 60).convert("RGB").save(out, kind, quality=95)
+    source = out.getvalue()
+
+    def least_cpu_s(count):
+        tasks = [Task((Resize(16 + n), Encode(Format.PNG))) for n in range(count)]
+        times = []
+        for _ in range(3):
+            begun = time.process_time()
+            assert len(list(Vips(Limits(), Engine()).run(memoryview(source), probe(source), tasks))) == count
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    assert least_cpu_s(8) < 5 * least_cpu_s(1)
 
 
 def test_limits_hold_for_what_the_decoder_says():

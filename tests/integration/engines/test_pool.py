@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from imagemill.engines.base import Task
-from imagemill.engines.pool import Pool
+from imagemill.engines.pool import _BACKOFF_S, Pool
 from imagemill.engines.process import _ENVIRONMENT
 from imagemill.model.errors import (
     BadOption,
@@ -24,6 +24,7 @@ from imagemill.model.errors import (
     ImageCorrupt,
     ImagemillError,
     LimitExceeded,
+    Overloaded,
     ProcessingTimeout,
     SettingsError,
     SourceTooLarge,
@@ -114,6 +115,20 @@ class TestHandover:
 
             assert seen == sizes
             assert p.states == {"idle": 1, "busy": 0, "starting": 0}
+
+    async def test_the_first_does_not_wait_for_the_last(self):
+        """A cheap rendition is in the caller's hands while a dear one is still being made."""
+        source = picture((1200, 800))
+        tasks = [Task(PNG), Task((Encode(Format.AVIF),))]
+        async with pool(1, "imagemill.engines.worker:main", avif_effort=3, deadline_s=60) as p:
+            await run(p, source)
+            begun = time.monotonic()
+            arrived = []
+            async with aclosing(p.run(source, tasks)) as results:
+                async for _ in results:
+                    arrived.append(time.monotonic() - begun)
+
+            assert arrived[0] < arrived[1] / 2
 
     async def test_every_recipe_is_judged_before_the_first_is_made(self):
         """One recipe that cannot be done ends the run before any pixel."""
@@ -257,13 +272,14 @@ class TestDeadline:
             assert counted(p) == {"restart deadline": 3}
 
     async def test_no_worker_free_in_time(self):
-        """Waiting for a worker counts; who waits too long is told so, and nothing is started."""
-        async with pool(1, deadline_s=0.5) as p:
-            holder = asyncio.create_task(outcome(p, fault("sleep")))
-            await until(lambda: p.states["busy"] == 1)
-            assert await outcome(p, SMALL) in {ProcessingTimeout, 8}
-            assert await holder is ProcessingTimeout
-            await until(lambda: p.states["idle"] == 1)
+        """Waiting for a worker counts; who waits too long hears of the crowd, which says nothing against the work."""
+        async with pool(1, deadline_s=0.2) as p:
+            holder = await p._take(time.monotonic() + 1)
+            assert await outcome(p, SMALL) is Overloaded
+            p._settle(holder)
+
+            assert await outcome(p, SMALL) == 8
+            assert counted(p) == {}
 
     async def test_cpu_limit(self):
         """RLIMIT_CPU ends what the wall clock does not, and counts as time, not as a crash."""
@@ -302,6 +318,20 @@ class TestCrash:
             assert counted(p) == {"crash": 2, "restart crash": 2, "poison": 999}
             assert await outcome(p, bomb[:-4] + b"none") == 8, "same length, other bytes"
 
+    async def test_poison_is_refused_without_a_worker(self):
+        """L17: a source known to kill is refused at once, even while every worker is busy."""
+        bomb = fault("segv")
+        async with pool(1) as p:
+            assert await outcome(p, bomb) is ImageCorrupt
+            await until(lambda: p.states["idle"] == 1)
+            holder = asyncio.create_task(outcome(p, fault("sleep")))
+            await until(lambda: p.states["busy"] == 1)
+            async with asyncio.timeout(1):
+                assert await outcome(p, bomb) is ImageCorrupt
+
+            holder.cancel()
+            await asyncio.gather(holder, return_exceptions=True)
+
     async def test_a_bomb_asked_for_at_once(self):
         """L17: those who waited while it went off twice are refused, too."""
         bomb = fault("segv")
@@ -310,6 +340,28 @@ class TestCrash:
                 assert await asyncio.gather(*(outcome(p, bomb) for _ in range(100))) == [ImageCorrupt] * 100
 
             assert counted(p) == {"crash": 2, "restart crash": 2, "poison": 99}
+
+    async def test_a_large_bomb_does_not_hold_the_loop(self):
+        """L17, L19: telling a large bomb by its hash is left to a thread; the loop goes on meanwhile."""
+        bomb = SMALL + bytes(30 << 20) + b"#FAULT:segv"
+        async with pool(1) as p:
+            assert await outcome(p, bomb) is ImageCorrupt
+            turns = 0
+
+            async def count():
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            counting = asyncio.create_task(count())
+            await asyncio.sleep(0)
+            begun = turns
+            assert await outcome(p, bomb) is ImageCorrupt
+            counting.cancel()
+
+            assert counted(p)["poison"] == 1
+            assert turns - begun > 20
 
     async def test_poison_wears_off(self):
         """After `engine.poison_s` the source is tried again."""
@@ -346,6 +398,19 @@ class TestCrash:
             assert await job == 8
             assert await outcome(p, fault("slow")) == 8
             assert counted(p) == {"crash": 1, "restart crash": 1}
+
+    async def test_a_first_kill_from_outside_is_nobodys_guilt(self):
+        """Of two SIGKILLs under one job only the second is held against its source: the job is still done."""
+        async with pool(1) as p:
+            job = asyncio.create_task(outcome(p, fault("slow")))
+            for _ in range(2):
+                await until(lambda: p.states["busy"] == 1)
+                (busy,) = p.pids()
+                await asyncio.sleep(0.05)
+                os.kill(busy, signal.SIGKILL)
+                await until(lambda: busy not in p.pids())  # noqa: B023
+
+            assert await job == 8
 
     async def test_rest_of_a_run_goes_to_another_worker(self):
         """A worker that dies between two renditions: the first is not made again, the second comes from another."""
@@ -534,15 +599,28 @@ class TestLife:
             await p.start()
         assert p.pids() == []
 
-    async def test_crash_loop_backs_off(self):
-        """Workers that die before their first job are replaced more and more slowly."""
+    async def test_crash_loop_backs_off(self, monkeypatch):
+        """L17: workers that die before their first job are replaced more and more patiently."""
+        monkeypatch.setattr("imagemill.engines.pool._BACKOFF_S", (0.0, 0.0, 60.0))
         events = []
         p = Pool(Engine(), Limits(), workers=1, entry="integration.engines.faulty:short_lived", observe=events.append)
+        p.events = events
         await p.start()
-        await asyncio.sleep(2.0)
+        await until(lambda: counted(p)["crash"] == 2, 10)
+        await asyncio.sleep(1.5)
+
+        assert counted(p)["crash"] == 2
+        assert (p.alive, p.states["starting"]) == (False, 1)
         await p.close()
 
-        assert 3 <= sum(e.name == "crash" for e in events) <= 7
+    async def test_backing_off_grows_and_ends_with_a_job(self):
+        """Each wait is at least as long as the one before; a worker that lived to do a job starts anew at none."""
+        assert list(_BACKOFF_S) == sorted(_BACKOFF_S)
+        assert (_BACKOFF_S[0], _BACKOFF_S[-1]) == (0.0, 5.0)
+        async with pool(1) as p:
+            p._short_lives = 3
+            assert await outcome(p, SMALL) == 8
+            assert p._short_lives == 0
 
     async def test_close_while_busy_and_waiting(self):
         """Closing answers everyone at once with `DependencyDown` and leaves no process, not even a zombie."""

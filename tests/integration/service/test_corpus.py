@@ -76,9 +76,12 @@ def test_every_answer_is_a_documented_one(node: Node, answers: dict[Key, Answer]
 def test_nothing_is_left_behind(node: Node, answers: dict[Key, Answer]) -> None:
     """I1-I3: afterwards the node is quick, its workers are two and idle, and its memory is bounded."""
     assert answers
-    begun = time.monotonic()
-    assert node.admin("/healthz").status == 200
-    assert time.monotonic() - begun < 0.1
+    times = []
+    for _ in range(5):
+        begun = time.monotonic()
+        assert node.admin("/healthz").status == 200
+        times.append(time.monotonic() - begun)
+    assert sorted(times)[2] < 0.1
     assert node.metric('imagemill_workers{state="idle"}') == 2
     assert len(node.workers()) == 2
     cached = node.metric("imagemill_cache_bytes")

@@ -242,6 +242,33 @@ def test_errors_and_parts_are_never_kept_as_images(node: Node, source: SourceSer
     assert (answer.headers["x-cache"], Image.open(io.BytesIO(answer.body)).size) == ("L1", (69, 46))
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type", "body", "status"),
+    [
+        ("/a.svg", "image/svg+xml", png(20, 10), 200), ("/a.html", "text/html", png(20, 10), 200),
+        ("/a", "application/octet-stream", png(20, 10), 200), ("/a.gif", "image/gif", png(20, 10), 200),
+        ("/page.jpg", "image/jpeg", b"<!doctype html><html><body>not found</body></html>", 415),
+        ("/picture.png", "image/png", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', 415),
+        ("/list.gif", "image/gif", b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1/x\n#EXT-X-ENDLIST\n", 415),
+        ("/head.v", "image/webp", b"\x08\xf2\xa6\xb6" + bytes(60), 415), ("/table.csv", "image/avif", b"1,2\n3,4\n", 415),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("/") else "",
+)  # fmt: skip
+def test_only_the_bytes_decide_what_a_source_is(
+    node: Node, source: SourceServer, path: str, content_type: str, body: bytes, status: int
+) -> None:
+    """F07, D14: neither the header nor the name makes a picture of what is none, or keeps one from being one."""
+    source.bodies[path], source.headers = body, {"Content-Type": content_type}
+    try:
+        answer = node.get(f"/image?source={quote(source.url(path), safe='')}&format=png")
+    finally:
+        source.headers = {}
+
+    assert answer.status == status
+    if status == 415:
+        assert answer.problem["code"] == "unsupported_source_type"
+
+
 def test_private_sources_are_not_kept(node: Node, source: SourceServer) -> None:
     """A source's private or no-store is passed on, and nothing of it stays."""
     source.bodies["/private.png"] = png(20, 10)

@@ -1,9 +1,12 @@
 """Many at once, the impatient, the slow and the dying: on real nodes."""
 
 import asyncio
+import contextlib
+import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -104,7 +107,8 @@ async def test_work_that_nobody_wants_is_stopped(pair) -> None:
     busy = set(node.workers())
     writer.transport.abort()
     begun = time.monotonic()
-    await until(lambda: set(node.workers()) != busy, 2)
+    while set(node.workers()) == busy and time.monotonic() - begun < 2:
+        await asyncio.sleep(0.01)
 
     assert time.monotonic() - begun < 0.6
     await until(lambda: quiet(node), 2)
@@ -124,7 +128,7 @@ async def test_hundreds_of_disconnects_leave_nothing_behind(pair) -> None:
     async def leave(n: int) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", node.port)
         line = f"GET {target(source, f'/slow{n}.jpg', HEAVY)} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
-        writer.write(line[: draw.randint(1, len(line))] if n % 5 == 0 else line)
+        writer.write(line[: draw.randint(1, len(line))] if n % 5 == 0 else line * (1 + n % 4))
         await asyncio.sleep(draw.random() * 0.4)
         if n % 3 == 0:
             writer.transport.abort()
@@ -146,7 +150,8 @@ async def test_hundreds_of_disconnects_leave_nothing_behind(pair) -> None:
     await asyncio.sleep(0.5)
     assert len(os.listdir(f"/proc/{node.process.pid}/fd")) <= descriptors + 12
     assert len(node.workers()) == 2
-    assert node.rss() - before < 160 << 20  # the source cache may keep 64 MiB of what was fetched
+    assert node.rss() - before < 160 << 20  # the source cache may keep 32 MiB of what was fetched
+    assert [line for line in node.lines() if line["level"] == "error"] == []
     assert node.metric('imagemill_requests_total{outcome="internal"') == 0
 
 
@@ -270,6 +275,45 @@ async def test_the_loop_is_never_held(tmp_path: Path) -> None:
     source.close()
     assert {a.status for a in answers} <= {200, 403, 422, 503, 504}
     assert sorted(times)[int(len(times) * 0.95)] < 0.1
+
+
+async def test_the_loop_lags_by_milliseconds(tmp_path: Path) -> None:
+    """L19: under trickling sources and names that lead nowhere or inwards, p99 of the loop's lag is below 20 ms.
+
+    In the quietest of three rounds: a busy machine adds lag of its own, and what holds the loop holds it in each.
+    """
+    trickle = await asyncio.start_server(_trickle, "127.0.0.1", 0)
+    port = trickle.sockets[0].getsockname()[1]
+    command = [sys.executable, str(Path(__file__).parents[2] / "support" / "lagging.py")]
+    lags, rounds = tmp_path / "lags.json", []
+    sources = {"ports": [80, port], "allow_networks": ["127.0.0.0/8"]}
+    fetching = {"first_byte_s": 0.8, "total_s": 1.0, "resolve_s": 1.0}
+    with serving(tmp_path, command=command, env={"LAGS": str(lags)}, sources=sources, fetch=fetching) as node:
+        for turn in range(3):
+            hostile = [f"/image?source=http%3A%2F%2F127.0.0.1%3A{port}%2F{turn}-{n}&w=5" for n in range(12)]
+            hostile += [f"/image?source=http%3A%2F%2Fname{turn}-{n}.invalid%2F&w=5" for n in range(40)]
+            hostile += [f"/image?source=http%3A%2F%2F10.{turn}.0.{n}%2F&w=5" for n in range(40)]
+            begun = time.time()
+            answers = await asyncio.gather(*(fetch(node.port, t) for t in hostile))
+            rounds.append((begun, time.time()))
+            assert {a.status for a in answers} <= {403, 502, 503, 504}
+    trickle.close()
+
+    seen = json.loads(lags.read_text())
+    p99s = []
+    for begun, ended in rounds:
+        inside = sorted(lag for at, lag in seen if begun <= at <= ended)
+        p99s.append(inside[int(len(inside) * 0.99)])
+    assert min(p99s) < 0.02
+
+
+async def _trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n" + b"x: " + b"y" * 1_000:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+    writer.close()
 
 
 async def test_without_workers_the_node_is_not_ready(tmp_path: Path) -> None:

@@ -19,9 +19,13 @@ from imagemill.settings import Server
 from imagemill.web import protocol
 from imagemill.web.protocol import MAX_BODY_BYTES, MAX_PIPELINED, Connections
 from imagemill.web.server import serve
+from imagemill.web.unsent import BODY
 
 GET = b"GET /ok HTTP/1.1\r\nhost: x\r\n\r\n"
 LAST = b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+WAIT = b"GET /wait?9000 HTTP/1.1\r\nhost: x\r\n\r\n"
+TOLD_GONE: list[float] = []
+"""When requests to ``/wait`` heard that their client has left."""
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -34,6 +38,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             async with asyncio.timeout(number / 1e3):
                 while (await receive())["type"] != "http.disconnect":
                     pass
+                TOLD_GONE.append(time.monotonic())
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(number):
@@ -41,8 +46,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b""})
         return
     size = number if scope["path"] == "/size" else 2
+    scope[BODY] = b"k" * size
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
-    await send({"type": "http.response.body", "body": b"k" * size})
+    await send({"type": "http.response.body", "body": scope[BODY]})
 
 
 class Running:
@@ -344,7 +350,7 @@ async def test_thousands_of_slow_heads() -> None:
                 writer.write(b"a")
 
         assert held == many
-        assert sorted(waits)[-2] < 0.1
+        assert sorted(waits)[44] < 0.1
         assert await asyncio.to_thread(server.all_gone, 6)
         for _, writer in slow:
             writer.close()
@@ -366,6 +372,23 @@ def test_a_client_that_does_not_read(server: Running, target: bytes, ending: byt
         s.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\n%b\r\n" % (target, ending))
 
         assert server.all_gone(3)
+
+
+def test_slow_readers_hold_no_more_than_the_bound() -> None:
+    """L06: of 20 clients that take nothing of 8 MB each, 32 MB leave 4 waiting; one that reads has its answer whole."""
+    slow = b"GET /size?8000000 HTTP/1.1\r\nhost: x\r\n\r\n"
+    with running(write_timeout_s=30, unsent_bytes=33_000_000) as server, contextlib.ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(small_window(server)).sendall(slow)
+        time.sleep(0.3)
+        before = server.shared.unsent.bytes
+        answer = ask(server, b"GET /size?8000000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        time.sleep(0.3)
+
+        assert before == 32_000_000
+        assert len(answer) > 8_000_000
+        assert server.reasons.count("unsent") == 17
+        assert server.shared.open == 3
 
 
 def test_a_client_that_leaves_the_end_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,18 +563,28 @@ async def test_a_port_in_use_is_a_settings_error() -> None:
 # leaving
 
 
-def test_a_client_that_leaves_ends_its_request() -> None:
-    """L05: closing, resetting or half closing wakes whoever awaits `receive`."""
-    with running() as server:
-        for leave in (
-            lambda s: s.close(),
-            lambda s: s.shutdown(socket.SHUT_WR),
-            lambda s: (s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"), s.close()),
-        ):
-            s = connect(server)
-            s.sendall(b"GET /wait?9000 HTTP/1.1\r\nhost: x\r\n\r\n")
-            time.sleep(0.05)
-            leave(s)
+LEAVING = {
+    "close": lambda s: s.close(),
+    "half close": lambda s: s.shutdown(socket.SHUT_WR),
+    "reset": lambda s: (s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"), s.close()),
+}
 
-            assert server.all_gone(0.5)
-            s.close()
+
+@pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize("pieces", [[WAIT], [WAIT, WAIT], [WAIT * 3], [WAIT, WAIT * (MAX_PIPELINED + 9)]],
+                         ids=["alone", "another later", "others at once", "too many"])  # fmt: skip
+def test_a_client_that_leaves_ends_its_request(server: Running, leave: Any, pieces: list[bytes]) -> None:
+    """L05: whoever awaits `receive` is told soon, also while the connection is not read; what waited never begins."""
+    told = len(TOLD_GONE)
+    s = connect(server)
+    for piece in pieces:
+        s.sendall(piece)
+        time.sleep(0.1)
+    leave(s)
+    left = time.monotonic()
+
+    assert server.all_gone()
+    s.close()
+    time.sleep(0.05)
+    assert len(TOLD_GONE) == told + 1
+    assert TOLD_GONE[-1] - left < 0.5

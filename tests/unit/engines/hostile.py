@@ -62,6 +62,13 @@ def gif(width, height, frames=1, at=(0, 0), size=None, flags=0x80):
     return b"GIF89a" + struct.pack("<HHBBB", width, height, flags, 0, 0) + bytes(6) + frame * frames + b";"
 
 
+def gif_comments(count):
+    """A picture after at least *count* bytes of comments."""
+    whole = gif(8, 8)
+    comment = b"!\xfe" + (b"\xff" + bytes(255)) * (count // 255 + 1) + b"\0"
+    return whole[:19] + comment + whole[19:]
+
+
 def riff(*parts):
     body = b"WEBP" + b"".join(parts)
     return b"RIFF" + struct.pack("<I", len(body)) + body

@@ -36,6 +36,19 @@ def test_cannot(program):
     assert any(e in done.stderr for e in ("MemoryError", "OSError", "ValueError", "PermissionError"))
 
 
+def test_starts_nowhere_in_particular(tmp_path):
+    """No folder of ours is its own, and what it might write is nobody else's to read."""
+    assert confined("print(os.getcwd(), oct(os.umask(0)))", cwd=tmp_path).stdout == "/ 0o77\n"
+
+
+def test_the_first_to_go():
+    """L21: when memory runs out the kernel takes a worker before the front."""
+    with open("/proc/self/oom_score_adj") as file:  # noqa: PTH123 - one line of /proc
+        if int(file.read()) >= 500:
+            pytest.skip("everything started here is among the first already")
+    assert confined("print(open('/proc/self/oom_score_adj').read().strip())").stdout == "500\n"
+
+
 def test_cannot_write_a_large_file():
     """File size is bounded by what an output may be."""
     done = confined("fd = os.memfd_create('x'); os.write(fd, bytes(1 << 20)); os.write(fd, b'1')")
@@ -59,9 +72,8 @@ while True: pass
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_not_root():
     """Root becomes nobody, for good and with all its ids."""
-    assert confined("print(os.getresuid(), os.getresgid(), os.getgroups())").stdout == (
-        "(65534, 65534, 65534) (65534, 65534, 65534) []\n"
-    )
+    who = "print(os.getresuid(), os.getresgid(), os.getgroups())"
+    assert confined(who, extra_groups=[1, 2]).stdout == ("(65534, 65534, 65534) (65534, 65534, 65534) []\n")
 
 
 def test_an_orphan_ends_itself():

@@ -79,7 +79,7 @@ def test_schemes(url):
         "http://good@127.0.0.1/", "http://good:x@127.0.0.1/", "http://@h/", "http://a@b@c/", "http://127.0.0.1\\@good/",
         "http://good#@evil/", "http://good/#@evil", "http://good\\.evil/", "http://go%40od/", "http://good%2eevil/",
         "http://go\tod/", "http://go\nod/", "http://go od/", "http://good\r\nHost: x/", "http://good\x7f/",
-        "http://good\x85/", "http://h/\x00", "http://h/a\nb", "http://h/a\\b", "http://h:/", "http://h:80:80/",
+        "http://good\x85/", "http://h/\x00", "http://h/a\x85b", "http://h/a\nb", "http://h/a\\b", "http://h:/", "http://h:80:80/",
         "http://[::1/", "http://::1/", "http://[::1]x/", "http://[h]/", "http://h,i/", "http://h;i/", "http://h!/",
         "http://.h/", "http://h../", "http://a..b/", "http://./", "http://h/%", "http://h/%zz", "http://h/%0",
         "http://h/?%g0", "http://" + "a" * 64 + "/", "http://" + "a." * 127 + "aa/", "http://h/" + "a" * 9000,
@@ -365,9 +365,14 @@ def test_not_an_address(text):
 
 # S07
 @pytest.mark.parametrize(
-    "ip", ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "169.254.170.2"]
-)
+    "ip",
+    [
+        "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.0.23", "fd00:ec2::254", "fd00:ec2::23",
+        "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192",
+    ],
+)  # fmt: skip
 def test_metadata(ip):
+    """Every address of the table is shut by all switches but its own."""
     assert judge(ip, PUBLIC)
     assert judge(ip, PRIVATE)
     assert judge(ip, EVERYTHING)
@@ -381,7 +386,9 @@ def test_metadata_alone():
     assert judge("100.100.100.201", METADATA)
 
 
-@pytest.mark.parametrize("name", ["metadata.google.internal", "METADATA.google.internal.", "metadata"])
+@pytest.mark.parametrize(
+    "name", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "metadata.goog", "instance-data"]
+)
 def test_metadata_names(name):
     assert refused(f"http://{name}/", EVERYTHING)
     assert not refused(f"http://{name}/", METADATA)
@@ -411,6 +418,7 @@ def test_metadata_names(name):
         ("allowed.com/pics", "http://allowed.com/pics-evil/1", False),
         ("allowed.com/pics", "http://allowed.com/PICS/1", False),
         ("allowed.com/pics/", "http://allowed.com/pics/1..2", True),
+        ("allowed.com/pics/", "http://allowed.com/pics/a%20b%2520c", True),
         ("allowed.com/pics/", "http://allowed.com/pics", False),
         ("allowed.com/pics/", "http://allowed.com/x/pics/", False),
         ("allowed.com/pics/", "http://allowed.com/?/pics/", False),

@@ -79,6 +79,31 @@ async def test_the_last_to_leave_ends_the_work():
     assert await flight.once("k", again) == ("new", False)
 
 
+async def test_a_newcomer_does_not_wait_for_the_dying():
+    """What nobody wants any more may take its time to end; whoever comes meanwhile begins anew."""
+    flight, buried = Flight(), asyncio.Event()
+
+    async def slow_to_die():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await buried.wait()
+
+    async def again():
+        return "new"
+
+    caller = asyncio.create_task(flight.once("k", slow_to_die))
+    await settle()
+    caller.cancel()
+    await settle()
+
+    async with asyncio.timeout(1):
+        assert await flight.once("k", again) == ("new", False)
+    buried.set()
+    await settle()
+    assert len(flight) == 0
+
+
 async def test_a_computation_cancelled_from_within_is_handed_over():
     """L08: the computation itself is cancelled; one of those who wait begins it anew, and all are answered."""
     flight, made = Flight(), 0

@@ -9,7 +9,17 @@ from msgspec.structs import replace
 
 from imagemill.cache.memory import MemoryCache
 from imagemill.engines.base import Made, Stages
-from imagemill.model.errors import ImageCorrupt, LimitExceeded, Overloaded, SourceForbidden, bare
+from imagemill.model.errors import (
+    DependencyDown,
+    ImageCorrupt,
+    LimitExceeded,
+    Overloaded,
+    ProcessingTimeout,
+    SourceForbidden,
+    SourceNotFound,
+    SourceTruncated,
+    bare,
+)
 from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format, Rendition
 from imagemill.model.recipe import Encode
@@ -22,17 +32,22 @@ from imagemill.settings import Gate as GateSettings
 from imagemill.storage.base import Blob
 
 SOURCE = SourceRef("http", "http://example.com/a.png")
+SOURCE_KEY = source_key(SOURCE)
 
 
 class Store:
-    def __init__(self, max_age_s=30, last_modified_s=0) -> None:
+    def __init__(self, max_age_s=30, last_modified_s=0, error=None) -> None:
         self.body = b"x" * 1000
         self.asked = 0
         self.max_age_s, self.last_modified_s = max_age_s, last_modified_s
+        self.error = error
+        self.etag = ""
 
     async def get(self, key, /, *, limit):
         self.asked += 1
-        return Blob(self.body, max_age_s=self.max_age_s, last_modified_s=self.last_modified_s)
+        if self.error:
+            raise self.error
+        return Blob(self.body, etag=self.etag, max_age_s=self.max_age_s, last_modified_s=self.last_modified_s)
 
 
 class Engine:
@@ -56,7 +71,7 @@ def transcoder(store: Store, engine: Engine, settings: CacheSettings = CacheSett
 
     failures = cache()
     origin = Origin(store, {}, cache(), failures, settings, limit=10_000)
-    return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, settings)
+    return Transcoder(origin, engine, Gate(GateSettings(), 1), cache(), failures, cache(), settings)
 
 
 async def test_a_remembered_failure_keeps_no_source_alive():
@@ -168,3 +183,57 @@ async def test_a_burst_fetches_once(monkeypatch, said_s):
         await service.serve(plan(n))
 
     assert store.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [(SourceNotFound, 1), (SourceTruncated, 1), (SourceForbidden, 1), (Overloaded, 2), (DependencyDown, 2)],
+)
+async def test_what_a_source_answers_is_remembered_briefly(error, asked):
+    """A failure of the source, names that do not resolve included, is not asked for again at once; a full house is."""
+    store = Store(error=error("no"))
+    service = transcoder(store, Engine())
+
+    for n in (1, 2):
+        with pytest.raises(error):
+            await service.serve(plan(n))
+
+    assert store.asked == asked
+    later = time.monotonic() + 10.1
+    assert service._failures.get(SOURCE_KEY, later) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(ImageCorrupt, True), (ProcessingTimeout, True), (Overloaded, False), (DependencyDown, False)]
+)
+async def test_what_the_work_ended_in_is_remembered_briefly(error, kept):
+    """What the same work would end in again is answered without it, for a while; what chance did is not."""
+    service = transcoder(Store(), Engine(error))
+
+    with pytest.raises(error):
+        await service.serve(plan())
+    service._engine.error = None
+
+    if kept:
+        with pytest.raises(error):
+            await service.serve(plan())
+        assert service.hit(plan()) is None
+    else:
+        assert (await service.serve(plan())).tier == "MISS"
+    assert service._failures.get(plan().key, time.monotonic() + 10.1) is None
+
+
+@pytest.mark.parametrize(("then", "tier"), [("b", "MISS"), ("a", "L1"), ("", "L1")])
+async def test_nothing_is_served_past_a_change_of_its_source(then, tier):
+    """R12: a source that was seen with another validator takes what was made of it before along; silence does not."""
+    store = Store()
+    service = transcoder(store, Engine())
+    store.etag = "a"
+    await service.serve(plan(1))
+    service._origin._cache.drop(SOURCE_KEY)
+    store.etag = then
+    await service.serve(plan(2))
+
+    assert (service.tier(plan(1)), service.tier(plan(2))) == (tier, "L1")
+    assert (await service.serve(plan(1))).tier == tier
+    assert (await service.serve(plan(1))).tier == "L1"

@@ -1,0 +1,147 @@
+"""One fetch for all who want a source within a minute, whatever they want of it."""
+
+import asyncio
+import time
+
+import pytest
+
+from imagemill.cache.memory import MemoryCache
+from imagemill.model.errors import Overloaded, SourceForbidden, SourceNotFound, SourceTimeout
+from imagemill.model.keys import source_key
+from imagemill.model.request import SourceRef
+from imagemill.service.origin import Origin
+from imagemill.settings import Cache as CacheSettings
+from imagemill.storage.base import Blob
+
+REMOTE = SourceRef("http", "http://example.com/a.png")
+LOCAL = SourceRef("local", "photos/a/b.png")
+LIMIT = 10_000
+
+
+class Store:
+    """Answers with *answer*, or raises it; keeps what it was asked."""
+
+    def __init__(self, answer) -> None:
+        self.answer = answer
+        self.asked = []
+
+    async def get(self, key, /, *, limit):
+        self.asked.append((key, limit))
+        await asyncio.sleep(0.01)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def origin(store: Store, **cache) -> Origin:
+    return Origin(
+        store,
+        {"photos": store},
+        MemoryCache(1_000_000, 60, lambda blob: len(blob.body)),
+        MemoryCache(1_000_000, 30, lambda _: 1),
+        CacheSettings(**cache),
+        limit=LIMIT,
+    )
+
+
+class Later:
+    """The clocks, moved on for one module alone: the loop keeps its own."""
+
+    def __init__(self, later_s: float) -> None:
+        self.later_s = later_s
+        self.time = time.time
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.later_s
+
+
+async def get(it: Origin, source: SourceRef = REMOTE) -> Blob:
+    return await it.get(source, source_key(source))
+
+
+async def test_a_srcset_is_one_fetch():
+    """Eight at once and one later ask the store once, and get the same bytes."""
+    store = Store(Blob(b"picture"))
+    it = origin(store)
+
+    got = [*await asyncio.gather(*(get(it) for _ in range(8))), await get(it)]
+
+    assert {blob.body for blob in got} == {b"picture"}
+    assert len(store.asked) == 1
+
+
+async def test_one_flight_even_without_a_cache():
+    """What may not be kept is still fetched once for all who ask at once."""
+    store = Store(Blob(b"picture", storable=False))
+    it = origin(store)
+
+    await asyncio.gather(*(get(it) for _ in range(8)))
+    assert len(store.asked) == 1
+    await get(it)
+    assert len(store.asked) == 2
+
+
+async def test_private_is_kept_only_by_setting():
+    store = Store(Blob(b"picture", storable=False))
+    it = origin(store, store_private=True)
+
+    await get(it)
+    await get(it)
+
+    assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize(("ttl_s", "later_s", "fetches"), [(60, 50, 1), (60, 60, 2), (5, 6, 2), (5, 4, 1)])
+async def test_never_older_than_the_setting(monkeypatch, ttl_s, later_s, fetches):
+    """After `cache.source_ttl_s`, counted from the asking, the store is asked again."""
+    store = Store(Blob(b"picture"))
+    it = origin(store, source_ttl_s=ttl_s)
+    await get(it)
+
+    monkeypatch.setattr("imagemill.service.origin.time", Later(later_s))
+    await get(it)
+
+    assert len(store.asked) == fetches
+
+
+@pytest.mark.parametrize(
+    ("error", "later_s", "asked"),
+    [
+        (SourceNotFound("x"), 5, 1),
+        (SourceTimeout("x"), 5, 1),
+        (SourceNotFound("x"), 31, 2),
+        (SourceForbidden("x"), 5, 1),
+        (Overloaded("x"), 5, 2),
+    ],
+)
+async def test_failures_are_remembered_briefly(monkeypatch, error, later_s, asked):
+    """A source that failed or a name that leads nowhere, is not asked again for some seconds; a full house is."""
+    store = Store(error)
+    it = origin(store)
+    with pytest.raises(type(error)):
+        await get(it)
+
+    monkeypatch.setattr("imagemill.service.origin.time", Later(later_s))
+    with pytest.raises(type(error)):
+        await get(it)
+
+    assert len(store.asked) == asked
+
+
+async def test_every_store_is_told_the_limit():
+    """The bound on a source's bytes holds for the web and for local stores, each asked by its own key."""
+    store = Store(Blob(b"picture"))
+    it = origin(store)
+
+    await get(it, REMOTE)
+    await get(it, LOCAL)
+
+    assert store.asked == [("http://example.com/a.png", LIMIT), ("a/b.png", LIMIT)]
+
+
+async def test_stores_are_known_by_name():
+    """A store that was not configured is forbidden, and nobody is asked."""
+    store = Store(Blob(b"picture"))
+    with pytest.raises(SourceForbidden):
+        await get(origin(store), SourceRef("local", "other/a.png"))
+    assert store.asked == []
