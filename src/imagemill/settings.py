@@ -98,8 +98,12 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     dpr: Positive = 4
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
-    ttl_s: Positive = 259_200
-    """Longest lifetime a caller may ask for."""
+    ttl_s: Annotated[int, Meta(ge=1, le=259_200)] = 259_200
+    """Longest lifetime a caller may ask for; three days are the most that any entry lives."""
+    ttl_min_s: Annotated[int, Meta(ge=1, le=259_200)] = 86_400
+    """Shortest lifetime a caller may ask for."""
+    ttl_outside: Literal["refuse", "clamp"] = "refuse"
+    """What is done with a lifetime outside these: a 422, or the nearest one allowed, told in ``X-TTL``."""
 
 
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +198,49 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """``Cache-Control: max-age`` where the request names no ttl; 0 = as the source says, else one day."""
     store_private: bool = False
     """Keep what its source calls ``private`` or ``no-store``."""
+    stale_s: Natural = 300
+    """For so long after its end an entry is still answered with while it is made anew behind; 0 = never."""
+    stale_if_error_s: Natural = 3_600
+    """For so long after its end an entry is still answered with where it cannot be made anew; 0 = never."""
+    early_refresh: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """How eagerly entries are made anew shortly before their end, by chance and by their cost; 0 = never."""
+
+
+class Level2(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[l2]``: the second cache level, in a Redis or Valkey that nodes share. Off until `url` is set."""
+
+    url: Secret = Secret()
+    """``redis://`` or ``rediss://[user:password@]host[:port][/db]``, ``redis+sentinel://…host:port,host:port/service[/db]``,
+    ``redis+cluster://…host:port,host:port``; ``rediss+sentinel`` and ``rediss+cluster`` for TLS. Empty = off."""
+    sentinel_password: Secret = Secret()
+    """Where the Sentinels themselves want one."""
+    ca_file: str = ""
+    """Certificates to trust for TLS; empty = the system's."""
+    secret: Secret = Secret()
+    """Keys the checksum of every value, the same on all nodes: whoever can write into Redis but does not know it can put
+    nothing in front of your users. Empty = an unkeyed checksum, against damage only."""
+    prefix: str = "imagemill"
+    """Of every key and channel."""
+    idle_s: Positive = 21_600
+    """An entry that nobody reads for so long is gone."""
+    max_bytes: Positive = MiB
+    """Of a body; larger ones stay in the node that made them."""
+    timeout_s: Seconds = 0.05
+    """What one request may lose to a Redis that does not answer, in all."""
+    failures: Positive = 3
+    """So many calls in a row that fail, and Redis is left alone until it answers again."""
+    probe_s: Seconds = 1.0
+    """How often a Redis that was left alone is asked whether it is back."""
+    lease_s: Annotated[float, Meta(ge=0.3)] = 2.0
+    """How long the others wait for a node that has died while it made something; a living one renews in time."""
+    wait_s: Seconds = 10.0
+    """How long a node waits for another's result before it makes its own."""
+    write_bytes: Positive = 32 * MiB
+    """Of values on their way to Redis; more are not stored."""
+    blind_s: Seconds = 60.0
+    """For so long after purges could last be heard of, cached entries from before are still used."""
+    purges: Positive = 100_000
+    """Purges remembered; entries older than what was forgotten are not used."""
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True):
@@ -215,6 +262,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     fetch: Fetch = Fetch()
     sources: Sources = Sources()
     cache: Cache = Cache()
+    l2: Level2 = Level2()
     log: Log = Log()
     storage: dict[str, dict[str, Any]] = field(default_factory=dict)
     """``[storage.<name>]`` with ``kind``: read by the module of that kind."""
