@@ -6,7 +6,7 @@ from imagemill.model.media import Format
 from imagemill.model.recipe import Background, Blur, Encode, Fit, Recipe, Resize, Sharpen
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.lifetime import allowed_ttl
-from imagemill.plan.negotiate import candidates
+from imagemill.plan.negotiate import CLASSES, candidates
 from imagemill.settings import Limits
 
 _EXACT = frozenset({Fit.CONTAIN, Fit.FILL})
@@ -18,7 +18,7 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
     recipe = normal(request.recipe)
     check(recipe, limits)
     ttl_s = allowed_ttl(request.ttl_s, limits)
-    auto = isinstance(recipe[-1], Encode) and recipe[-1].format is Format.AUTO
+    auto = _is_auto(recipe)
     accepted = candidates(accept) if auto else ()
     return Plan(
         key=result_key(request.source, recipe, accepted),
@@ -29,9 +29,20 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
         vary=("Accept",) if auto else (),
         ttl_s=ttl_s,
         asked_ttl_s=request.ttl_s if request.ttl_s != ttl_s else None,
-        tags=request.tags,
         expires_at_s=request.expires_at_s,
+        tags=tuple(sorted(request.tags)),
     )
+
+
+def result_keys(request: ImageRequest) -> tuple[str, ...]:
+    """The keys of all that *request* may be answered with, whoever asks: one for each negotiation class."""
+    recipe = normal(request.recipe)
+    negotiated = CLASSES if _is_auto(recipe) else ((),)
+    return tuple(result_key(request.source, recipe, accepted) for accepted in negotiated)
+
+
+def _is_auto(recipe: Recipe) -> bool:
+    return isinstance(recipe[-1], Encode) and recipe[-1].format is Format.AUTO
 
 
 def normal(recipe: Recipe) -> Recipe:
