@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 
 from imagemill import __version__
+from imagemill.cache.base import Shared
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
+from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
-from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.model.entry import Entry, Failure
+from imagemill.model.errors import SettingsError
 from imagemill.model.request import Plan
 from imagemill.net import guard
 from imagemill.net.client import Client
@@ -24,7 +27,8 @@ from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
-from imagemill.service.transcode import L1_MOST_S, Entry, Transcoder
+from imagemill.service.render import Renderer
+from imagemill.service.transcode import L1_MOST_S, Transcoder
 from imagemill.settings import Settings, refuse_unknown
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
@@ -40,7 +44,7 @@ _STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
-_VALIDATOR_BYTES = 8 * 1024 * 1024
+_VERSION_BYTES = 8 * 1024 * 1024
 _NEGATIVE_MOST_S = 30.0
 
 
@@ -125,18 +129,21 @@ class Service:
             self._cache_event("source"),
             share_of_one=2,
         )
-        self.failures: MemoryCache[ImagemillError] = MemoryCache(
+        self.failures: MemoryCache[Failure] = MemoryCache(
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
+        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, 2 * L1_MOST_S, len)
+        self.purges = Purges(settings.l2.purges, blind_s=settings.l2.blind_s if settings.l2.url else None)
+        self.shared = self._shared()
         origin = Origin(
-            HttpStore(self.client), local_stores(settings), self.sources, self.failures, cache,
+            HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,
             limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
-        validators: MemoryCache[str] = MemoryCache(_VALIDATOR_BYTES, 2 * L1_MOST_S, len)
         self.transcoder = Transcoder(
-            origin, self.pool, self.gate, self.l1, self.failures, validators, cache, observe=self._rendered
-        )
+            Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.shared, self.failures, versions,
+            self.purges, cache, wait_s=settings.l2.wait_s, engine=self._engine, observe=self._rendered,
+        )  # fmt: skip
         self.connections = Connections(
             settings.server, lambda reason: self.metrics.count("connections_refused", reason)
         )
@@ -152,8 +159,19 @@ class Service:
         await self.pool.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
+    def _shared(self) -> Shared:
+        from imagemill.cache.alone import Alone  # noqa: PLC0415 - vendors are opened when they are asked for
+
+        return Alone()
+
+    def _engine(self) -> int:
+        """The version of the engine in force, comparable."""
+        parts = self.pool.versions.get("libvips", "0").split(".")
+        return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
+
     async def close(self) -> None:
         """End workers and connections."""
+        await self.transcoder.close()
         await self.pool.close()
         await self.client.close()
 

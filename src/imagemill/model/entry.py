@@ -47,6 +47,8 @@ class Entry(Struct, frozen=True):
     """When its fetch began; a purge from then on makes it invalid."""
     cost_ms: int = 0
     """What fetching and making it took: the dearer, the earlier it is made anew."""
+    engine: int = 0
+    """Version of the engine that made it, comparable; what an older one made is made anew in time."""
 
     @property
     def expires_s(self) -> float:

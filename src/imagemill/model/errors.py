@@ -35,14 +35,6 @@ class ImagemillError(Exception):
     retryable: ClassVar[bool] = False
 
 
-def bare(error: ImagemillError) -> ImagemillError:
-    """*error* as it can be kept: without the frames, and so the sources, that its traceback holds alive."""
-    copy = error.__class__.__new__(error.__class__)
-    copy.args = error.args
-    copy.__dict__.update(error.__dict__)
-    return copy
-
-
 class BadRequest(ImagemillError):
     """The request itself is ill-formed; the message says where."""
 

@@ -33,8 +33,6 @@ class ImageRequest(Struct, frozen=True):
     recipe: Recipe
     ttl_s: int | None = None
     """Lifetime the caller asks for; not part of the key."""
-    tags: tuple[str, ...] = ()
-    """Names the rendition can be purged by, sorted; not part of the key."""
     expires_at_s: int | None = None
     """Unix time after which this URL is refused."""
     tags: tuple[str, ...] = ()
@@ -56,7 +54,6 @@ class Plan(Struct, frozen=True):
     """The lifetime that the caller is given; None = none was asked for."""
     asked_ttl_s: int | None = None
     """The one that was asked for, where that is another."""
-    tags: tuple[str, ...] = ()
     expires_at_s: int | None = None
     tags: tuple[str, ...] = ()
     """Sorted; not part of the key."""

@@ -2,12 +2,14 @@
 
 Units    seconds, Unix time.
 Order    the request's ``ttl``, then ``cache.default_ttl_s``, then what the source says, then one day.
-Source   RFC 9111 (freshness), RFC 5861 (stale-while-revalidate, stale-if-error); A. Vattani, F. Chierichetti, K. Lowenstein,
+Source   RFC 9111 (freshness), RFC 5861 (stale-while-revalidate, stale-if-error); Vattani, Chierichetti and Lowenstein,
          "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015 (the early refresh).
 """
 
 import math
 from enum import Enum
+
+from msgspec.structs import replace
 
 from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry
 from imagemill.model.errors import LimitExceeded
@@ -50,14 +52,16 @@ def life_s(plan: Plan, max_age_s: int | None, policy: Cache) -> int:
     return DAY_S if life is None else min(life, MAX_LIFE_S)
 
 
-def age_of(entry: Entry, now_s: float, policy: Cache, *, changed: bool = False) -> Age:
-    """Where *entry* stands; one whose source was seen to have *changed* is at its end from then on."""
+def age_of(entry: Entry, now_s: float, policy: Cache, *, changed: bool = False, outdated: bool = False) -> Age:
+    """Where *entry* stands.
+
+    One whose source was seen to have *changed* is a spare from then on. One that an *outdated* engine made is usable
+    while it is made anew, whatever the window: a new release must not empty every cache at once.
+    """
     over_s = now_s - entry.expires_s
-    if over_s < 0:
-        if not changed:
-            return Age.FRESH
-        over_s = 0.0
-    if over_s < policy.stale_s:
+    if over_s < 0 and not changed:
+        return Age.STALE if outdated else Age.FRESH
+    if over_s < policy.stale_s and not changed:
         return Age.STALE
     return Age.SPARE if over_s < max(policy.stale_if_error_s, policy.stale_s) else Age.DEAD
 
@@ -72,14 +76,13 @@ def left_s(plan: Plan, entry: Entry, now_s: float, policy: Cache) -> int:
 def longer(plan: Plan, entry: Entry, policy: Cache) -> Entry | None:
     """*entry* with the longer life and the further tags that *plan* brings; None where it brings none."""
     asked = wanted_s(plan, policy)
+    if not plan.tags and (asked or 0) <= entry.life_s:
+        return None
     life = max(entry.life_s, min(asked or 0, MAX_LIFE_S))
     tags = tuple(sorted({*entry.tags, *plan.tags}))
     if life == entry.life_s and tags == entry.tags:
         return None
-    return Entry(
-        entry.rendition, entry.born_s, life, entry.source_key, entry.validators, entry.max_age_s, entry.storable,
-        tags, entry.asked_ms, entry.cost_ms,
-    )  # fmt: skip
+    return replace(entry, life_s=life, tags=tags)
 
 
 def is_early(entry: Entry, now_s: float, eagerness: float, chance: float) -> bool:

@@ -6,25 +6,29 @@ from collections.abc import Callable, Mapping
 from msgspec import structs
 
 from imagemill.cache.base import Cache
-from imagemill.model.errors import ImagemillError, SourceError, SourceForbidden, bare
+from imagemill.cache.purges import Purges
+from imagemill.model.entry import Failure, Validators
+from imagemill.model.errors import ImagemillError, SourceForbidden
+from imagemill.model.failures import OF_SOURCE, as_error, as_failure
 from imagemill.model.request import SourceRef
 from imagemill.service.flight import Flight
 from imagemill.settings import Cache as CacheSettings
-from imagemill.storage.base import Blob, Get
+from imagemill.storage.base import NONE_KNOWN, Blob, Get, Unchanged
 
 BURST_S = 5.0
 """For so long any copy will do: the widths of one ``srcset`` are asked for one after the other, and fetch once."""
 
 
 class Origin:
-    """Sources, with a small cache before them that never serves anything older than a minute."""
+    """Sources, with a small cache before them that never serves anything older than a minute, or purged since."""
 
     def __init__(
         self,
         remote: Get,
         local: Mapping[str, Get],
         cache: Cache[Blob],
-        failures: Cache[ImagemillError],
+        failures: Cache[Failure],
+        purges: Purges,
         settings: CacheSettings,
         *,
         limit: int,
@@ -34,46 +38,68 @@ class Origin:
         self._local = local
         self._cache = cache
         self._failures = failures
+        self._purges = purges
         self._settings = settings
         self._limit = limit
         self._observe = observe
-        self._flight: Flight[Blob] = Flight()
+        self._flight: Flight[Blob | Unchanged] = Flight()
 
-    async def get(self, source: SourceRef, key: str, asked_s: int | None = None) -> Blob:
-        """The source's bytes, at most `limit` of them, or a `SourceError` or `SourceForbidden`.
+    async def get(
+        self, source: SourceRef, key: str, asked_s: int | None = None, known: Validators = NONE_KNOWN
+    ) -> Blob | Unchanged:
+        """The source's bytes, at most `limit` of them, unless it is still the one *known*.
 
         A copy kept here will do as long as a rendition of it would be fresh: for *asked_s*, else as its source said.
-        """
-        now = time.monotonic()
-        if (blob := self._cache.get(key, now)) and _will_do(blob, asked_s):
-            return blob
-        if failure := self._failures.get(key, now):
-            raise bare(failure)
-        blob, _ = await self._flight.once(key, lambda: self._fetch(source, key))
-        return blob
 
-    async def _fetch(self, source: SourceRef, key: str) -> Blob:
-        begun, born_s = time.monotonic(), time.time()
+        Raises:
+            SourceError: the source is at fault.
+            SourceForbidden: it may not be asked, or leads nowhere.
+        """
+        wanted_ms = self._purges.now_ms()
+        if blob := self._kept(key, asked_s):
+            return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
+        flight_key = f"{key} {known.version}"
+        got, joined = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
+        if joined and got.asked_ms < wanted_ms and not self._purges.allows(key, got.asked_ms):
+            got, _ = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
+        return got
+
+    def _kept(self, key: str, asked_s: int | None) -> Blob | None:
+        now = time.monotonic()
+        blob = self._cache.get(key, now)
+        if blob and _will_do(blob, asked_s) and self._purges.allows(key, blob.asked_ms):
+            return blob
+        failure = self._failures.get(key, now)
+        if failure and self._purges.allows(key, failure.asked_ms):
+            raise as_error(failure)
+        return None
+
+    async def _fetch(self, source: SourceRef, key: str, known: Validators) -> Blob | Unchanged:
+        begun, born_s, asked_ms = time.monotonic(), time.time(), self._purges.now_ms()
         try:
-            blob = _dated(await self._read(source), born_s)
+            got = _dated(await self._read(source, known), born_s, asked_ms)
         except ImagemillError as e:
             self._observe(e.code, 0)
-            if isinstance(e, SourceError | SourceForbidden):
-                self._failures.put(key, bare(e), time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+            if e.code in OF_SOURCE:
+                failure = as_failure(e, key, born_s, asked_ms)
+                self._failures.put(key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
             raise
-        self._observe("ok", len(blob.body))
-        if blob.storable or self._settings.store_private:
-            self._cache.put(key, blob, begun, ttl_s=self._settings.source_ttl_s)
-        return blob
+        if isinstance(got, Unchanged):
+            self._observe("unchanged", 0)
+            return got
+        self._observe("ok", len(got.body))
+        if (got.storable or self._settings.store_private) and self._purges.allows(key, asked_ms):
+            self._cache.put(key, got, begun, ttl_s=self._settings.source_ttl_s)
+        return got
 
-    async def _read(self, source: SourceRef) -> Blob:
+    async def _read(self, source: SourceRef, known: Validators) -> Blob | Unchanged:
         if source.scheme != "local":
-            return await self._remote.get(source.address, limit=self._limit)
+            return await self._remote.get(source.address, limit=self._limit, known=known)
         name, _, key = source.address.partition("/")
         store = self._local.get(name)
         if store is None:
             raise SourceForbidden(f"no store is called {name[:40]!r}")
-        return await store.get(key, limit=self._limit)
+        return await store.get(key, limit=self._limit, known=known)
 
 
 def _will_do(blob: Blob, asked_s: int | None) -> bool:
@@ -81,6 +107,13 @@ def _will_do(blob: Blob, asked_s: int | None) -> bool:
     return life_s is None or time.time() - blob.born_s < max(life_s, BURST_S)
 
 
-def _dated(blob: Blob, born_s: float) -> Blob:
-    """*blob*, born when it was asked for and changed no later than that (RFC 9110 8.8.2.1)."""
-    return structs.replace(blob, born_s=born_s, last_modified_s=min(blob.last_modified_s, int(born_s)))
+def _is(blob: Blob, known: Validators) -> bool:
+    return bool(known) and blob.validators == known
+
+
+def _dated(got: Blob | Unchanged, born_s: float, asked_ms: int) -> Blob | Unchanged:
+    """*got*, born when it was asked for and changed no later than that (RFC 9110 8.8.2.1)."""
+    if isinstance(got, Unchanged):
+        return structs.replace(got, born_s=born_s, asked_ms=asked_ms)
+    changed_s = min(got.last_modified_s, int(born_s))
+    return structs.replace(got, born_s=born_s, asked_ms=asked_ms, last_modified_s=changed_s)

@@ -7,7 +7,6 @@ from msgspec import Struct
 from imagemill.model.entry import Validators
 from imagemill.model.errors import BadRequest
 
-
 NONE_KNOWN = Validators()
 
 
@@ -25,6 +24,8 @@ class Blob(Struct, frozen=True):
     """False where the source says ``private`` or ``no-store``."""
     born_s: float = 0.0
     """Unix time at which it was asked for; filled in by `service.origin`."""
+    asked_ms: int = 0
+    """The same on the clock that purges are dated by; filled in there, too."""
 
     @property
     def validators(self) -> Validators:
@@ -39,6 +40,8 @@ class Unchanged(Struct, frozen=True):
     storable: bool = True
     born_s: float = 0.0
     """Unix time at which it was asked for; filled in by `service.origin`."""
+    asked_ms: int = 0
+    """The same on the clock that purges are dated by; filled in there, too."""
 
 
 class Get(Protocol):

@@ -29,6 +29,8 @@ class Delivery(Struct, frozen=True):
     last_modified_s: int = 0
     expires_at_s: int | None = None
     vary: tuple[str, ...] = ()
+    ttl: str = ""
+    """The lifetime that was given in place of the one asked for."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     resource_policy: str = ""
 
@@ -107,6 +109,8 @@ def _common(delivery: Delivery, now_s: float) -> tuple[tuple[bytes, bytes], ...]
         headers.append((b"last-modified", formatdate(delivery.last_modified_s, usegmt=True).encode()))
     if delivery.vary:
         headers.append((b"vary", ", ".join(delivery.vary).encode()))
+    if delivery.ttl:
+        headers.append((b"x-ttl", delivery.ttl.encode()))
     if delivery.timings_ms:
         headers.append((b"server-timing", server_timing(delivery.timings_ms)))
     if delivery.resource_policy:

@@ -106,6 +106,7 @@ class Images:
 
     def _respond(self, call: Call, plan: Plan, served: Served) -> Reply:
         entry, stages = served.entry, served.stages
+        age_s = max(0, int(time.time() - entry.born_s))
         timings = {} if served.tier == "L1" else {
             "fetch": served.fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
             "probe": stages.probe_ms, "render": stages.render_ms, "cpu": stages.cpu_ms,
@@ -115,13 +116,14 @@ class Images:
                 body=entry.rendition.body,
                 etag=entry.rendition.etag,
                 media_type=entry.rendition.media_type,
-                lifetime_s=self._transcoder.lifetime_s(plan, entry),
-                age_s=max(0, int(time.time() - entry.born_s)),
+                lifetime_s=age_s + self._transcoder.left_s(plan, entry),
+                age_s=age_s,
                 private=not entry.storable and not self._settings.cache.store_private,
                 tier=served.tier,
-                last_modified_s=entry.last_modified_s,
+                last_modified_s=entry.validators.last_modified_s,
                 expires_at_s=plan.expires_at_s,
                 vary=plan.vary,
+                ttl=_ttl(plan),
                 timings_ms=timings,
                 resource_policy=self._settings.server.cross_origin_resource_policy,
             ),
@@ -129,6 +131,11 @@ class Images:
             if_modified_since=call.header(b"if-modified-since"),
             now_s=time.time(),
         )
+
+
+def _ttl(plan: Plan) -> str:
+    """What became of a lifetime that policy does not allow; empty where nothing did."""
+    return f"{plan.ttl_s}; asked={plan.asked_ttl_s}" if plan.asked_ttl_s is not None else ""
 
 
 async def _disconnected(receive: Receive) -> None:

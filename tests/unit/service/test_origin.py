@@ -6,12 +6,13 @@ import time
 import pytest
 
 from imagemill.cache.memory import MemoryCache
+from imagemill.cache.purges import Purges
 from imagemill.model.errors import Overloaded, SourceForbidden, SourceNotFound, SourceTimeout
 from imagemill.model.keys import source_key
 from imagemill.model.request import SourceRef
 from imagemill.service.origin import Origin
 from imagemill.settings import Cache as CacheSettings
-from imagemill.storage.base import Blob
+from imagemill.storage.base import NONE_KNOWN, Blob
 
 REMOTE = SourceRef("http", "http://example.com/a.png")
 LOCAL = SourceRef("local", "photos/a/b.png")
@@ -25,7 +26,7 @@ class Store:
         self.answer = answer
         self.asked = []
 
-    async def get(self, key, /, *, limit):
+    async def get(self, key, /, *, limit, known=NONE_KNOWN):
         self.asked.append((key, limit))
         await asyncio.sleep(0.01)
         if isinstance(self.answer, Exception):
@@ -39,6 +40,7 @@ def origin(store: Store, **cache) -> Origin:
         {"photos": store},
         MemoryCache(1_000_000, 60, lambda blob: len(blob.body)),
         MemoryCache(1_000_000, 30, lambda _: 1),
+        Purges(100),
         CacheSettings(**cache),
         limit=LIMIT,
     )

@@ -1,0 +1,78 @@
+"""The work itself: fetch a source, wait for a worker, make the rendition. No cache is asked, none is filled."""
+
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from msgspec import Struct
+
+from imagemill.engines.base import Engine, Made, Stages, Task
+from imagemill.model.entry import Entry, Validators
+from imagemill.model.errors import ImageCorrupt
+from imagemill.model.request import Plan
+from imagemill.plan.lifetime import life_s, wanted_s
+from imagemill.service.gate import Gate
+from imagemill.service.origin import Origin
+from imagemill.settings import Cache as CacheSettings
+from imagemill.storage.base import Blob, Unchanged
+
+
+class Fresh(Struct, frozen=True):
+    """A rendition just made, and what its making took."""
+
+    entry: Entry
+    stages: Stages = Stages()
+    fetch_ms: float = 0.0
+
+
+class Renderer:
+    """The way from a plan to a rendition."""
+
+    def __init__(
+        self, origin: Origin, engine: Engine, gate: Gate, policy: CacheSettings, version: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._origin = origin
+        self._engine = engine
+        self._gate = gate
+        self._policy = policy
+        self._version = version
+
+    async def render(self, plan: Plan, known: Validators) -> Fresh | Unchanged:
+        """Make the rendition of *plan*, unless its source is still the one *known*."""
+        self._gate.check()
+        begun = time.perf_counter()
+        got = await self._origin.get(plan.source, plan.source_key, wanted_s(plan, self._policy), known)
+        if isinstance(got, Unchanged):
+            return got
+        fetched = time.perf_counter()
+        async with self._gate.slot(len(got.body)):
+            waited_ms = (time.perf_counter() - fetched) * 1e3
+            made = await self._first(got.body, Task(plan.recipe, plan.candidates))
+        cost_ms = int((time.perf_counter() - begun) * 1e3 - waited_ms)
+        return Fresh(self._entry(plan, got, made, cost_ms), _stages(made, waited_ms), (fetched - begun) * 1e3)
+
+    def _entry(self, plan: Plan, blob: Blob, made: Made, cost_ms: int) -> Entry:
+        return Entry(
+            made.rendition,
+            blob.born_s,
+            life_s(plan, blob.max_age_s, self._policy),
+            plan.source_key,
+            blob.validators,
+            blob.max_age_s,
+            blob.storable,
+            plan.tags,
+            blob.asked_ms,
+            max(1, cost_ms),
+            self._version(),
+        )
+
+    async def _first(self, source: bytes, task: Task) -> Made:
+        async with aclosing(self._engine.run(source, [task])) as results:
+            async for made in results:
+                return made
+        raise ImageCorrupt("nothing came of it")
+
+
+def _stages(made: Made, waited_ms: float) -> Stages:
+    own = made.stages
+    return Stages(waited_ms + own.queue_ms, own.handover_ms, own.probe_ms, own.render_ms, own.cpu_ms)
