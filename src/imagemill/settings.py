@@ -217,8 +217,8 @@ class Level2(Struct, frozen=True, forbid_unknown_fields=True):
     ca_file: str = ""
     """Certificates to trust for TLS; empty = the system's."""
     secret: Secret = Secret()
-    """Keys the checksum of every value, the same on all nodes: whoever can write into Redis but does not know it can put
-    nothing in front of your users. Empty = an unkeyed checksum, against damage only."""
+    """Keys the checksum of every value, the same on all nodes: whoever can write into Redis but does not know it can
+    put nothing in front of your users. Empty = an unkeyed checksum, against damage only."""
     prefix: str = "imagemill"
     """Of every key and channel."""
     idle_s: Positive = 21_600

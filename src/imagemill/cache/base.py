@@ -41,8 +41,10 @@ class Lease(Struct, frozen=True):
 
 
 class Shared(Protocol):
-    """The level that nodes share. No call raises, and none takes longer than the level's own bound: a level that is
-    away holds nothing, leases everything, and forgets what it is given."""
+    """The level that nodes share; no call raises, and none takes longer than the level's own bound.
+
+    A level that is away holds nothing, leases everything, and forgets what it is given.
+    """
 
     async def get(self, key: str, /) -> Entry | Failure | None:
         """What is kept under *key*, fresh or stale; a read keeps it from being swept."""
@@ -57,7 +59,7 @@ class Shared(Protocol):
         ...
 
     def extend(self, key: str, entry: Entry, /) -> None:
-        """Store *entry*, which `get` gave with a shorter life or fewer tags, in the background, unless that has changed."""
+        """Store *entry* in the background, which `get` gave with less life or fewer tags, unless that has changed."""
         ...
 
     async def lease(self, key: str, /) -> Lease | None:

@@ -1,0 +1,253 @@
+"""Build the redis-py client that `Level2.url` asks for: one server, Sentinel or Cluster, in clear or over TLS.
+
+Keys     hosts default to port 6379, Sentinels to 26379; user and password may be percent-encoded.
+Units    seconds.
+Errors   `SettingsError` for a URL that cannot be meant; no message shows user or password.
+Source   redis-py 8.1: a call that is cancelled while it waits closes its connection, so no answer is read by another.
+         RESP 2 needs no greeting, and asks for no notices of maintenance: connecting costs one round trip or none.
+"""
+
+import ssl
+from collections.abc import Sequence
+from enum import StrEnum
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
+
+from msgspec import Struct
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from imagemill.model.errors import SettingsError
+from imagemill.settings import Level2
+
+REDIS_PORT = 6379
+SENTINEL_PORT = 26379
+CONNECTIONS = 256
+"""To one server at most; `RedisCache` itself asks far fewer questions at a time."""
+_SENTINEL_S = 0.2
+_MAX_PORT = 65535
+_FORMS = "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
+
+
+class Topology(StrEnum):
+    """Who has to be asked."""
+
+    STANDALONE = ""
+    SENTINEL = "sentinel"
+    CLUSTER = "cluster"
+
+
+class Address(Struct, frozen=True):
+    """What a URL says."""
+
+    topology: Topology
+    tls: bool
+    hosts: tuple[tuple[str, int], ...]
+    username: str | None = None
+    password: str | None = None
+    service: str = ""
+    """The name that the Sentinels know the primary by."""
+    db: int = 0
+
+    def __repr__(self) -> str:
+        """Hide user and password."""
+        hosts = ",".join(f"{host}:{port}" for host, port in self.hosts)
+        return f"Address({self.topology or 'standalone'} {hosts})"
+
+
+class Pipe(Protocol):
+    """Commands on their way together; not a transaction."""
+
+    def execute_command(self, *args: Any) -> Any:
+        """Add one."""
+        ...
+
+    async def execute(self, *, raise_on_error: bool) -> Sequence[Any]:
+        """Send them all; one answer each, an exception where one failed."""
+        ...
+
+
+class PubSub(Protocol):
+    """One connection that listens."""
+
+    async def subscribe(self, *channels: str) -> None:
+        """Listen to *channels*."""
+        ...
+
+    async def get_message(self, *, ignore_subscribe_messages: bool, timeout: float) -> dict[str, Any] | None:  # noqa: ASYNC109
+        """The next message, or None after *timeout* seconds."""
+        ...
+
+    async def ping(self) -> Any:
+        """Ask for a sign of life; it comes as a message."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Client(Protocol):
+    """What we use of redis-py: the same words for every topology."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Ask one thing and give its answer; any `redis.RedisError` or `OSError`."""
+        ...
+
+    def pipeline(self, *, transaction: bool) -> Pipe:
+        """Start a `Pipe`."""
+        ...
+
+    def pubsub(self) -> PubSub:
+        """A connection of its own to listen with."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+def parse(url: str) -> Address:
+    """Take a URL apart, or raise `SettingsError`."""
+    scheme, found, rest = url.partition("://")
+    base, _, kind = scheme.lower().partition("+")
+    if not found or base not in {"redis", "rediss"} or kind not in set(Topology) or scheme.endswith("+"):
+        raise SettingsError(f"l2.url begins with {_FORMS}")
+    topology = Topology(kind)
+    if any(c in rest.rpartition("@")[2] for c in "?# "):
+        raise SettingsError("l2.url has no query, no fragment and no spaces; other settings have names of their own")
+    userinfo, _, place = rest.rpartition("@")
+    username, _, password = userinfo.partition(":")
+    hosts, _, path = place.partition("/")
+    service, db = _path(topology, path)
+    return Address(
+        topology=topology,
+        tls=base == "rediss",
+        hosts=_hosts(topology, hosts),
+        username=unquote(username) or None,
+        password=unquote(password) or None,
+        service=service,
+        db=db,
+    )
+
+
+def _hosts(topology: Topology, text: str) -> tuple[tuple[str, int], ...]:
+    parts = text.split(",")
+    if len(parts) > 1 and topology is Topology.STANDALONE:
+        raise SettingsError("l2.url names several hosts; that takes redis+sentinel:// or redis+cluster://")
+    default = SENTINEL_PORT if topology is Topology.SENTINEL else REDIS_PORT
+    return tuple(_host(part, default) for part in parts)
+
+
+def _host(text: str, default: int) -> tuple[str, int]:
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        host = _ipv6(host)
+    elif ":" in text:
+        host, _, port = text.partition(":")
+        port = f":{port}"
+    if not host:
+        raise SettingsError("l2.url names no host")
+    if not port:
+        return host, default
+    digits = port[1:]
+    if not (port.startswith(":") and digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) <= _MAX_PORT):
+        raise SettingsError(f"l2.url: the port of {host} is no number from 1 to {_MAX_PORT}")
+    return host, int(digits)
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(IPv6Address(text))
+    except ValueError as e:
+        raise SettingsError("l2.url: what stands in brackets is no IPv6 address") from e
+
+
+def _path(topology: Topology, path: str) -> tuple[str, int]:
+    service, db = "", path
+    if topology is Topology.SENTINEL:
+        service, _, db = path.partition("/")
+        if not service:
+            raise SettingsError(
+                "l2.url: redis+sentinel:// ends with the name of the service, as in host:26379/mymaster"
+            )
+    if db and not (db.isascii() and db.isdigit()):
+        raise SettingsError("l2.url: the database is a number")
+    if db and topology is Topology.CLUSTER and int(db):
+        raise SettingsError("l2.url: a Cluster has database 0 only")
+    return unquote(service), int(db or 0)
+
+
+def check(settings: Level2) -> Address:
+    """Find whatever is wrong with the settings before anything is asked of the network, or raise `SettingsError`."""
+    address = parse(settings.url)
+    if not settings.prefix or any(c in settings.prefix for c in "{}") or not settings.prefix.isprintable():
+        raise SettingsError("l2.prefix is a word without braces: a Cluster reads what is in braces")
+    if settings.ca_file:
+        _check_ca(settings.ca_file)
+    return address
+
+
+def _check_ca(file: str) -> None:
+    if not Path(file).is_file():
+        raise SettingsError(f"l2.ca_file: {file} is no file")
+    try:
+        ssl.create_default_context(cafile=file)
+    except (ssl.SSLError, OSError) as e:
+        raise SettingsError(f"l2.ca_file: {file} holds no certificates") from e
+
+
+def connect(settings: Level2, *, timeout_s: float | None) -> Client:
+    """A client that connects when first asked, and tries nothing twice.
+
+    Each of its steps (connecting, writing, reading) is bounded by *timeout_s*; with None only connecting is, by
+    `Level2.timeout_s`, and whoever asks bounds the whole with `asyncio.timeout`, which is also cheaper: for reads that
+    block, and for `RedisCache`.
+    """
+    address = check(settings)
+    options = _options(settings, address, timeout_s)
+    match address.topology:
+        case Topology.STANDALONE:
+            host, port = address.hosts[0]
+            client: object = Redis(host=host, port=port, db=address.db, **options)
+        case Topology.SENTINEL:
+            sentinel = Sentinel(  # type: ignore[no-untyped-call]
+                address.hosts, sentinel_kwargs=_for_sentinels(settings, address), db=address.db, **options
+            )
+            client = sentinel.master_for(address.service)
+        case Topology.CLUSTER:
+            nodes = [ClusterNode(host, port) for host, port in address.hosts]
+            client = RedisCluster(startup_nodes=nodes, **options)
+    return cast("Client", client)
+
+
+def _options(settings: Level2, address: Address, timeout_s: float | None) -> dict[str, Any]:
+    return {
+        "username": address.username,
+        "password": address.password,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s or settings.timeout_s,
+        "max_connections": CONNECTIONS,
+        **_plain(settings, address),
+    }
+
+
+def _for_sentinels(settings: Level2, address: Address) -> dict[str, Any]:
+    """A Sentinel that hangs must not use up the time of the next: see `RedisCache`, whose probes wait for several."""
+    return {
+        "password": settings.sentinel_password or None,
+        "socket_timeout": _SENTINEL_S,
+        "socket_connect_timeout": _SENTINEL_S,
+        **_plain(settings, address),
+    }
+
+
+def _plain(settings: Level2, address: Address) -> dict[str, Any]:
+    tls = {"ssl": True, "ssl_ca_certs": settings.ca_file or None} if address.tls else {}
+    return {"protocol": 2, "driver_info": None, "retry": Retry(NoBackoff(), 0), **tls}
