@@ -25,7 +25,8 @@ class Breaker:
         self._changed = changed
         self._failures = 0
         self._quiet_until_s = -1.0
-        self._well_s = -1.0
+        self.well_s = -1.0
+        """When an answer last came."""
         self._open = False
         self.why = ""
         """Why it is open."""
@@ -43,17 +44,17 @@ class Breaker:
     def well(self) -> None:
         """An answer came: close."""
         self._failures = 0
-        self._well_s = self._clock()
+        self.well_s = self._clock()
         if self._open:
             self._open = False
-            self._quiet_until_s = self._well_s
+            self._quiet_until_s = self.well_s
             self.why = ""
             self._changed()
 
     def failed(self, began_s: float, why: str) -> None:
         """What began at *began_s* failed: count it, and open when it is enough."""
         self._quiet_until_s = self._clock() + self._grace_s
-        if began_s < self._well_s:
+        if began_s < self.well_s:
             return
         self._failures += 1
         if self._failures >= self._most:

@@ -8,24 +8,28 @@ Source   redis-py 8.1: what is cancelled by our bound closes its connection.
 Redis 7.0 or later is needed, or Valkey: ``PEXPIRE … GT`` and what scripts may do. Each call of a request has the whole
 of `Level2.timeout_s` for connecting, writing and reading; nothing is tried twice. After a call that failed, nothing is
 asked of that server for as long again (see `Breaker`). What is done behind requests has `BEHIND_S`.
+
+At most `QUESTIONS` are asked at a time. Waiting in line for that is no fault of Redis while it answers the others: it
+ends when nothing was answered for `Level2.timeout_s`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from imagemill.cache.breaker import Health, State
 from imagemill.cache.redis_client import Client, check, close, connect, hang_up, server_of, version_of
+from imagemill.cache.redis_patience import LIMIT, Seats, bounded
 from imagemill.cache.redis_scripts import Script, run
 from imagemill.settings import Level2
 
 T = TypeVar("T")
 BEHIND_S = 1.0
-QUESTIONS = 64
-"""Asked at a time: more would only wait in Redis instead of here."""
+QUESTIONS, QUESTIONS_BEHIND = 64, 16
+"""Asked at a time by requests, and behind them: more would only wait in Redis instead of here."""
 OLDEST = 7
 _MAX_WORDS = 200
 
@@ -50,7 +54,7 @@ class Link:
         self._count_failure = failed
         self._ticks = ticks
         self._client: Client | None = None
-        self._seats = asyncio.Semaphore(QUESTIONS)
+        self._seats, self._seats_behind = Seats(QUESTIONS), Seats(QUESTIONS_BEHIND)
         self._healths: dict[str, Health] = {}
         self._states: dict[str, State] = {}
         self._suspects: dict[str, str] = {}
@@ -88,20 +92,27 @@ class Link:
 
     async def ask(self, name: str, *command: Any, write: bool = False, **options: Any) -> Any:
         """Ask on a request's path."""
-        client = self.client
-        if not self._health(name).asks(write=write):
-            raise Away("left alone")
-        return await self._bounded(
-            name, self._settings.timeout_s, lambda: client.execute_command(*command, **options), write=write
-        )
+        client, health, bound_s = self.client, self._health(name), self._settings.timeout_s
+        await self._sit_down(health, bound_s, write=write)
+        try:
+            if not health.asks(write=write):
+                raise Away("left alone")
+            question = client.execute_command(*command, **options)
+            return await self._bounded(health, name, bound_s, question, write=write)
+        finally:
+            self._seats.give()
 
-    async def behind(self, name: str, question: Callable[[Client], Awaitable[T]], *, write: bool = True) -> T:
+    async def behind(self, name: str, question: Callable[[Client], Coroutine[Any, Any, T]], *, write: bool = True) -> T:
         """Ask behind requests."""
-        client = self.client
-        if self._health(name).state > (State.WELL if write else State.READ_ONLY):
-            raise Away("left alone")
-        bound_s = max(BEHIND_S, self._settings.timeout_s)
-        return await self._bounded(name, bound_s, lambda: question(client), write=write)
+        client, health = self.client, self._health(name)
+        await self._seats_behind.take(lambda: BEHIND_S)
+        try:
+            if health.state > (State.WELL if write else State.READ_ONLY):
+                raise Away("left alone")
+            bound_s = max(BEHIND_S, self._settings.timeout_s)
+            return await self._bounded(health, name, bound_s, question(client), write=write)
+        finally:
+            self._seats_behind.give()
 
     async def script(self, script: Script, names: tuple[str, ...], *arguments: Any) -> Any:
         """Run a script behind requests."""
@@ -113,12 +124,27 @@ class Link:
             async with asyncio.timeout(self._settings.timeout_s):
                 await hang_up(self.client)
 
-    async def _bounded(self, name: str, bound_s: float, question: Callable[[], Awaitable[T]], *, write: bool) -> T:
-        health = self._health(name)
+    async def _sit_down(self, health: Health, bound_s: float, *, write: bool) -> None:
+        began_s = self._ticks()
+
+        def patience() -> float:
+            answered_s = max(began_s, health.reads.well_s)
+            return min(answered_s + bound_s, began_s + LIMIT * bound_s) - self._ticks()
+
+        if not health.asks(write=write):
+            raise Away("left alone")
+        try:
+            await self._seats.take(patience)
+        except TimeoutError as e:
+            raise Away("too many questions") from e
+
+    async def _bounded(
+        self, health: Health, name: str, bound_s: float, question: Awaitable[T], *, write: bool
+    ) -> T:  # fmt: skip
         began_s = self._ticks()
         try:
-            async with asyncio.timeout(bound_s), self._seats:
-                answer = await question()
+            async with bounded(bound_s):
+                answer = await question
         except Exception as e:
             self._blame(health, name, began_s, e, write=write)
             raise (Odd if type(e) is ResponseError and not write else Away)(words(e)) from e
