@@ -11,9 +11,9 @@ from enum import IntEnum
 class Breaker:
     """Closed while things go well; after *failures* in a row it opens, and stays open until `well` is said.
 
-    A failure counts only where nothing has succeeded since it began: a burst of our own that makes some wait too
-    long does not speak against who answers the others. Whatever failed, nothing is asked for *grace_s* after it, so
-    that a request which has just lost its time does not lose it again with its next question.
+    After a failure nothing is asked for *grace_s*, so that a request which has just lost its time does not lose it
+    again with its next question. A failure means nothing where something has succeeded since it began: a burst of our
+    own that makes some wait too long does not speak against who answers the others.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Breaker:
 
     def failed(self, began_s: float, why: str) -> None:
         """What began at *began_s* failed: count it, and open when it is enough."""
-        self._quiet_until_s = self._clock() + self._grace_s
         if began_s < self.well_s:
             return
+        self._quiet_until_s = self._clock() + self._grace_s
         self._failures += 1
         if self._failures >= self._most:
             self.trip(why)

@@ -28,7 +28,7 @@ from imagemill.settings import Level2
 
 T = TypeVar("T")
 BEHIND_S = 1.0
-QUESTIONS, QUESTIONS_BEHIND = 64, 16
+QUESTIONS, QUESTIONS_BEHIND = 16, 8
 """Asked at a time by requests, and behind them: more would only wait in Redis instead of here."""
 OLDEST = 7
 _MAX_WORDS = 200

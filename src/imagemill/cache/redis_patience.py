@@ -20,24 +20,25 @@ async def bounded(bound_s: float) -> AsyncIterator[None]:
     Where thousands of requests begin at once, the loop takes longer than the bound before it looks at any answer.
     """
     loop = asyncio.get_running_loop()
-    first_s = loop.time() + bound_s
-    last_s = first_s + (LIMIT - 1) * bound_s
+    last_s = loop.time() + LIMIT * bound_s
+    timers: list[asyncio.TimerHandle] = []
+
+    def expire_at(due_s: float) -> None:
+        timers[:] = [loop.call_at(due_s, expire, due_s)]
 
     def expire(due_s: float) -> None:
-        nonlocal timer
-        now_s = loop.time()
-        if now_s - due_s > bound_s / 4 and now_s < last_s:
-            again_s = now_s + min(now_s - due_s, bound_s)
-            timer = loop.call_at(again_s, expire, again_s)
+        late_s = loop.time() - due_s
+        if late_s > bound_s / 4 and loop.time() < last_s:
+            expire_at(loop.time() + min(late_s, bound_s))
         else:
-            bound.reschedule(now_s)
+            bound.reschedule(loop.time())
 
-    timer = loop.call_at(first_s, expire, first_s)
+    expire_at(loop.time() + bound_s)
     try:
         async with asyncio.timeout(None) as bound:
             yield
     finally:
-        timer.cancel()
+        timers[0].cancel()
 
 
 class Seats:
