@@ -18,9 +18,16 @@ from urllib.parse import unquote
 from msgspec import Struct
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 from redis.backoff import NoBackoff
+from redis.crc import key_slot
 
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Level2
@@ -95,6 +102,10 @@ class PubSub(Protocol):
 class Client(Protocol):
     """What we use of redis-py: the same words for every topology."""
 
+    async def initialize(self) -> Any:
+        """Learn of a Cluster's servers, where it is one."""
+        ...
+
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Ask one thing and give its answer; any `redis.RedisError` or `OSError`."""
         ...
@@ -108,7 +119,7 @@ class Client(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close its own connections; `close` also closes those to Sentinels."""
         ...
 
 
@@ -211,43 +222,105 @@ def connect(settings: Level2, *, timeout_s: float | None) -> Client:
     block, and for `RedisCache`.
     """
     address = check(settings)
-    options = _options(settings, address, timeout_s)
-    match address.topology:
-        case Topology.STANDALONE:
-            host, port = address.hosts[0]
-            client: object = Redis(host=host, port=port, db=address.db, **options)
-        case Topology.SENTINEL:
-            sentinel = Sentinel(  # type: ignore[no-untyped-call]
-                address.hosts, sentinel_kwargs=_for_sentinels(settings, address), db=address.db, **options
-            )
-            client = sentinel.master_for(address.service)
-        case Topology.CLUSTER:
-            nodes = [ClusterNode(host, port) for host, port in address.hosts]
-            client = RedisCluster(startup_nodes=nodes, **options)
-    return cast("Client", client)
-
-
-def _options(settings: Level2, address: Address, timeout_s: float | None) -> dict[str, Any]:
-    return {
+    trust = ssl.create_default_context(cafile=settings.ca_file or None) if address.tls else None
+    options = {
         "username": address.username,
         "password": address.password,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s or settings.timeout_s,
         "max_connections": CONNECTIONS,
-        **_plain(settings, address),
+        **_ALWAYS,
     }
+    match address.topology:
+        case Topology.STANDALONE:
+            client: object = _redis(*address.hosts[0], trust, db=address.db, **options)
+        case Topology.SENTINEL:
+            client = _sentinel(settings, address, trust, options)
+        case Topology.CLUSTER:
+            client = _cluster(address, trust, options)
+    return cast("Client", client)
 
 
-def _for_sentinels(settings: Level2, address: Address) -> dict[str, Any]:
-    """A Sentinel that hangs must not use up the time of the next: see `RedisCache`, whose probes wait for several."""
-    return {
-        "password": settings.sentinel_password or None,
-        "socket_timeout": _SENTINEL_S,
-        "socket_connect_timeout": _SENTINEL_S,
-        **_plain(settings, address),
-    }
+_ALWAYS: dict[str, Any] = {"protocol": 2, "driver_info": None, "retry": Retry(NoBackoff(), 0)}
 
 
-def _plain(settings: Level2, address: Address) -> dict[str, Any]:
-    tls = {"ssl": True, "ssl_ca_certs": settings.ca_file or None} if address.tls else {}
-    return {"protocol": 2, "driver_info": None, "retry": Retry(NoBackoff(), 0), **tls}
+def _redis(host: str, port: int, trust: ssl.SSLContext | None, **options: Any) -> Redis:
+    kind = _trusting(SSLConnection, trust) if trust else Connection
+    return Redis.from_pool(ConnectionPool(host=host, port=port, connection_class=kind, **options))
+
+
+def _sentinel(settings: Level2, address: Address, trust: ssl.SSLContext | None, options: dict[str, Any]) -> Redis:
+    """A Sentinel that hangs must not use up the time of the next: probes wait for several (see `redis_link`)."""
+    own: dict[str, Any] = {"socket_timeout": _SENTINEL_S, "socket_connect_timeout": _SENTINEL_S, **_ALWAYS}
+    if settings.sentinel_password:
+        own["password"] = settings.sentinel_password
+    sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+    sentinel.sentinels = [_redis(host, port, trust, **own) for host, port in address.hosts]
+    kind = _trusting(SentinelManagedSSLConnection, trust) if trust else SentinelManagedConnection
+    client: Redis = sentinel.master_for(address.service, connection_class=kind, db=address.db, **options)
+    return client
+
+
+def _cluster(address: Address, trust: ssl.SSLContext | None, options: dict[str, Any]) -> RedisCluster:
+    nodes = [ClusterNode(host, port) for host, port in address.hosts]
+    client = RedisCluster(startup_nodes=nodes, ssl=trust is not None, **options)
+    if trust is not None:
+        kind = client.connection_kwargs["connection_class"] = _trusting(SSLConnection, trust)
+        for node in client.startup_nodes:
+            node.connection_class = kind
+    return client
+
+
+def _trusting(kind: type[SSLConnection], trust: ssl.SSLContext) -> type[SSLConnection]:
+    """Connections that share one context: to build it takes longer than a request may lose to Redis."""
+
+    class Trusting(kind):  # type: ignore[valid-type, misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.ssl_context.context = trust
+
+    return Trusting
+
+
+async def close(client: Client) -> None:
+    """Close every connection for good, those to Sentinels included."""
+    await client.aclose()
+    if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
+        await client.connection_pool.sentinel_manager.aclose()
+
+
+def server_of(client: Client, name: str) -> str:
+    """Which server of a Cluster answers for the key *name*; empty = there is only one, or none is known yet."""
+    if not isinstance(client, RedisCluster):
+        return ""
+    nodes = client.nodes_manager.slots_cache.get(key_slot(name.encode()))
+    return str(nodes[0].name) if nodes else ""
+
+
+async def version_of(client: Client, name: str) -> str:
+    """The version that the server of the key *name* says it has."""
+    where: dict[str, Any] = {}
+    if isinstance(client, RedisCluster):
+        await client.initialize()
+        where = {"target_nodes": client.get_node_from_key(name)}
+    answer = await client.execute_command("HELLO", **where)
+    said = dict(zip(answer[::2], answer[1::2], strict=False))
+    return bytes(said[b"version"]).decode("ascii", "replace")
+
+
+async def hang_up(client: Client) -> None:
+    """Close every connection, those in use as soon as they are given back; the client connects anew when asked."""
+    if isinstance(client, RedisCluster):
+        for node in client.get_nodes():
+            node.update_active_connections_for_reconnect()
+            await node.disconnect_free_connections()
+    elif isinstance(client, Redis):
+        await client.connection_pool.update_active_connections_for_reconnect()
+        await client.connection_pool.disconnect(inuse_connections=False)
+
+
+def pieces(client: Client) -> list[tuple[Client, dict[str, Any]]]:
+    """What has to be asked, and with which options, to ask every primary."""
+    if isinstance(client, RedisCluster):
+        return [(cast("Client", client), {"target_nodes": node}) for node in client.get_primaries()]
+    return [(client, {})]

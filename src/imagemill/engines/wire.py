@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from imagemill.engines.base import Task
-from imagemill.model.keys import ETAG_CHARS
+from imagemill.model.keys import is_etag
 from imagemill.model.media import MEDIA_TYPES, Format
 from imagemill.settings import Engine, Limits
 
@@ -17,7 +17,6 @@ OFFERED, TAKEN = 0, 1
 """First byte of the output memory until there is output: a worker that dies of a job has marked it first."""
 MAX_PACKET = 64 * 1024
 _MAX_MS = 1e9
-_HEX = frozenset("0123456789abcdef")
 
 
 class Setup(Struct, frozen=True, tag=True):
@@ -66,7 +65,7 @@ class Done(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
-        if self.format not in MEDIA_TYPES or len(self.etag) != ETAG_CHARS or not set(self.etag) <= _HEX:
+        if self.format not in MEDIA_TYPES or not is_etag(self.etag):
             raise ValueError("no rendition of ours")
         if min(self.length, self.width_px, self.height_px, self.frames) < 1:
             raise ValueError("an empty rendition")

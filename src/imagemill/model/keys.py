@@ -16,6 +16,7 @@ from imagemill.model.recipe import Recipe
 from imagemill.model.request import SourceRef
 
 ETAG_CHARS = 40
+_HEX = frozenset("0123456789abcdef")
 KEY_VERSION = 1
 """Raised whenever what a default means, or what an operation does, changes."""
 
@@ -23,6 +24,11 @@ KEY_VERSION = 1
 def etag(body: bytes) -> str:
     """Digest of a body, as a strong entity tag without quotes."""
     return sha256(body).hexdigest()[:ETAG_CHARS]
+
+
+def is_etag(text: str) -> bool:
+    """Whether *text* looks like what `etag` gives."""
+    return len(text) == ETAG_CHARS and set(text) <= _HEX
 
 
 def source_key(source: SourceRef) -> str:
