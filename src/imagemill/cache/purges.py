@@ -19,7 +19,8 @@ from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
 DIGEST_BYTES = 16
 SKEW_MS = 1_000
 """How far clocks that agree may be apart."""
-_KEPT_S = MAX_LIFE_S + DAY_S
+KEPT_S = MAX_LIFE_S + DAY_S
+"""Nothing that is cached was asked for longer ago: a whole life, and some time as a stale one."""
 
 
 class Subject(StrEnum):
@@ -164,7 +165,7 @@ class Purges:
         return now_ms if at_ms > now_ms + SKEW_MS else at_ms
 
     def _forget(self) -> None:
-        oldest_ms = self.now_ms() - _KEPT_S * 1000  # nothing that was asked for before lives any more
+        oldest_ms = self.now_ms() - KEPT_S * 1000  # nothing that was asked for before lives any more
         while self._held:
             name, times = next(iter(self._held.items()))
             if len(self._held) <= self._most and max(times) >= oldest_ms:

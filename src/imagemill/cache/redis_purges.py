@@ -1,0 +1,264 @@
+"""Tell other nodes of purges, and hear of theirs, through one Redis Stream.
+
+Keys     ``<prefix>:purges``; one field, ``e``, see `cache.purge_events`. A stream begins with a purge of everything:
+         who finds none cannot know what it held, and who reads one that was made anew hears of it that way.
+Units    stream ids are milliseconds of the server's clock, and so is what `Purges.now_ms` gives, once compared.
+Errors   none leave: without Redis nothing is heard, and `Purges` goes by its bound; `publish` says False.
+Source   Redis 7.0, XINFO STREAM: trimming moves ``first-entry``, XDEL ``max-deleted-entry-id``; an id never falls
+         within one stream; XREAD BLOCK also sees entries of a stream made anew, where their ids are larger.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct
+from redis.exceptions import RedisError, ResponseError
+
+from imagemill.cache.purge_events import BadEvent, Seal
+from imagemill.cache.purges import KEPT_S, Purge, Purges
+from imagemill.cache.redis_client import Client, connect
+from imagemill.obs.logs import Log
+from imagemill.settings import Level2
+
+START_S = 1.0
+"""How long a start waits for what was purged before."""
+REFRESH_S = 30.0
+"""How often the clocks are compared, and the connection made anew: a Sentinel may know another primary by now."""
+_ANSWER_S = 1.0
+_BLOCK_MS = 1_000
+_PER_BOUND = 4
+_RETRY_S = 0.5
+_BATCH = 500
+_SAMPLES = 3
+_TROUBLE = (RedisError, OSError)  # a TimeoutError is an OSError
+
+Id = tuple[int, int]
+Raw = tuple[bytes, dict[bytes, bytes] | None]
+
+
+class _Stream(Struct, frozen=True):
+    """What XINFO says of a stream."""
+
+    first: Id
+    last: Id
+    """The newest id it ever had."""
+    deleted: Id
+
+
+class PurgeFeed:
+    """Notes in *purges* what any node publishes, from the beginning of what may still be cached."""
+
+    def __init__(self, settings: Level2, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> None:
+        self._settings = settings
+        self._purges = purges
+        self._observe = observe
+        self._stream = f"{settings.prefix}:purges"
+        self._seal = Seal(settings.secret, self._stream)
+        self._block_ms = max(1, min(_BLOCK_MS, int(settings.blind_s * 1000 / _PER_BOUND)))
+        self._writer: Client | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._read_to: Id = (0, 0)
+        self._seen: Id = (0, 0)
+        self._current = asyncio.Event()
+        self._log = Log("imagemill.purges")
+        self._told_lost = False
+        self.reading = False
+        """Whether all is heard just now."""
+
+    async def start(self) -> None:
+        """Begin to read; return when all is known that was purged before, or when that takes too long."""
+        self._task = asyncio.create_task(self._run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                await self._current.wait()
+
+    async def close(self) -> None:
+        """Stop reading and close all connections."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._writer is not None:
+            await _close(self._writer)
+
+    # telling
+
+    async def publish(self, purge: Purge) -> bool:
+        """Tell every node of *purge*; False where that cannot be known to have happened."""
+        for tries_left in (1, 0):  # a connection that has rested may have died meanwhile; twice told is harmless
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    await self._add(purge)
+            except _TROUBLE as e:
+                if not tries_left:
+                    self._log.warning("a purge could not be published", reason=type(e).__name__)
+            else:
+                return True
+        return False
+
+    async def tune(self) -> bool:
+        """Compare clocks once, for one who publishes and does not read; False where Redis does not answer."""
+        try:
+            await self._compare(self._writing())
+        except _TROUBLE:
+            return False
+        return True
+
+    async def _add(self, purge: Purge) -> None:
+        client = self._writing()
+        if await self._xadd(client, purge, "NOMKSTREAM") is None:
+            await self._begin(client)
+            await self._xadd(client, purge)
+
+    async def _begin(self, client: Client) -> None:
+        await self._xadd(client, Purge.everything(self._purges.now_ms()))
+
+    async def _xadd(self, client: Client, purge: Purge, *options: str) -> Any:
+        event, most = self._seal.encode(purge), self._settings.purges
+        return await client.execute_command("XADD", self._stream, *options, "MAXLEN", "~", most, "*", "e", event)
+
+    def _writing(self) -> Client:
+        if self._writer is None:
+            self._writer = connect(self._settings, timeout_s=None)
+        return self._writer
+
+    # hearing
+
+    async def _run(self) -> None:
+        while True:
+            client = connect(self._settings, timeout_s=None)
+            try:
+                await self._follow(client)
+            except Exception as e:  # noqa: BLE001 - whatever Redis answers: nothing is heard until it makes sense
+                self._lost(e)
+                await asyncio.sleep(_RETRY_S)
+            finally:
+                await _close(client)
+
+    async def _follow(self, client: Client) -> None:
+        """Read for `REFRESH_S`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REFRESH_S
+        await self._compare(client)
+        self._read_to = max(self._read_to, (self._purges.now_ms() - KEPT_S * 1000, 0))
+        caught_up = False
+        while loop.time() < until:
+            caught_up = await self._turn(client, wait=caught_up)
+
+    async def _turn(self, client: Client, *, wait: bool) -> bool:
+        """Read once; tell whether that was all there is.
+
+        The stream is looked at after it was read and judged by where we stood before: whatever was trimmed unread is
+        noticed, and an entry that was read and then trimmed at worst looks as if it had not been.
+        """
+        asked_ms, before = self._purges.now_ms(), self._read_to
+        entries = await self._read(client, self._block_ms if wait else 0)
+        stream = await self._look(client)
+        for entry in entries:
+            self._take(*entry)
+        if stream is None or stream.last < self._seen:
+            await self._start_anew(client, begin=stream is None)
+            return False
+        self._check_gap(stream, before)
+        if len(entries) == _BATCH:
+            return False
+        self._purges.heard(asked_ms)
+        self._found()
+        return True
+
+    async def _read(self, client: Client, block_ms: int) -> Sequence[Raw]:
+        block = ("BLOCK", block_ms) if block_ms else ()
+        place = (self._stream, "{}-{}".format(*self._read_to))
+        async with asyncio.timeout(_ANSWER_S + block_ms / 1000):
+            answer = await client.execute_command("XREAD", "COUNT", _BATCH, *block, "STREAMS", *place)
+        entries: Sequence[Raw] = answer[0][1] if answer else ()
+        return entries
+
+    async def _look(self, client: Client) -> _Stream | None:
+        """What the stream is like; None = there is none."""
+        async with asyncio.timeout(_ANSWER_S):
+            try:
+                answer = await client.execute_command("XINFO", "STREAM", self._stream)
+            except ResponseError:
+                if await client.execute_command("EXISTS", self._stream):
+                    raise
+                return None
+        told = dict(zip(answer[::2], answer[1::2], strict=True))
+        first, last = told[b"first-entry"], _id(told[b"last-generated-id"])
+        return _Stream(_id(first[0]) if first else last, last, _id(told.get(b"max-deleted-entry-id", b"0-0")))
+
+    def _take(self, raw_id: bytes, fields: dict[bytes, bytes] | None) -> None:
+        self._read_to = self._seen = at = _id(raw_id)
+        try:
+            purge = self._seal.decode((fields or {}).get(b"e", b""))
+        except BadEvent:
+            self._observe("bad")
+            return
+        if not purge.soft:  # the server knows the time better; a soft one means a fetch that has a time of its own
+            purge = Purge(purge.subject, purge.name, max(purge.at_ms, at[0]))
+        self._purges.note(purge)
+        self._observe(purge.subject)
+
+    def _check_gap(self, stream: _Stream, before: Id) -> None:
+        """Let nothing be valid that purges may have concerned which were removed before we could read them."""
+        missed = max((at for at in (stream.first, stream.deleted) if at > before), default=None)
+        if missed and self._purges.raise_floor(missed[0]) and self._current.is_set():
+            self._log.warning("purges were missed: what was cached before is not used", until_ms=missed[0])
+
+    async def _start_anew(self, client: Client, *, begin: bool) -> None:
+        """Go on with a stream that is not the one we knew: it may have held anything."""
+        self._purges.raise_floor(self._purges.now_ms())
+        if self._seen > (0, 0):
+            self._log.warning("the stream of purges was lost: what was cached before is not used")
+        self._read_to = self._seen = (0, 0)
+        if begin:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._begin(client)
+
+    async def _compare(self, client: Client) -> None:
+        """Set the clock by the server's, in the middle of the quickest of a few round trips."""
+        best_ms, offset_ms = float("inf"), 0.0
+        for _ in range(_SAMPLES):
+            async with asyncio.timeout(_ANSWER_S):
+                whom = await self._keeper(client)
+                begun_ms = self._purges.own_ms()
+                seconds, micros = await client.execute_command("TIME", **whom)
+            trip_ms = self._purges.own_ms() - begun_ms
+            if trip_ms < best_ms:
+                best_ms, offset_ms = trip_ms, seconds * 1000 + micros / 1000 - begun_ms - trip_ms / 2
+        self._purges.shift(round(offset_ms))
+
+    async def _keeper(self, client: Client) -> dict[str, Any]:
+        """How to ask the one server that dates the stream; a Cluster's are known once something was asked."""
+        find = getattr(client, "get_node_from_key", None)
+        if find is None:
+            return {}
+        await client.execute_command("EXISTS", self._stream)
+        return {"target_nodes": find(self._stream)}
+
+    # state
+
+    def _found(self) -> None:
+        self.reading = True
+        self._current.set()
+        if self._told_lost:
+            self._told_lost = False
+            self._log.info("purges are heard again")
+
+    def _lost(self, error: Exception) -> None:
+        self.reading = False
+        if not self._told_lost:
+            self._told_lost = True
+            self._log.warning("purges cannot be heard", reason=type(error).__name__, bound_s=self._settings.blind_s)
+
+
+def _id(raw: bytes) -> Id:
+    at_ms, _, sequence = raw.partition(b"-")
+    return int(at_ms), int(sequence)
+
+
+async def _close(client: Client) -> None:
+    with suppress(*_TROUBLE):
+        await client.aclose()
