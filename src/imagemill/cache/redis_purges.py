@@ -17,7 +17,7 @@ from msgspec import Struct
 from redis.exceptions import RedisError, ResponseError
 
 from imagemill.cache.purge_events import BadEvent, Seal
-from imagemill.cache.purges import KEPT_S, Purge, Purges
+from imagemill.cache.purges import KEPT_S, Purge, Purges, Subject
 from imagemill.cache.redis_client import Client, connect
 from imagemill.obs.logs import Log
 from imagemill.settings import Level2
@@ -63,7 +63,7 @@ class PurgeFeed:
         self._seen: Id = (0, 0)
         self._current = asyncio.Event()
         self._log = Log("imagemill.purges")
-        self._told_lost = False
+        self._told_lost = self._told_anew = False
         self.reading = False
         """Whether all is heard just now."""
 
@@ -200,6 +200,8 @@ class PurgeFeed:
             purge = Purge(purge.subject, purge.name, max(purge.at_ms, at[0]))
         self._purges.note(purge)
         self._observe(purge.subject)
+        if purge.subject is Subject.ALL:
+            self._say_anew()
 
     def _check_gap(self, stream: _Stream, before: Id) -> None:
         """Let nothing be valid that purges may have concerned which were removed before we could read them."""
@@ -210,12 +212,16 @@ class PurgeFeed:
     async def _start_anew(self, client: Client, *, begin: bool) -> None:
         """Go on with a stream that is not the one we knew: it may have held anything."""
         self._purges.raise_floor(self._purges.now_ms())
-        if self._seen > (0, 0):
-            self._log.warning("the stream of purges was lost: what was cached before is not used")
+        self._say_anew()
         self._read_to = self._seen = (0, 0)
         if begin:
             async with asyncio.timeout(_ANSWER_S):
                 await self._begin(client)
+
+    def _say_anew(self) -> None:
+        if self._current.is_set() and not self._told_anew:
+            self._told_anew = True
+            self._log.warning("the stream of purges was made anew: what was cached before is not used")
 
     async def _compare(self, client: Client) -> None:
         """Set the clock by the server's, in the middle of the quickest of a few round trips."""
@@ -242,6 +248,7 @@ class PurgeFeed:
 
     def _found(self) -> None:
         self.reading = True
+        self._told_anew = False
         self._current.set()
         if self._told_lost:
             self._told_lost = False
