@@ -28,7 +28,7 @@ from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 4 * 1024 * 1024
-_NOT_FOR_FILES = frozenset({"source", "ttl", "expires"})
+_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

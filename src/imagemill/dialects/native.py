@@ -33,7 +33,7 @@ from imagemill.model.recipe import (
     Rotate,
     Sharpen,
 )
-from imagemill.model.request import ImageRequest, SourceRef
+from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.settings import Limits
 
 _MAX_DIGITS = 7
@@ -77,6 +77,12 @@ PARAMETERS = (
     Parameter("format", "f", "jpeg|png|webp|avif|gif|keep|auto", "What to answer with. Default: keep, as the source."),
     Parameter("quality", "q", "1-100", "For JPEG, WebP and AVIF; PNG and GIF are not changed by it."),
     Parameter("ttl", "", "1-259200", "Lifetime of the answer in caches, in seconds."),
+    Parameter(
+        "tags",
+        "",
+        "name,name,…",
+        "Names that the result can be purged by: 1 to 16 of 1-64 of A-Z a-z 0-9 _ . : - each.",
+    ),
     Parameter("expires", "exp", "Unix seconds", "The URL is refused (410) from then on."),
 )
 E = TypeVar("E", Fit, Format, Gravity)
@@ -103,6 +109,7 @@ class Native:
             recipe=self.recipe(given),
             ttl_s=_integer(given, "ttl", 1, 10**_MAX_DIGITS) if "ttl" in given else None,
             expires_at_s=_integer(given, "expires", 0, 10**10 - 1, digits=10) if "expires" in given else None,
+            tags=_tags(given["tags"]) if "tags" in given else (),
         )
 
     def source(self, value: str) -> SourceRef:
@@ -175,6 +182,17 @@ _DIGITS = frozenset("0123456789")
 
 def _shown(raw: bytes) -> str:
     return repr(raw[:40])[2:-1] or "(empty)"
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    tags = text.split(",", MAX_TAGS)
+    if len(tags) > MAX_TAGS:
+        raise BadOption(f"tags: more than {MAX_TAGS}")
+    if not all(map(is_tag, tags)):
+        raise BadOption("tags: each is 1 to 64 of A-Z a-z 0-9 _ . : - and begins with a letter or a digit")
+    if len(set(tags)) < len(tags):
+        raise BadOption("tags: one is given twice")
+    return tuple(sorted(tags))
 
 
 def _number(name: str, text: str, digits: int = _MAX_DIGITS) -> int:

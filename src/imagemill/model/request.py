@@ -1,9 +1,19 @@
 """What is asked for: a source, a recipe, and the terms of delivery."""
 
+import re
+
 from msgspec import Struct
 
 from imagemill.model.media import Format
 from imagemill.model.recipe import Recipe
+
+MAX_TAGS = 16
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+
+
+def is_tag(text: str) -> bool:
+    """Whether *text* may be a tag: 1 to 64 of ``A-Z a-z 0-9 _ . : -``, the first of them a letter or a digit."""
+    return _TAG.fullmatch(text) is not None
 
 
 class SourceRef(Struct, frozen=True):
@@ -25,6 +35,8 @@ class ImageRequest(Struct, frozen=True):
     """Lifetime the caller asks for; not part of the key."""
     expires_at_s: int | None = None
     """Unix time after which this URL is refused."""
+    tags: tuple[str, ...] = ()
+    """Names the result can be purged by, sorted; not part of the key."""
 
 
 class Plan(Struct, frozen=True):
@@ -40,3 +52,5 @@ class Plan(Struct, frozen=True):
     vary: tuple[str, ...] = ()
     ttl_s: int | None = None
     expires_at_s: int | None = None
+    tags: tuple[str, ...] = ()
+    """Sorted; not part of the key."""

@@ -3,10 +3,16 @@
 Source   RFC 9110 section 12.5.1 (Accept). Wildcards do not count: ``*/*`` is sent by clients without AVIF.
 """
 
+from itertools import combinations
+
 from imagemill.model.media import Format
 
 _OFFERED = ((Format.AVIF, b"image/avif"), (Format.WEBP, b"image/webp"))
 _MAX_ACCEPT_BYTES = 1024
+CLASSES: tuple[tuple[Format, ...], ...] = tuple(
+    chosen for n in range(len(_OFFERED) + 1) for chosen in combinations([format_ for format_, _ in _OFFERED], n)
+)
+"""All that `candidates` may give."""
 
 
 def candidates(accept: bytes) -> tuple[Format, ...]:

@@ -5,7 +5,7 @@ from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format
 from imagemill.model.recipe import Background, Blur, Encode, Fit, Recipe, Resize, Sharpen
 from imagemill.model.request import ImageRequest, Plan
-from imagemill.plan.negotiate import candidates
+from imagemill.plan.negotiate import CLASSES, candidates
 from imagemill.settings import Limits
 
 _EXACT = frozenset({Fit.CONTAIN, Fit.FILL})
@@ -18,7 +18,7 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
     check(recipe, limits)
     if request.ttl_s is not None and request.ttl_s > limits.ttl_s:
         raise LimitExceeded("ttl", f"ttl: {request.ttl_s} > {limits.ttl_s} seconds")
-    auto = isinstance(recipe[-1], Encode) and recipe[-1].format is Format.AUTO
+    auto = _is_auto(recipe)
     accepted = candidates(accept) if auto else ()
     return Plan(
         key=result_key(request.source, recipe, accepted),
@@ -29,7 +29,19 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
         vary=("Accept",) if auto else (),
         ttl_s=request.ttl_s,
         expires_at_s=request.expires_at_s,
+        tags=tuple(sorted(request.tags)),
     )
+
+
+def result_keys(request: ImageRequest) -> tuple[str, ...]:
+    """The keys of all that *request* may be answered with, whoever asks: one for each negotiation class."""
+    recipe = normal(request.recipe)
+    negotiated = CLASSES if _is_auto(recipe) else ((),)
+    return tuple(result_key(request.source, recipe, accepted) for accepted in negotiated)
+
+
+def _is_auto(recipe: Recipe) -> bool:
+    return isinstance(recipe[-1], Encode) and recipe[-1].format is Format.AUTO
 
 
 def normal(recipe: Recipe) -> Recipe:

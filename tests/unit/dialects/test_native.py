@@ -27,7 +27,7 @@ from imagemill.model.recipe import (
     Sharpen,
 )
 from imagemill.model.request import SourceRef
-from imagemill.plan.prepare import prepare
+from imagemill.plan.prepare import prepare, result_keys
 from imagemill.settings import Limits
 
 LIMITS = Limits()
@@ -88,6 +88,46 @@ def test_terms():
     assert parse("orient=0").recipe == (Encode(),)
 
 
+def test_tags_are_sorted():
+    """One to sixteen of them."""
+    assert parse("").tags == ()
+    assert parse("tags=b,a:1.x-y_Z,0").tags == ("0", "a:1.x-y_Z", "b")
+    assert parse("tags=" + "%2C".join(f"t{n}" for n in range(16))).tags == tuple(sorted(f"t{n}" for n in range(16)))
+    assert parse("tags=" + "x" * 64).tags == ("x" * 64,)
+
+
+@pytest.mark.parametrize("tags", ["", ",", "a,", ",a", "a,,b", "a,a", "x" * 65, ".a", "-a", "_a", ":a", "a b", "a+b", "a/b", "\u00e4", "a%0a",
+                                  "a\u200b", ",".join(f"t{n}" for n in range(17)), "a," * 30_000])  # fmt: skip
+def test_ill_formed_tags(tags):
+    """Whatever else is refused, by its name."""
+    with pytest.raises((BadOption, BadRequest)) as caught:
+        parse(f"tags={quote(tags, safe='%')}")
+    assert len(tags) > 30_000 or str(caught.value).startswith("tags: ")
+
+
+@given(
+    st.sampled_from(["", "&ttl=86400", "&ttl=100000"]),
+    st.sampled_from(["", "&tags=a", "&tags=b,a"]),
+    st.sampled_from(["", "&expires=1999999999"]),
+)
+def test_terms_are_not_part_of_the_key(ttl, tags, expires):
+    """Whoever asks for another lifetime or by other tags shares the entry."""
+    for query in (SOURCE, f"{SOURCE}&width=5&format=auto"):
+        assert key(f"{query}{ttl}{tags}{expires}") == key(query)
+
+
+@pytest.mark.parametrize("accept", [b"", b"image/avif", b"image/webp", b"image/webp,image/avif", b"*/*"])
+@pytest.mark.parametrize("format_", ["auto", "keep", "webp"])
+def test_every_variant_has_its_key_listed(accept, format_):
+    """Whatever a client accepts, the key of its answer is among those that a purge of the URL concerns."""
+    request = parse(f"width=5&format={format_}&tags=a&ttl=100000")
+    keys = result_keys(request)
+
+    assert prepare(request, LIMITS, accept).key in keys
+    assert len(set(keys)) == len(keys) == (4 if format_ == "auto" else 1)
+    assert prepare(request, LIMITS, accept).tags == ("a",)
+
+
 def test_order_of_operations_is_fixed():
     """Whatever the order in the URL: orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode."""
     query = "background=fff&sharpen=1&blur=1&width=5&flop=1&flip=1&rotate=90&crop=3,4&format=png"
@@ -124,7 +164,7 @@ def test_every_parameter_has_a_test_and_unique_names():
     """The table is the grammar: no name means two things."""
     names = [n for p in PARAMETERS for n in (p.name, p.alias) if n]
     assert len(names) == len(set(names))
-    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {"gravity", "ttl", "expires"}
+    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {"gravity", "ttl", "tags", "expires"}
 
 
 @pytest.mark.parametrize("name", [p.name for p in PARAMETERS] + [p.alias for p in PARAMETERS if p.alias])
