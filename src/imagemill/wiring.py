@@ -5,17 +5,18 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imagemill import __version__
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
+from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
-from imagemill.model.errors import ImagemillError, SettingsError
+from imagemill.model.errors import DependencyDown, ImagemillError, SettingsError
 from imagemill.model.request import Plan
 from imagemill.net import guard
 from imagemill.net.client import Client
@@ -23,6 +24,7 @@ from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
+from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.transcode import Entry, Transcoder
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob, Get
@@ -31,9 +33,13 @@ from imagemill.web.app import App
 from imagemill.web.images import Images
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
+from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
 
-__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "worker_count"]
+if TYPE_CHECKING:
+    from imagemill.cache.redis_purges import PurgeFeed
+
+__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "purge", "worker_count"]
 
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
@@ -83,6 +89,27 @@ def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = 
     return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
 
 
+def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
+    """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
+    try:
+        from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as e:
+        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+    return PurgeFeed(settings.l2, purges, observe)
+
+
+async def purge(settings: Settings, order: Order) -> Purged:
+    """Carry *order* out through the Redis that the nodes share, from outside of any node."""
+    purges = Purges(settings.l2.purges)
+    feed = purge_feed(settings, purges)
+    try:
+        if not await feed.tune():
+            raise DependencyDown("Redis does not answer; no node could be told")
+        return await Purger(purges, native(settings), feed.publish).carry_out(order)
+    finally:
+        await feed.close()
+
+
 def _typed(kind: type, value: object) -> object:
     """What msgspec does not convert by itself."""
     if kind is Path and isinstance(value, str):
@@ -122,6 +149,12 @@ class Service:
         self.failures: MemoryCache[ImagemillError] = MemoryCache(
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
+        shared = settings.l2
+        self.purges = Purges(shared.purges, blind_s=shared.blind_s if shared.url else None)
+        self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
+        self.purger = Purger(
+            self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
+        )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
         origin = Origin(
             HttpStore(self.client), local_stores(settings), self.sources, self.failures, cache,
@@ -136,17 +169,23 @@ class Service:
         self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
         self.app = App(self._routes(), self._finished, self._begun)
-        self.admin = build_admin(self.metrics, self.not_ready, self.images.explained, self.version)
+        self.admin = build_admin(
+            self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
+        )
         self._log = Log("imagemill.request")
         self._watch()
 
     async def start(self) -> None:
-        """Bring the workers up, or raise `SettingsError`."""
+        """Bring the workers up, hear of earlier purges, or raise `SettingsError`."""
         await self.pool.start()
+        if self.feed:
+            await self.feed.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self.feed:
+            await self.feed.close()
         await self.pool.close()
         await self.client.close()
 
@@ -188,6 +227,9 @@ class Service:
         mirror("fetches_in_flight", lambda: self.client.in_flight)
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
+        if self.feed:
+            mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
+            mirror("purge_silence_seconds", self.purges.silence_s)
         for state in ("idle", "busy", "starting"):
             mirror("workers", partial(self._workers, state), state)
 
@@ -196,6 +238,12 @@ class Service:
 
     def _cache_event(self, cache: str) -> Callable[[str], None]:
         return lambda event: self.metrics.count("cache_events", cache, event)
+
+    def _purge_event(self, event: str) -> None:
+        if event == "bad":
+            self.metrics.count("purge_bad_events")
+        else:
+            self.metrics.count("purges", event)
 
     def _pool_event(self, event: Event) -> None:
         match event.name:

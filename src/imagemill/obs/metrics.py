@@ -52,6 +52,10 @@ DECLARED = (
         "Client connections refused or closed by a limit.",
         ("reason",),
     ),
+    Metric("imagemill_purges_total", "counter", "Purges noted: by source, tag, key, or of all there is.", ("subject",)),
+    Metric("imagemill_purge_bad_events_total", "counter", "Events in the stream of purges that are none of ours."),
+    Metric("imagemill_purge_feed_reading", "gauge", "1 while purges of other nodes are heard, else 0."),
+    Metric("imagemill_purge_silence_seconds", "gauge", "Time since all purges of other nodes were known."),
     Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
 )
