@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imagemill import __version__
-from imagemill.cache.base import Shared
+from imagemill.cache.alone import Alone
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
@@ -19,7 +19,7 @@ from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
 from imagemill.model.entry import Entry, Failure
-from imagemill.model.errors import SettingsError
+from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.model.request import Plan
 from imagemill.net import guard
 from imagemill.net.client import Client
@@ -27,6 +27,7 @@ from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
+from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.render import Renderer
 from imagemill.service.transcode import L1_MOST_S, Transcoder
 from imagemill.settings import Settings, refuse_unknown
@@ -36,9 +37,14 @@ from imagemill.web.app import App
 from imagemill.web.images import Images
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
+from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
 
-__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "worker_count"]
+if TYPE_CHECKING:
+    from imagemill.cache.redis import RedisCache
+    from imagemill.cache.redis_purges import PurgeFeed
+
+__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "purge", "worker_count"]
 
 _STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
@@ -93,6 +99,42 @@ def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = 
     return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
 
 
+def redis_cache(
+    settings: Settings,
+    observe: Callable[[str, int], None] = lambda _event, _bytes: None,
+    on_state: Callable[[bool, str], None] = lambda _well, _why: None,
+) -> "RedisCache":
+    """The level that the nodes share, not started; or raise `SettingsError`."""
+    try:
+        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as e:
+        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+    cache = settings.cache
+    stale_s = max(cache.stale_s, cache.stale_if_error_s)
+    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s, observe=observe, on_state=on_state)
+
+
+def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
+    """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
+    try:
+        from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as e:
+        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+    return PurgeFeed(settings.l2, purges, observe)
+
+
+async def purge(settings: Settings, order: Order) -> Purged:
+    """Carry *order* out through the Redis that the nodes share, from outside of any node."""
+    purges = Purges(settings.l2.purges)
+    feed = purge_feed(settings, purges)
+    try:
+        if not await feed.tune():
+            raise DependencyDown("Redis does not answer; no node could be told")
+        return await Purger(purges, native(settings), feed.publish).carry_out(order)
+    finally:
+        await feed.close()
+
+
 def _typed(kind: type, value: object) -> object:
     """What msgspec does not convert by itself."""
     if kind is Path and isinstance(value, str) and value:  # Path("") would be the current folder
@@ -109,6 +151,8 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.draining = False
+        self._log = Log("imagemill.request")
+        self._l2_up = 0.0
         workers = worker_count(settings)
         cache = settings.cache
         self.client = Client(settings.sources, settings.fetch)
@@ -132,17 +176,23 @@ class Service:
         self.failures: MemoryCache[Failure] = MemoryCache(
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
+        shared = settings.l2
+        self.purges = Purges(shared.purges, blind_s=shared.blind_s if shared.url else None)
+        self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
+        self.purger = Purger(
+            self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
+        )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
         versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, 2 * L1_MOST_S, len)
-        self.purges = Purges(settings.l2.purges, blind_s=settings.l2.blind_s if settings.l2.url else None)
-        self.shared = self._shared()
+        self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         origin = Origin(
             HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,
             limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         self.transcoder = Transcoder(
-            Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.shared, self.failures, versions,
-            self.purges, cache, wait_s=settings.l2.wait_s, engine=self._engine, observe=self._rendered,
+            Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
+            versions, self.purges, cache, wait_s=shared.wait_s, engine=self._engine, observe=self._rendered,
+            tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
         self.connections = Connections(
             settings.server, lambda reason: self.metrics.count("connections_refused", reason)
@@ -150,19 +200,19 @@ class Service:
         self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
         self.app = App(self._routes(), self._finished, self._begun)
-        self.admin = build_admin(self.metrics, self.not_ready, self.images.explained, self.version)
-        self._log = Log("imagemill.request")
+        self.admin = build_admin(
+            self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
+        )
         self._watch()
 
     async def start(self) -> None:
-        """Bring the workers up, or raise `SettingsError`."""
+        """Bring the workers up, hear of earlier purges, or raise `SettingsError`."""
         await self.pool.start()
+        if self.redis:
+            await self.redis.start()
+        if self.feed:
+            await self.feed.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
-
-    def _shared(self) -> Shared:
-        from imagemill.cache.alone import Alone  # noqa: PLC0415 - vendors are opened when they are asked for
-
-        return Alone()
 
     def _engine(self) -> int:
         """The version of the engine in force, comparable."""
@@ -172,6 +222,10 @@ class Service:
     async def close(self) -> None:
         """End workers and connections."""
         await self.transcoder.close()
+        if self.redis:
+            await self.redis.close()
+        if self.feed:
+            await self.feed.close()
         await self.pool.close()
         await self.client.close()
 
@@ -213,6 +267,10 @@ class Service:
         mirror("fetches_in_flight", lambda: self.client.in_flight)
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
+        if self.feed:
+            mirror("l2_up", lambda: self._l2_up)
+            mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
+            mirror("purge_silence_seconds", self.purges.silence_s)
         for state in ("idle", "busy", "starting"):
             mirror("workers", partial(self._workers, state), state)
 
@@ -221,6 +279,24 @@ class Service:
 
     def _cache_event(self, cache: str) -> Callable[[str], None]:
         return lambda event: self.metrics.count("cache_events", cache, event)
+
+    def _purge_event(self, event: str) -> None:
+        if event == "bad":
+            self.metrics.count("purge_bad_events")
+        else:
+            self.metrics.count("purges", event)
+
+    def _shared_event(self, event: str, size: int) -> None:
+        self.metrics.count("l2_events", event)
+        if event == "swept":
+            self.metrics.count("l2_swept_bytes", by=size)
+
+    def _shared_state(self, well: bool, why: str) -> None:
+        self._l2_up = float(well)
+        if well:
+            self._log.info("the second cache level is in use", reason=why)
+        else:
+            self._log.warning("the second cache level is left alone", reason=why)
 
     def _pool_event(self, event: Event) -> None:
         match event.name:

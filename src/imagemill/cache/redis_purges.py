@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from imagemill.cache.purge_events import BadEvent, Seal
 from imagemill.cache.purges import KEPT_S, Purge, Purges, Subject
-from imagemill.cache.redis_client import Client, connect
+from imagemill.cache.redis_client import Client, close, connect, hang_up
 from imagemill.obs.logs import Log
 from imagemill.settings import Level2
 
@@ -57,7 +57,7 @@ class PurgeFeed:
         self._stream = f"{settings.prefix}:purges"
         self._seal = Seal(settings.secret, self._stream)
         self._block_ms = max(1, min(_BLOCK_MS, int(settings.blind_s * 1000 / _PER_BOUND)))
-        self._writer: Client | None = None
+        self._own_client: Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._read_to: Id = (0, 0)
         self._seen: Id = (0, 0)
@@ -80,8 +80,10 @@ class PurgeFeed:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        if self._writer is not None:
-            await _close(self._writer)
+        if self._own_client is not None:
+            with suppress(*_TROUBLE):
+                async with asyncio.timeout(_ANSWER_S):
+                    await close(self._own_client)
 
     # telling
 
@@ -101,65 +103,68 @@ class PurgeFeed:
     async def tune(self) -> bool:
         """Compare clocks once, for one who publishes and does not read; False where Redis does not answer."""
         try:
-            await self._compare(self._writing())
+            await self._compare()
         except _TROUBLE:
             return False
         return True
 
     async def _add(self, purge: Purge) -> None:
-        client = self._writing()
-        if await self._xadd(client, purge, "NOMKSTREAM") is None:
-            await self._begin(client)
-            await self._xadd(client, purge)
+        if await self._xadd(purge, "NOMKSTREAM") is None:
+            await self._begin()
+            await self._xadd(purge)
 
-    async def _begin(self, client: Client) -> None:
-        await self._xadd(client, Purge.everything(self._purges.now_ms()))
+    async def _begin(self) -> None:
+        await self._xadd(Purge.everything(self._purges.now_ms()))
 
-    async def _xadd(self, client: Client, purge: Purge, *options: str) -> Any:
+    async def _xadd(self, purge: Purge, *options: str) -> Any:
         event, most = self._seal.encode(purge), self._settings.purges
-        return await client.execute_command("XADD", self._stream, *options, "MAXLEN", "~", most, "*", "e", event)
+        return await self._ask("XADD", self._stream, *options, "MAXLEN", "~", most, "*", "e", event)
 
-    def _writing(self) -> Client:
-        if self._writer is None:
-            self._writer = connect(self._settings, timeout_s=None)
-        return self._writer
+    async def _ask(self, *command: Any, **options: Any) -> Any:
+        return await self._client.execute_command(*command, **options)
+
+    @property
+    def _client(self) -> Client:
+        """One for both ways; while a read waits it has a connection of its own."""
+        if self._own_client is None:
+            self._own_client = connect(self._settings, timeout_s=None)
+        return self._own_client
 
     # hearing
 
     async def _run(self) -> None:
         while True:
-            client = connect(self._settings, timeout_s=None)
             try:
-                await self._follow(client)
+                await self._follow()
             except Exception as e:  # noqa: BLE001 - whatever Redis answers: nothing is heard until it makes sense
                 self._lost(e)
                 await asyncio.sleep(_RETRY_S)
-            finally:
-                await _close(client)
 
-    async def _follow(self, client: Client) -> None:
-        """Read for `REFRESH_S`."""
+    async def _follow(self) -> None:
+        """Read for `REFRESH_S`, through connections made anew."""
         loop = asyncio.get_running_loop()
         until = loop.time() + REFRESH_S
-        await self._compare(client)
+        async with asyncio.timeout(_ANSWER_S):
+            await hang_up(self._client)
+        await self._compare()
         self._read_to = max(self._read_to, (self._purges.now_ms() - KEPT_S * 1000, 0))
         caught_up = False
         while loop.time() < until:
-            caught_up = await self._turn(client, wait=caught_up)
+            caught_up = await self._turn(wait=caught_up)
 
-    async def _turn(self, client: Client, *, wait: bool) -> bool:
+    async def _turn(self, *, wait: bool) -> bool:
         """Read once; tell whether that was all there is.
 
         The stream is looked at after it was read and judged by where we stood before: whatever was trimmed unread is
         noticed, and an entry that was read and then trimmed at worst looks as if it had not been.
         """
         asked_ms, before = self._purges.now_ms(), self._read_to
-        entries = await self._read(client, self._block_ms if wait else 0)
-        stream = await self._look(client)
+        entries = await self._read(self._block_ms if wait else 0)
+        stream = await self._look()
         for entry in entries:
             self._take(*entry)
         if stream is None or stream.last < self._seen:
-            await self._start_anew(client, begin=stream is None)
+            await self._start_anew(begin=stream is None)
             return False
         self._check_gap(stream, before)
         if len(entries) == _BATCH:
@@ -168,21 +173,21 @@ class PurgeFeed:
         self._found()
         return True
 
-    async def _read(self, client: Client, block_ms: int) -> Sequence[Raw]:
+    async def _read(self, block_ms: int) -> Sequence[Raw]:
         block = ("BLOCK", block_ms) if block_ms else ()
         place = (self._stream, "{}-{}".format(*self._read_to))
         async with asyncio.timeout(_ANSWER_S + block_ms / 1000):
-            answer = await client.execute_command("XREAD", "COUNT", _BATCH, *block, "STREAMS", *place)
+            answer = await self._ask("XREAD", "COUNT", _BATCH, *block, "STREAMS", *place)
         entries: Sequence[Raw] = answer[0][1] if answer else ()
         return entries
 
-    async def _look(self, client: Client) -> _Stream | None:
+    async def _look(self) -> _Stream | None:
         """What the stream is like; None = there is none."""
         async with asyncio.timeout(_ANSWER_S):
             try:
-                answer = await client.execute_command("XINFO", "STREAM", self._stream)
+                answer = await self._ask("XINFO", "STREAM", self._stream)
             except ResponseError:
-                if await client.execute_command("EXISTS", self._stream):
+                if await self._ask("EXISTS", self._stream):
                     raise
                 return None
         told = dict(zip(answer[::2], answer[1::2], strict=True))
@@ -209,39 +214,39 @@ class PurgeFeed:
         if missed and self._purges.raise_floor(missed[0]) and self._current.is_set():
             self._log.warning("purges were missed: what was cached before is not used", until_ms=missed[0])
 
-    async def _start_anew(self, client: Client, *, begin: bool) -> None:
+    async def _start_anew(self, *, begin: bool) -> None:
         """Go on with a stream that is not the one we knew: it may have held anything."""
         self._purges.raise_floor(self._purges.now_ms())
         self._say_anew()
         self._read_to = self._seen = (0, 0)
         if begin:
             async with asyncio.timeout(_ANSWER_S):
-                await self._begin(client)
+                await self._begin()
 
     def _say_anew(self) -> None:
         if self._current.is_set() and not self._told_anew:
             self._told_anew = True
             self._log.warning("the stream of purges was made anew: what was cached before is not used")
 
-    async def _compare(self, client: Client) -> None:
+    async def _compare(self) -> None:
         """Set the clock by the server's, in the middle of the quickest of a few round trips."""
         best_ms, offset_ms = float("inf"), 0.0
         for _ in range(_SAMPLES):
             async with asyncio.timeout(_ANSWER_S):
-                whom = await self._keeper(client)
+                whom = await self._keeper()
                 begun_ms = self._purges.own_ms()
-                seconds, micros = await client.execute_command("TIME", **whom)
+                seconds, micros = await self._ask("TIME", **whom)
             trip_ms = self._purges.own_ms() - begun_ms
             if trip_ms < best_ms:
                 best_ms, offset_ms = trip_ms, seconds * 1000 + micros / 1000 - begun_ms - trip_ms / 2
         self._purges.shift(round(offset_ms))
 
-    async def _keeper(self, client: Client) -> dict[str, Any]:
-        """How to ask the one server that dates the stream; a Cluster's are known once something was asked."""
-        find = getattr(client, "get_node_from_key", None)
+    async def _keeper(self) -> dict[str, Any]:
+        """How to ask the one server that dates the stream."""
+        find = getattr(self._client, "get_node_from_key", None)
         if find is None:
             return {}
-        await client.execute_command("EXISTS", self._stream)
+        await self._client.initialize()
         return {"target_nodes": find(self._stream)}
 
     # state
@@ -264,8 +269,3 @@ class PurgeFeed:
 def _id(raw: bytes) -> Id:
     at_ms, _, sequence = raw.partition(b"-")
     return int(at_ms), int(sequence)
-
-
-async def _close(client: Client) -> None:
-    with suppress(*_TROUBLE):
-        await client.aclose()

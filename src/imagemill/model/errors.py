@@ -7,6 +7,7 @@ ImagemillError
 ├─ Refused                  well-formed, and not allowed
 │  ├─ SignatureInvalid      missing, wrong, truncated or by an unknown key: always the same words
 │  ├─ SourceForbidden       policy, address table, port or name: always the same words
+│  ├─ OriginRefused         a browser asked where only programs may
 │  └─ UrlExpired            ``expires`` has passed
 ├─ NoRoute                  no such path on this port
 ├─ MethodNotAllowed         the path exists, the verb does not
@@ -77,6 +78,12 @@ class SourceForbidden(Refused):
     def __init__(self, reason: str = "") -> None:
         super().__init__("the source address is not allowed")
         self.reason = reason
+
+
+class OriginRefused(Refused):
+    """A page in a browser asked for what only programs may ask for."""
+
+    code = "origin_refused"
 
 
 class UrlExpired(Refused):

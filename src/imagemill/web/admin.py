@@ -1,11 +1,11 @@
-"""The admin port: health, readiness, metrics, versions, explain. Loopback by default; nothing secret in it."""
+"""The admin port: health, readiness, metrics, versions, explain, purge. Loopback by default; nothing secret in it."""
 
 from collections.abc import Callable
 from typing import Any
 
 from imagemill.obs.logs import Log
 from imagemill.obs.metrics import Metrics
-from imagemill.web.app import App
+from imagemill.web.app import App, Handler
 from imagemill.web.problems import Reply, code_of, json_reply
 from imagemill.web.request import Call
 
@@ -17,6 +17,7 @@ def build(
     not_ready: Callable[[], list[str]],
     explained: Callable[[bytes, bytes], dict[str, Any]],
     version: Callable[[], dict[str, str]],
+    purge: Handler,
 ) -> App:
     """The application of the admin port."""
 
@@ -50,4 +51,4 @@ def build(
         if call.error is not None and code_of(call.error) == "internal":
             log.failure("request", call.error, request_id=call.request_id, code="internal")
 
-    return App(routes, finished)
+    return App(routes, finished, posts={"/purge": purge})

@@ -21,17 +21,26 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[[Call, Receive], Awaitable[Reply | None]]
 Finished = Callable[[Call, Reply | None, float], None]
 
-METHODS = ("GET", "HEAD", "OPTIONS")
-_ALLOW = ", ".join(METHODS).encode()
+METHODS: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+POST_METHODS: tuple[str, ...] = ("POST", "OPTIONS")
 
 
 class App:
-    """An ASGI application: finds the handler, turns errors into problems, writes one reply, tells `finished`."""
+    """An ASGI application: finds the handler, turns errors into problems, writes one reply, tells `finished`.
+
+    *routes* are read, by GET and HEAD; *posts* change something, and take POST alone.
+    """
 
     def __init__(
-        self, routes: Mapping[str, Handler], finished: Finished, begun: Callable[[], None] = lambda: None
+        self,
+        routes: Mapping[str, Handler],
+        finished: Finished,
+        begun: Callable[[], None] = lambda: None,
+        *,
+        posts: Mapping[str, Handler] | None = None,
     ) -> None:
-        self._routes = routes
+        self._routes = {path: (METHODS, handler) for path, handler in routes.items()}
+        self._routes |= {path: (POST_METHODS, handler) for path, handler in (posts or {}).items()}
         self._finished = finished
         self._begun = begun
 
@@ -52,21 +61,31 @@ class App:
 
     async def _reply(self, call: Call, receive: Receive) -> Reply | None:
         """What to answer; None where nobody is there any more."""
+        allowed = METHODS
         try:
-            handler = self._routes.get(call.path)
-            if handler is None:
-                raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
+            allowed, handler = self._route(call)
             if call.method == "OPTIONS":
-                return Reply(204, ((b"allow", _ALLOW), (b"x-content-type-options", b"nosniff")), b"")
-            if call.method not in METHODS:
-                raise MethodNotAllowed(f"one of {', '.join(METHODS)}")
+                return Reply(204, (_allow(allowed), (b"x-content-type-options", b"nosniff")), b"")
+            if call.method not in allowed:
+                raise MethodNotAllowed(f"one of {', '.join(allowed)}")
             return await handler(call, receive)
         except Exception as e:  # noqa: BLE001 - the edge: whatever happened becomes an answer
             call.error = e
             reply = problem(e, call.request_id)
             if isinstance(e, MethodNotAllowed):
-                reply = Reply(reply.status, (*reply.headers, (b"allow", _ALLOW)), reply.body)
+                reply = Reply(reply.status, (*reply.headers, _allow(allowed)), reply.body)
             return reply
+
+    def _route(self, call: Call) -> tuple[tuple[str, ...], Handler]:
+        """The methods and the handler of a call's path."""
+        found = self._routes.get(call.path)
+        if found is None:
+            raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
+        return found
+
+
+def _allow(methods: tuple[str, ...]) -> tuple[bytes, bytes]:
+    return b"allow", ", ".join(methods).encode()
 
 
 async def _write(send: Send, reply: Reply, call: Call) -> None:

@@ -13,6 +13,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.TargetTooLong: 414,
     errors.SignatureInvalid: 403,
     errors.SourceForbidden: 403,
+    errors.OriginRefused: 403,
     errors.UrlExpired: 410,
     errors.NoRoute: 404,
     errors.MethodNotAllowed: 405,

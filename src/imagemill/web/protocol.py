@@ -49,7 +49,9 @@ _REASONS = {400: b"Bad Request", 414: b"URI Too Long", 503: b"Service Unavailabl
 class Connections:
     """What the connections of one port share: settings, counts, and whether the port is closing."""
 
-    def __init__(self, settings: Server, refused: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: Server, refused: Callable[[str], None] = lambda _: None, *, keep_bodies: bool = False
+    ) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.settings = settings
         self.most = max(8, min(settings.max_connections, soft - _RESERVED_FILES))
@@ -59,6 +61,8 @@ class Connections:
         self.draining = False
         self.refused = refused
         self.unsent = Unsent(settings.unsent_bytes, lambda: refused("unsent"))
+        self.keep_bodies = keep_bodies
+        """Whether anything on this port wants a body; else it is dropped as it comes."""
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -275,10 +279,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_after_newest()
 
     def on_body(self, body: bytes) -> None:
-        """No request here needs a body: a small one is read and dropped, a large one ends the connection."""
+        """Drop a small body, or keep it where one is wanted; a large one ends the connection."""
         self._body_bytes += len(body)
         if self._body_bytes > MAX_BODY_BYTES:
             self._stop(_body_fault())
+        if self.shared.keep_bodies:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is here whole."""

@@ -1,13 +1,27 @@
 """What the web layer knows of one request: raw bytes as they came, and what came of them."""
 
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from secrets import token_hex
 from typing import Any
+
+from imagemill.model.errors import BadRequest
 
 
 def new_request_id() -> str:
     """A random name for one request; never taken from the caller."""
     return token_hex(8)
+
+
+async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], most: int) -> bytes | None:
+    """A request's body, or `BadRequest` above *most* bytes; None where the client has left."""
+    body = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise BadRequest(f"body: more than {most} bytes")
+        if not message.get("more_body", False):
+            return bytes(body)
+    return None
 
 
 class Call:

@@ -61,7 +61,7 @@ async def serve(
         public_socket.close()
         raise
     outer = _server(public, settings, shared, settings.grace_s)
-    inner = _server(admin, settings, Connections(settings), _ADMIN_GRACE_S)
+    inner = _server(admin, settings, Connections(settings, keep_bodies=True), _ADMIN_GRACE_S)
     running = [
         asyncio.create_task(outer.serve([public_socket])),
         asyncio.create_task(inner.serve([admin_socket])),

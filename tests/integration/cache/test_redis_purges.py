@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import time
 from collections import Counter
 
 import pytest
+from redis.exceptions import ReadOnlyError
 
 from imagemill.cache.purge_events import Seal
 from imagemill.cache.purges import Purge, Purges, Subject, Verdict
@@ -14,7 +16,8 @@ from imagemill.cache.redis_client import connect
 from imagemill.cache.redis_purges import PurgeFeed
 from imagemill.model.entry import Entry
 from imagemill.model.media import Format, Rendition
-from support.redis_server import redis_server
+from imagemill.settings import Level2, Secret
+from support.redis import cluster, cluster_url, standalone, watched
 
 RENDITION = Rendition(b"x", Format.PNG, "etag", 1, 1)
 STREAM = "imagemill:purges"
@@ -22,8 +25,12 @@ STREAM = "imagemill:purges"
 
 @pytest.fixture
 def redis(tmp_path):
-    with redis_server(tmp_path) as server:
+    with standalone(tmp_path) as server:
         yield server
+
+
+def settings_of(redis, **more):
+    return Level2(**({"url": Secret(redis.url)} | more))
 
 
 class Member:
@@ -49,6 +56,8 @@ class Member:
 async def members(settings, count=1, **options):
     nodes = [Member(settings, **options) for _ in range(count)]
     await asyncio.gather(*(n.feed.start() for n in nodes))
+    for node in nodes:
+        node.at_start = dict(node.events)
     await asyncio.sleep(0.02)  # the stream's beginning is past
     try:
         yield nodes[0] if count == 1 else nodes
@@ -58,7 +67,7 @@ async def members(settings, count=1, **options):
 
 @contextlib.asynccontextmanager
 async def asking(redis):
-    client = connect(redis.settings(), timeout_s=None)
+    client = connect(settings_of(redis), timeout_s=None)
     try:
         yield client.execute_command
     finally:
@@ -76,7 +85,7 @@ async def until(true, within_s=2.0):
 
 async def test_a_purge_reaches_every_node_within_two_seconds(redis):
     """By source, tag and key, hard and soft; on the node that tells it too."""
-    async with members(redis.settings(), 3) as nodes:
+    async with members(settings_of(redis), 3) as nodes:
         assert all(n.feed.reading and n.purges.settled for n in nodes)
         for subject, name, soft in (
             ("source", "s", False),
@@ -100,37 +109,37 @@ async def test_a_purge_reaches_every_node_within_two_seconds(redis):
 
 async def test_a_node_that_starts_later_knows_what_was_purged_before(redis):
     """Before it serves anything: the shared level may hold what was purged while it was away."""
-    async with members(redis.settings()) as first:
+    async with members(settings_of(redis)) as first:
         held = first.entry()
         await asyncio.sleep(0.01)
         assert await first.feed.publish(first.of("tag", "t"))
         fresh = first.entry(tags=())
-        async with members(redis.settings()) as second:
+        async with members(settings_of(redis)) as second:
             assert second.sees(held) is Verdict.GONE
             assert second.sees(fresh) is Verdict.VALID
 
 
 async def test_more_than_one_batch_is_read_at_the_start(redis):
-    async with members(redis.settings()) as first:
+    async with members(settings_of(redis)) as first:
         held = first.entry(tags=("t1200",))
         for n in range(1201):
             await first.feed.publish(first.of("tag", f"t{n}"))
-        async with members(redis.settings()) as second:
+        async with members(settings_of(redis)) as second:
             assert second.sees(held) is Verdict.GONE
-            assert second.events["tag"] == 1201
+            assert second.at_start["tag"] == 1201, "nothing is served before"
 
 
 @pytest.mark.parametrize("loss", ["hang", "cut"])
 async def test_a_node_that_was_away_reads_on(redis, loss):
     """L11: whatever was purged meanwhile is known right after."""
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         held, other = node.entry(), node.entry(tags=())
         floor = node.entry()
         if loss == "hang":
-            redis.hang()
+            redis.signal(signal.SIGSTOP)
             await until(lambda: not node.feed.reading, 5)
             assert not await node.feed.publish(node.of("tag", "x"))
-            redis.go_on()
+            redis.signal(signal.SIGCONT)
         else:
             await ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             await until(lambda: not node.feed.reading, 5)
@@ -144,7 +153,7 @@ async def test_a_node_that_was_away_reads_on(redis, loss):
 
 
 async def test_publishing_survives_a_connection_that_died_at_rest(redis):
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         assert await node.feed.publish(node.of("tag", "a"))
         await ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
@@ -153,13 +162,13 @@ async def test_publishing_survives_a_connection_that_died_at_rest(redis):
 
 async def test_what_was_trimmed_unread_raises_the_floor(redis, caplog):
     """More purges than the stream keeps, while a node was away: nothing older than what it can read is used."""
-    settings = redis.settings()
+    settings = settings_of(redis)
     async with members(settings) as node, asking(redis) as ask:
         unnamed = node.entry(tags=())
         assert node.sees(unnamed) is Verdict.VALID
-        redis.hang()
+        redis.signal(signal.SIGSTOP)
         await until(lambda: not node.feed.reading, 5)
-        redis.go_on()
+        redis.signal(signal.SIGCONT)
         seal = Seal("", STREAM)
         pipe = [("XADD", STREAM, "MAXLEN", "=", 2, "*", "e", seal.encode(node.of("tag", str(n)))) for n in range(5)]
         await ask("MULTI")
@@ -176,7 +185,7 @@ async def test_what_was_trimmed_unread_raises_the_floor(redis, caplog):
 
 async def test_what_was_trimmed_before_the_start_raises_the_floor(redis):
     """A fresh node uses nothing of the shared level that is older than the purges it can still read."""
-    async with members(redis.settings()) as first, asking(redis) as ask:
+    async with members(settings_of(redis)) as first, asking(redis) as ask:
         old = first.entry(tags=())
         await asyncio.sleep(0.01)
         await first.feed.publish(first.of("tag", "lost"))
@@ -187,30 +196,30 @@ async def test_what_was_trimmed_before_the_start_raises_the_floor(redis):
         await asyncio.sleep(0.01)
         new = first.entry(tags=())
         await ask("XTRIM", STREAM, "MAXLEN", "=", 1)
-        async with members(redis.settings()) as second:
+        async with members(settings_of(redis)) as second:
             assert [second.sees(e) for e in (old, between, new)] == [Verdict.GONE, Verdict.GONE, Verdict.VALID]
         await ask("XTRIM", STREAM, "MAXLEN", "=", 0)
-        async with members(redis.settings()) as third:
+        async with members(settings_of(redis)) as third:
             assert [third.sees(e) for e in (old, between, new)] == [Verdict.GONE, Verdict.GONE, Verdict.VALID]
 
 
 async def test_an_event_that_was_deleted_unread_raises_the_floor(redis):
     """XDEL in the middle of the stream is noticed."""
-    async with members(redis.settings()) as first, asking(redis) as ask:
+    async with members(settings_of(redis)) as first, asking(redis) as ask:
         held = first.entry()
         await asyncio.sleep(0.01)
         await first.feed.publish(first.of("tag", "t"))
         (purge,) = [i for i, _ in (await ask("XRANGE", STREAM, "-", "+"))[1:]]
         await first.feed.publish(first.of("tag", "last"))
         await ask("XDEL", STREAM, purge)
-        async with members(redis.settings()) as second:
+        async with members(settings_of(redis)) as second:
             assert second.sees(held) is Verdict.GONE
 
 
 @pytest.mark.parametrize("then", ["nothing", "a purge", "a node"])
 async def test_flushall_is_survived(redis, then, caplog):
     """The stream is gone: nothing from before is used, everything from after is, and the log says so once."""
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         held = node.entry(tags=())
         await asyncio.sleep(0.01)
         await ask("FLUSHALL")
@@ -220,7 +229,7 @@ async def test_flushall_is_survived(redis, then, caplog):
         await until(lambda: node.sees(held) is Verdict.GONE)
         await asyncio.sleep(0.05)
         fresh = node.entry(tags=())
-        async with members(redis.settings()) as other:
+        async with members(settings_of(redis)) as other:
             assert other.sees(held) is Verdict.GONE, "whoever comes later knows too"
             assert other.sees(fresh) is Verdict.VALID
         assert node.sees(fresh) is Verdict.VALID
@@ -234,7 +243,7 @@ async def test_flushall_is_survived(redis, then, caplog):
 
 async def test_a_stream_that_has_gone_back_is_another(redis):
     """A replica that had not heard all has become the primary: what is missing may concern anything."""
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         assert await node.feed.publish(node.of("tag", "u"))
         await asyncio.sleep(0.1)
         held = node.entry(tags=())
@@ -255,9 +264,7 @@ async def test_a_stream_that_has_gone_back_is_another(redis):
 
 async def test_hostile_events_are_skipped_and_counted(redis):
     """L12: what is no event of ours, or not made by one who knows the secret, changes nothing."""
-    from imagemill.settings import Secret
-
-    settings = redis.settings(secret=Secret("x" * 40))
+    settings = settings_of(redis, secret=Secret("x" * 40))
     async with members(settings) as node, asking(redis) as ask:
         held = node.entry()
         await asyncio.sleep(0.01)
@@ -278,7 +285,7 @@ async def test_hostile_events_are_skipped_and_counted(redis):
 
 async def test_dates_from_the_future_are_now(redis):
     """An id or a time far ahead neither blocks a name nor the stream."""
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         event = Seal("", STREAM).encode(Purge.of(Subject.TAG, "t", node.purges.now_ms() + 3_600_000))
         await ask("XADD", STREAM, f"{node.purges.now_ms() + 7_200_000}-0", "e", event)
         await until(lambda: node.events["tag"] == 1)
@@ -293,7 +300,7 @@ async def test_dates_from_the_future_are_now(redis):
 
 async def test_another_kind_of_value_in_the_streams_place(redis):
     """Nothing is heard until it is gone; then all is well again."""
-    async with members(redis.settings()) as node, asking(redis) as ask:
+    async with members(settings_of(redis)) as node, asking(redis) as ask:
         await ask("SET", STREAM, "x")
         await until(lambda: not node.feed.reading, 5)
         assert not await node.feed.publish(node.of("tag", "t"))
@@ -305,7 +312,7 @@ async def test_another_kind_of_value_in_the_streams_place(redis):
 @pytest.mark.parametrize("ahead_s", [600, -600])
 async def test_a_node_whose_clock_is_wrong_judges_right(redis, ahead_s):
     """Fetches and purges are dated by Redis' clock, whatever the machines' say."""
-    async with members(redis.settings()) as right, members(redis.settings(), ahead_s=ahead_s) as wrong:
+    async with members(settings_of(redis)) as right, members(settings_of(redis), ahead_s=ahead_s) as wrong:
         assert abs(right.purges.now_ms() - wrong.purges.now_ms()) < 200
         for teller, other in ((right, wrong), (wrong, right)):
             before = [n.entry() for n in (right, wrong)]
@@ -320,7 +327,7 @@ async def test_a_node_whose_clock_is_wrong_judges_right(redis, ahead_s):
 
 async def test_the_blind_bound(redis):
     """While purges cannot be heard, an entry is used for the bound after its fetch, and not longer."""
-    async with members(redis.settings(blind_s=2.0)) as node:
+    async with members(settings_of(redis, blind_s=2.0)) as node:
         held = node.entry()
         await asyncio.sleep(2.5)
         assert node.sees(held) is Verdict.VALID, "while it hears, age does not matter"
@@ -344,7 +351,7 @@ async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
     caplog.set_level(logging.INFO)
     redis.stop()
     begun = time.monotonic()
-    async with members(redis.settings()) as node:
+    async with members(settings_of(redis)) as node:
         assert time.monotonic() - begun < 1.5
         assert not node.feed.reading
         assert node.sees(node.entry(node.purges.now_ms() - 61_000)) is Verdict.GONE
@@ -359,16 +366,64 @@ async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
 
 
 async def test_in_a_cluster(tmp_path):
-    """One server with all slots is a Cluster to its clients."""
-    from imagemill.settings import Secret
-
-    with redis_server(tmp_path, "--cluster-enabled", "yes") as redis:
-        async with asking(redis) as ask:
-            await ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        settings = redis.settings(url=Secret(f"redis+cluster://127.0.0.1:{redis.port}"))
+    """The clock is that of the server which dates the stream."""
+    with cluster(tmp_path) as servers:
+        settings = Level2(url=Secret(cluster_url(servers)))
         async with members(settings, 2) as (one, other):
             await until(lambda: one.feed.reading and other.feed.reading, 10)
             held = other.entry()
             await asyncio.sleep(0.02)
             assert await one.feed.publish(one.of("tag", "t"))
             await until(lambda: other.sees(held) is Verdict.GONE)
+
+
+async def test_with_sentinel(tmp_path):
+    """A new primary is found; what is purged through it reaches those who listened to the old one."""
+    with watched(tmp_path) as group:
+        async with members(Level2(url=Secret(group.url)), 2) as (one, other):
+            await until(lambda: one.feed.reading and other.feed.reading, 10)
+            old = group.primary()
+            old.signal(signal.SIGKILL)
+            await until(lambda: not one.feed.reading and not other.feed.reading, 10)
+            await until(lambda: group.primary() is not old, 20)
+            await until(lambda: one.feed.reading and other.feed.reading, 20)
+
+            held = other.entry()
+            assert other.sees(held) is Verdict.VALID
+            await asyncio.sleep(0.02)
+            assert await one.feed.publish(one.of("tag", "t"))
+            await until(lambda: other.sees(held) is Verdict.GONE)
+
+
+async def test_a_primary_that_was_left_behind_is_left(tmp_path, monkeypatch):
+    """A listener whose old primary lives on, but is no primary any more, hears of the new one's purges in time."""
+    monkeypatch.setattr("imagemill.cache.redis_purges.REFRESH_S", 1.0)
+    with watched(tmp_path) as group:
+        async with members(Level2(url=Secret(group.url))) as node:
+            await until(lambda: node.feed.reading, 10)
+            old = group.primary()
+            group.sentinels[0].admin.execute_command("SENTINEL", "FAILOVER", "main")
+            await until(lambda: group.primary() is not old, 20)
+            old.admin.execute_command("REPLICAOF", "NO", "ONE")
+
+            held = node.entry()
+            await asyncio.sleep(0.02)
+            event = Seal("", STREAM).encode(node.of("tag", "t"))
+            group.primary().admin.xadd(STREAM, {"e": event})
+            await until(lambda: node.sees(held) is Verdict.GONE, 5)
+
+
+async def test_a_try_that_fails_is_repeated_once(redis):
+    """A primary that has just become a replica refuses; the next is asked."""
+    async with members(settings_of(redis)) as node:
+        ask, failures = node.feed._ask, [ReadOnlyError("no"), OSError("no")]
+
+        async def fail(*command, **options):
+            if command[0] == "XADD" and failures:
+                raise failures.pop()
+            return await ask(*command, **options)
+
+        node.feed._ask = fail
+        assert not await node.feed.publish(node.of("tag", "a"))
+        failures[:] = [ReadOnlyError("no")]
+        assert await node.feed.publish(node.of("tag", "a"))

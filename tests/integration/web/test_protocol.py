@@ -18,6 +18,7 @@ from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
 from imagemill.web import protocol
 from imagemill.web.protocol import MAX_BODY_BYTES, MAX_PIPELINED, Connections
+from imagemill.web.request import read_body
 from imagemill.web.server import serve
 from imagemill.web.unsent import BODY
 
@@ -29,7 +30,9 @@ TOLD_GONE: list[float] = []
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """``/ok``; ``/size?N`` answers N bytes; ``/slow?MS`` waits; ``/wait`` too, or until the client has left; ``/stream?N``."""
+    """``/ok``; ``/size?N`` answers N bytes; ``/slow?MS`` waits; ``/wait`` too, or until the client has left; ``/stream?N``;
+    ``/echo`` answers the body.
+    """
     number = int(scope["query_string"] or 2)
     if scope["path"] == "/slow":
         await asyncio.sleep(number / 1e3)
@@ -39,6 +42,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 TOLD_GONE.append(time.monotonic())
+    if scope["path"] == "/echo":
+        body = await read_body(receive, MAX_BODY_BYTES)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+        return
     if scope["path"] == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(number):
@@ -276,6 +284,51 @@ def test_a_small_body_is_read_and_dropped(server: Running) -> None:
     raw = b"GET /wait?50 HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % MAX_BODY_BYTES + b"a" * MAX_BODY_BYTES
 
     assert ask(server, raw + LAST).count(b" 200 OK") == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 20_000, MAX_BODY_BYTES])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_only_the_admin_port_keeps_bodies(server: Running, size: int, chunked: bool) -> None:
+    """The public one drops them as they come; the admin one holds one at a time, up to the same bound."""
+    text = b"k" * size
+    head = b"POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    raw = head + b"content-length: %d\r\n\r\n" % size + text
+    if chunked:
+        pieces = [text[at : at + 7_000] for at in range(0, size, 7_000)]
+        raw = (
+            head
+            + b"transfer-encoding: chunked\r\n\r\n"
+            + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [*pieces, b""])
+        )
+
+    for port, kept in ((server.port, b""), (server.admin_port, text)):
+        with connect(server, port) as s:
+            s.sendall(raw)
+            answer = rest(s)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.partition(b"\r\n\r\n")[2] == kept
+
+
+def test_the_admin_port_bounds_bodies_too(server: Running) -> None:
+    """L06: by their length, and chunked."""
+    head = b"POST /echo HTTP/1.1\r\nhost: x\r\n"
+    chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
+    for raw in (
+        b"content-length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1),
+        b"transfer-encoding: chunked\r\n\r\n" + chunk * 5,
+    ):
+        with connect(server, server.admin_port) as s:
+            s.sendall(head + raw)
+            assert is_problem(rest(s), 400, "bad_request")
+
+
+def test_bodies_of_pipelined_requests_are_kept_apart(server: Running) -> None:
+    one = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
+    with connect(server, server.admin_port) as s:
+        s.sendall(one + b"abc" + one + b"def" + LAST)
+        answers = rest(s)
+
+    assert re.findall(rb"\r\n\r\n(abc|def|kk)", answers) == [b"abc", b"def", b"kk"]
 
 
 def test_a_body_after_its_answer_does_not_keep_the_connection() -> None:

@@ -1,0 +1,36 @@
+"""Ask the admin port of a node: the operator's own tools, and no address that a caller supplied.
+
+Units    seconds.
+Errors   `DependencyDown` where no node answers.
+"""
+
+import asyncio
+import json
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from imagemill.model.errors import DependencyDown
+
+_TIMEOUT_S = 5.0
+_MAX_ANSWER_BYTES = 64 * 1024
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to reach, not to listen on
+
+
+async def post(host: str, port: int, path: str, value: object) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON object that a node answers *value* with."""
+    return await asyncio.to_thread(_post, _EVERYWHERE.get(host, host), port, path, value)
+
+
+def _post(host: str, port: int, path: str, value: object) -> tuple[int, dict[str, Any]]:
+    connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
+        reply = connection.getresponse()
+        answer = json.loads(reply.read(_MAX_ANSWER_BYTES))
+    except (OSError, HTTPException, ValueError) as e:
+        raise DependencyDown(f"no node answers at {host}:{port}: {e or type(e).__name__}") from e
+    finally:
+        connection.close()
+    if not isinstance(answer, dict):
+        raise DependencyDown(f"what answers at {host}:{port} is no node")
+    return reply.status, answer

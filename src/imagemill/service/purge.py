@@ -1,0 +1,155 @@
+"""Make what is cached invalid: by source, by tag, or by the URL of one exact rendition.
+
+Units    ``at_ms`` milliseconds on the clock that purges are dated by.
+Errors   `BadRequest` for an order that names nothing; `DependencyDown` where only this node could be told.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from imagemill.cache.purges import Purge, Subject
+from imagemill.dialects.base import Dialect
+from imagemill.model.errors import BadRequest, DependencyDown
+from imagemill.model.keys import source_key
+from imagemill.model.request import is_tag
+from imagemill.model.signing import MARK
+from imagemill.plan.prepare import result_keys
+
+MAX_ORDER_BYTES = 16 * 1024
+_PATH = b"/image"
+
+
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to purge: exactly one of these."""
+
+    source: str | UnsetType = UNSET
+    """Its address, in whatever spelling."""
+    tag: str | UnsetType = UNSET
+    target: str | UnsetType = UNSET
+    """A URL of this service from its path on, signed or not: all it may be answered with, whoever asks."""
+
+    def __post_init__(self) -> None:
+        """Refuse none and several."""
+        if sum(part is not UNSET for part in (self.source, self.tag, self.target)) != 1:
+            raise BadRequest("exactly one of source, tag and target is wanted")
+
+    @classmethod
+    def of(cls, *, source: str | None = None, tag: str | None = None, target: str | None = None) -> "Order":
+        """As the constructor, with None for what is not given."""
+        given = {"source": source, "tag": tag, "target": target}
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+
+def read_order(body: bytes) -> Order:
+    """The order that a JSON body is, or `BadRequest`."""
+    try:
+        return msgspec.json.decode(body, type=Order)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+        raise BadRequest(f"body: {e}") from e
+
+
+class Purged(Struct, frozen=True):
+    """What was done."""
+
+    purged: Order
+    at_ms: int
+    """What was fetched until then is not used any more."""
+    names: int = 1
+    """Sources, tags or renditions: a URL with ``format=auto`` has several."""
+
+
+class Notes(Protocol):
+    """Where purges are noted."""
+
+    def now_ms(self) -> int:
+        """The time to date one by."""
+        ...
+
+    def note(self, purge: Purge, /) -> None:
+        """Remember one."""
+        ...
+
+
+class Purger:
+    """Notes purges here, at once, and tells the other nodes through *publish*, if there are any."""
+
+    def __init__(
+        self,
+        notes: Notes,
+        dialect: Dialect,
+        publish: Callable[[Purge], Awaitable[bool]] | None,
+        observe: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._notes = notes
+        self._dialect = dialect
+        self._publish = publish
+        self._observe = observe
+
+    async def carry_out(self, order: Order) -> Purged:
+        """Do what *order* says; it holds for every fetch that begins after this returns.
+
+        Raises:
+            BadRequest: a source, tag or target is none.
+            DependencyDown: it holds on this node, and the others could not be told.
+        """
+        at_ms, names = 0, 1
+        match order:
+            case Order(source=str(source)):
+                at_ms = await self.purge(source=self._source_key(source))
+            case Order(tag=str(tag)):
+                at_ms = await self.purge(tag=tag)
+            case Order(target=str(target)):
+                keys = self._keys(target)
+                at_ms, names = await self.purge(keys=keys), len(keys)
+        return Purged(order, at_ms, names)
+
+    async def purge(self, *, source: str = "", tag: str = "", keys: Sequence[str] = ()) -> int:
+        """Purge a source by its key, a tag, or renditions by theirs; as `carry_out`, and give the time."""
+        if tag and not is_tag(tag):
+            raise BadRequest("tag: 1 to 64 of A-Z a-z 0-9 _ . : - are wanted, the first a letter or a digit")
+        at_ms = self._notes.now_ms()
+        named = [(Subject.SOURCE, source), (Subject.TAG, tag), *((Subject.KEY, key) for key in keys)]
+        purges = [Purge.of(subject, name, at_ms) for subject, name in named if name]
+        if not purges:
+            raise BadRequest("there is nothing to purge")
+        if not await self._tell(purges):
+            raise DependencyDown("purged on this node; the other nodes could not be told, so repeat it")
+        return at_ms
+
+    async def changed(self, source: str, asked_ms: int) -> bool:
+        """Let all of a source become stale, by its key, that was fetched before *asked_ms*, when it was seen to differ.
+
+        False where the other nodes could not be told: they find out by themselves, in their time.
+        """
+        return await self._tell([Purge.of(Subject.SOURCE, source, asked_ms - 1, soft=True)])
+
+    async def _tell(self, purges: Sequence[Purge]) -> bool:
+        for purge in purges:
+            self._notes.note(purge)
+            if self._publish is None:
+                self._observe(purge.subject)
+        if self._publish is None:
+            return True
+        for purge in purges:
+            if not await self._publish(purge):
+                return False
+        return True
+
+    def _source_key(self, address: str) -> str:
+        """By way of the dialect, so that every spelling is the one that requests are known by."""
+        return source_key(self._dialect.parse(b"source=" + quote(_raw(address), safe="").encode()).source)
+
+    def _keys(self, target: str) -> tuple[str, ...]:
+        path, _, query = _raw(target).partition(MARK)[0].partition(b"?")
+        if path != _PATH:
+            raise BadRequest(f"target: it begins with {_PATH.decode()}?source=")
+        return result_keys(self._dialect.parse(query))
+
+
+def _raw(text: str) -> bytes:
+    """As it would come in; what is no text is left to the dialect to refuse."""
+    return text.encode("utf-8", "surrogatepass")
