@@ -81,6 +81,7 @@ class _EntryTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     tags: _Tags
     asked_ms: _Natural
     cost_ms: _Natural
+    engine: _Natural
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
@@ -188,7 +189,7 @@ def _taken_apart(content: Entry | Failure) -> tuple[_EntryTerms | _FailureTerms,
         made.format, made.etag, made.width_px, made.height_px, made.frames,
         content.born_s, min(content.life_s, MAX_LIFE_S), content.source_key,
         said.etag, said.last_modified_s, content.max_age_s, content.storable,
-        content.tags, content.asked_ms, content.cost_ms,
+        content.tags, content.asked_ms, content.cost_ms, content.engine,
     ), made.body  # fmt: skip
 
 
@@ -207,6 +208,7 @@ def _entry(metadata: bytes, body: bytes) -> Entry:
         tags=terms.tags,
         asked_ms=terms.asked_ms,
         cost_ms=terms.cost_ms,
+        engine=terms.engine,
     )
 
 

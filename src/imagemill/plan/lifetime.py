@@ -68,7 +68,7 @@ def age_of(entry: Entry, now_s: float, policy: Cache, *, changed: bool = False, 
 
 def left_s(plan: Plan, entry: Entry, now_s: float, policy: Cache) -> int:
     """How long the caller of *plan* may go on using *entry*: what is left, and no longer than was asked for."""
-    left = max(0, math.floor(entry.expires_s - now_s))
+    left = max(0, math.ceil(entry.expires_s - now_s))
     asked = wanted_s(plan, policy)
     return left if asked is None else min(left, asked)
 

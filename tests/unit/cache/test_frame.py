@@ -52,6 +52,7 @@ entries = st.builds(
     tags=tags,
     asked_ms=natural,
     cost_ms=natural,
+    engine=natural,
 )
 failures = st.builds(
     Failure,
