@@ -28,7 +28,7 @@ _KEEP_S = 0.5
 _READY_S = 20.0
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",  # one pipeline runs at a time: a second arena keeps as much again for the next
     # fixed, or glibc raises both with the largest picture and keeps its memory for good; lower ones cost page faults
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "33554432",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from math import gcd
 from typing import Any, assert_never
 
+import numpy as np
 from msgspec.structs import replace
 
 from imagemill.engines import libvips, turbo
@@ -48,6 +49,7 @@ _LOADERS = {
     Format.GIF: "gifload_buffer",
     Format.AVIF: "heifload_buffer",
 }
+_OF_ANIMATIONS = ("delay", "loop", "background")
 _PROFILE = "icc-profile-data"
 _RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
 _RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
@@ -106,8 +108,12 @@ class Vips:
     def _apply(self, image: Image, steps: Steps) -> Image:
         if steps.frames == 1:
             return _finish(_frame(image, steps), steps)
-        frames = _scaled_together(image, steps) or _one_by_one(image, steps)
-        joined = pyvips.Image.arrayjoin(frames, across=1).copy()  # delays and loop come along with the first
+        joined = _scaled_together(image, steps)
+        if joined is None:
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+        for name in _OF_ANIMATIONS:
+            if kind := image.get_typeof(name):
+                joined.set_type(kind, name, image.get(name))
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         return joined
 
@@ -187,30 +193,51 @@ def _one_by_one(image: Image, steps: Steps) -> list[Image]:
     return [_finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)]
 
 
-def _scaled_together(image: Image, steps: Steps) -> list[Image]:
+def _scaled_together(image: Image, steps: Steps) -> Image | None:
     """As `_one_by_one`, where all there is to do is to scale: one pipeline for the strip instead of one a frame.
 
     Each frame is parted from its neighbours by copies of its own edge rows, which is what the filter
     would see beyond the edge of a frame alone. Their number must scale to a whole number of rows;
-    where it does not, or would be too many, the answer is empty.
+    where it does not, or would be too many, the answer is None.
     """
     height = steps.source.height_px
     match steps.steps:
         case [Scale(size=size)] if rows := _edge_rows(height, size.height):
             pass
         case _:
-            return []
-    strip = _srgb(image).copy_memory()
-    frames = [
-        strip.crop(0, n * height, strip.width, height).embed(0, rows, strip.width, height + 2 * rows, extend="copy")
-        for n in range(steps.frames)
-    ]
-    joined = pyvips.Image.arrayjoin(frames, across=1)
-    joined = _premultiplied(joined) if joined.hasalpha() else joined
-    joined = joined.resize(size.width / strip.width, vscale=size.height / height)
-    joined = _finish(_straight(joined) if joined.hasalpha() else joined, steps).copy_memory()
+            return None
+    strip = _srgb(image)
+    padded = _from_rows(_with_edges(_rows(strip, steps.frames), rows), strip.interpretation)
+    padded = _premultiplied(padded) if padded.hasalpha() else padded
+    padded = padded.resize(size.width / padded.width, vscale=size.height / height)
+    padded = _finish(_straight(padded) if padded.hasalpha() else padded, steps)
     edge = rows * size.height // height
-    return [joined.crop(0, n * (size.height + 2 * edge) + edge, size.width, size.height) for n in range(steps.frames)]
+    frames = _rows(padded, steps.frames)[:, edge : edge + size.height]
+    return _from_rows(np.ascontiguousarray(frames), padded.interpretation)
+
+
+def _rows(strip: Image, frames: int) -> Any:
+    """The pixels of a strip: frames, rows, columns, bands."""
+    pixels = np.frombuffer(strip.write_to_memory(), np.uint8)
+    return pixels.reshape(frames, strip.height // frames, strip.width, strip.bands)
+
+
+def _with_edges(frames: Any, rows: int) -> Any:
+    """Each frame between *rows* copies of its first and of its last row."""
+    count, height, width, bands = frames.shape
+    padded = np.empty((count, height + 2 * rows, width, bands), np.uint8)
+    padded[:, :rows], padded[:, rows : rows + height], padded[:, rows + height :] = (
+        frames[:, :1],
+        frames,
+        frames[:, -1:],
+    )
+    return padded
+
+
+def _from_rows(frames: Any, interpretation: str) -> Image:
+    count, height, width, bands = frames.shape
+    strip = pyvips.Image.new_from_memory(frames, width, count * height, bands, "uchar")
+    return strip.copy(interpretation=interpretation)
 
 
 def _edge_rows(height: int, scaled: int) -> int:
