@@ -242,6 +242,25 @@ async def test_a_lost_lease_is_noticed(empty):
         assert empty.admin.pttl(f"{NAME}:lease") > 50_000
 
 
+@pytest.mark.parametrize("how", ["put", "release", "too large"])
+async def test_who_waits_is_told_at_once(empty, how):
+    """Not only when the lease would have run out."""
+    async with short(empty, lease_s=30) as one, short(empty, lease_s=30) as two:
+        lease = await one.cache.lease(KEY)
+        wait = asyncio.create_task(two.cache.wait(KEY, 20))
+        await asyncio.sleep(0.1)
+        assert not wait.done()
+
+        begun = time.monotonic()
+        if how == "release":
+            one.cache.release(lease)
+        else:
+            one.cache.put(KEY, entry(b"x" * (2**20 + 1) if how == "too large" else b"x"), lease)
+        await wait
+
+        assert time.monotonic() - begun < 1
+
+
 async def test_scripts_that_redis_has_forgotten(empty):
     async with short(empty) as level:
         await level.put(KEY, entry(b"one"))
