@@ -148,16 +148,33 @@ def unpack(frame: bytes, key: str, secret: bytes, now_s: float | None = None) ->
     return content
 
 
+class Glance(Struct, frozen=True):
+    """What the front of a frame claims, unchecked: for whoever counts, and shows nobody a body."""
+
+    failure: bool
+    born_s: float
+    expires_s: float
+    """Of an entry; of a failure, when it was born."""
+
+
+def glance(front: bytes) -> Glance | None:
+    """What a frame that begins with *front* claims; None = nothing that we would say, or its metadata is cut off."""
+    if len(front) < HEAD_BYTES or not front.startswith(MAGIC + bytes([VERSION])):
+        return None
+    _, _, kind, _, born, metadata_bytes, _ = _HEAD.unpack_from(front)
+    metadata = front[HEAD_BYTES : HEAD_BYTES + metadata_bytes]
+    try:
+        life_s = _read(_entry_terms.decode, metadata).life_s if kind == _ENTRY else 0
+    except BadFrame:
+        return None
+    return Glance(kind == _FAILURE, born / 1000, born / 1000 + life_s)
+
+
 def born_ms(content: Entry | Failure) -> int:
     """When *content* was born, as a frame says it."""
     if not (math.isfinite(content.born_s) and 0 <= content.born_s < 1 << 40):
         raise BadFrame("metadata")
     return int(content.born_s * 1000)
-
-
-def of_another_version(head: bytes) -> bool:
-    """Whether a frame that begins with *head* is ours and of another version, for whoever sweeps."""
-    return head[:4] == MAGIC and head[4:5] != bytes([VERSION])
 
 
 def _digest(key: str) -> bytes:

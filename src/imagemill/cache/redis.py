@@ -31,6 +31,7 @@ from imagemill.cache.redis_bell import Bell
 from imagemill.cache.redis_client import Client
 from imagemill.cache.redis_link import Away, Link, Odd
 from imagemill.cache.redis_scripts import DISCARD, EXTEND, RELEASE, STORE
+from imagemill.cache.redis_survey import Survey
 from imagemill.model.entry import MAX_LIFE_S, Entry, Failure
 from imagemill.settings import Level2
 
@@ -195,6 +196,17 @@ class RedisCache:
             await self._link.hang_up()
             return ""
         return was[len(ours) :].decode("utf-8", "replace")
+
+    async def stats(self) -> dict[str, object]:
+        """See `redis_survey.Survey.stats`; `DependencyDown` where Redis is away."""
+        return await self._survey().stats()
+
+    async def sweep(self, idle_s: int) -> tuple[int, int]:
+        """See `redis_survey.Survey.sweep`; `DependencyDown` where Redis is away."""
+        return await self._survey().sweep(idle_s)
+
+    def _survey(self) -> Survey:
+        return Survey(self._link, self._settings, self._stale_s, self._clock)
 
     @property
     def _lease_ms(self) -> int:

@@ -17,7 +17,8 @@ from imagemill.cache.frame import (
     MAX_METADATA_BYTES,
     OVERHEAD_BYTES,
     BadFrame,
-    of_another_version,
+    Glance,
+    glance,
     pack,
     unpack,
 )
@@ -207,8 +208,17 @@ def test_where_scripts_look():
 
     assert int.from_bytes(frame[BORN]) == 1_700_000_000_250
     assert (CHECKSUM.start, CHECKSUM.stop) == (54, 70)
-    assert not of_another_version(frame)
-    assert of_another_version(frame[:4] + b"\x02" + frame[5:])
+
+
+def test_a_glance():
+    """The front of a frame tells birth and end; what is none of ours, or cut short, tells nothing."""
+    frame, failed = pack(KEY, ENTRY, SECRET), pack(KEY, FAILURE, SECRET)
+
+    assert glance(frame[:4096]) == Glance(False, ENTRY.born_s, ENTRY.expires_s)
+    assert glance(frame[:-1]) == glance(frame)
+    assert glance(failed) == Glance(True, FAILURE.born_s, FAILURE.born_s)
+    for other in (b"", frame[:70], frame[:90], frame[:4] + b"\x02" + frame[5:], b"x" + frame[1:]):
+        assert glance(other) is None
 
 
 @settings(max_examples=20)

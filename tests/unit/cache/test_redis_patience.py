@@ -26,13 +26,22 @@ async def test_a_block_that_is_quick():
 
 
 async def test_what_came_while_the_loop_was_stuck_is_read():
-    """An answer that lies there when the loop gets free is taken, though its time is over."""
-    reader, writer = asyncio.Event(), asyncio.get_running_loop()
-    writer.call_later(0.01, reader.set)
+    """An answer that lies there when the loop gets free is taken, though its time is over and reading takes turns."""
+    loop, read = asyncio.get_running_loop(), asyncio.Event()
+
+    def turn(left):
+        if left:
+            loop.call_soon(turn, left - 1)
+        else:
+            read.set()
+
+    def stuck():
+        time.sleep(0.15)
+        turn(10)
 
     async with bounded(0.05):
-        writer.call_soon(time.sleep, 0.15)
-        await reader.wait()
+        loop.call_soon(stuck)
+        await read.wait()
 
 
 async def test_somebody_elses_cancellation_is_not_swallowed():
