@@ -3,10 +3,11 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
@@ -44,7 +45,18 @@ if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
     from imagemill.cache.redis_purges import PurgeFeed
 
-__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "purge", "worker_count"]
+__all__ = [
+    "PARAMETERS",
+    "Service",
+    "check",
+    "engine",
+    "l2_stats",
+    "l2_sweep",
+    "local_stores",
+    "native",
+    "purge",
+    "worker_count",
+]
 
 _STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
@@ -116,11 +128,65 @@ def redis_cache(
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    try:
+    with _extra():
         from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
+    return PurgeFeed(settings.l2, purges, observe)
+
+
+class Operated(Protocol):
+    """What an operator asks of the second level."""
+
+    async def start(self) -> None:
+        """Begin."""
+        ...
+
+    async def close(self) -> None:
+        """End."""
+        ...
+
+    async def stats(self) -> Any:
+        """What it holds."""
+        ...
+
+    async def sweep(self, idle_s: float, /) -> Any:
+        """Remove what was not read for *idle_s*, and tell what that was."""
+        ...
+
+
+async def l2_stats(settings: Settings) -> Any:
+    """What the second level holds, as plain values."""
+    return await _operated(settings, lambda level: level.stats())
+
+
+async def l2_sweep(settings: Settings, idle_s: float) -> Any:
+    """Remove from the second level what was not read for *idle_s*; what that was, as plain values."""
+    return await _operated(settings, lambda level: level.sweep(idle_s))
+
+
+async def _operated(settings: Settings, ask: Callable[[Operated], Awaitable[Any]]) -> Any:
+    level = cast("Operated", _l2(settings))
+    try:
+        await level.start()
+        return msgspec.to_builtins(await ask(level))
+    finally:
+        await level.close()
+
+
+def _l2(settings: Settings) -> "RedisCache":
+    """The second level, not started; or raise `SettingsError`."""
+    with _extra():
+        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
+    cache = settings.cache
+    stale_s = max(cache.stale_s, cache.stale_if_error_s)
+    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s)
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as e:
         raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
-    return PurgeFeed(settings.l2, purges, observe)
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -128,9 +194,10 @@ async def purge(settings: Settings, order: Order) -> Purged:
     purges = Purges(settings.l2.purges)
     feed = purge_feed(settings, purges)
     try:
-        if not await feed.tune():
-            raise DependencyDown("Redis does not answer; no node could be told")
+        await feed.tune()  # where that fails, publishing says so
         return await Purger(purges, native(settings), feed.publish).carry_out(order)
+    except DependencyDown as e:
+        raise DependencyDown("Redis did not take the purge, so nodes may not know of it; repeat it") from e
     finally:
         await feed.close()
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import pytest
+from redis.crc import key_slot
 from redis.exceptions import ReadOnlyError
 
 from imagemill.cache.purge_events import Seal
@@ -375,6 +376,9 @@ async def test_in_a_cluster(tmp_path):
             await asyncio.sleep(0.02)
             assert await one.feed.publish(one.of("tag", "t"))
             await until(lambda: other.sees(held) is Verdict.GONE)
+        calls = [s.admin.info("commandstats").get("cmdstat_time", {}).get("calls", 0) for s in servers]
+        holds = [s.admin.execute_command("CLUSTER", "COUNTKEYSINSLOT", key_slot(STREAM.encode())) for s in servers]
+        assert [bool(n) for n in calls] == [bool(n) for n in holds]
 
 
 async def test_with_sentinel(tmp_path):
