@@ -4,9 +4,8 @@ import argparse
 import asyncio
 import json
 import os
-import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from imagemill import wiring
 from imagemill.model.errors import SettingsError
@@ -17,6 +16,7 @@ Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Any, str, Command, str, str], Any]
 """Makes the parser of a command: where, its name, what runs it, what it does in a line, and more on it."""
 
+T = TypeVar("T")
 _OK = 0
 
 
@@ -26,7 +26,7 @@ def add(commands: Any, command: Add) -> None:
     stats = command(commands, "stats", _stats, "Tell what the second cache level holds", _NEEDS)
     stats.add_argument("--json", action="store_true", help="print JSON")
     sweep = command(commands, "sweep", _sweep, "Remove what nobody has read for a while, at once", _SWEEP)
-    sweep.add_argument("--idle", type=float, metavar="SECONDS", help="unread for so long (default: l2.idle_s)")
+    sweep.add_argument("--idle", type=int, metavar="SECONDS", help="unread for so long (default: l2.idle_s)")
 
 
 _PURGE = """
@@ -61,17 +61,29 @@ def _purge(arguments: argparse.Namespace) -> int:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    _show(asyncio.run(wiring.l2_stats(_shared(arguments, "stats"))), as_json=arguments.json)
+    facts = asyncio.run(_ask(_shared(arguments, "stats"), lambda level: level.stats()))
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+        return _OK
+    for name, value in facts.items():
+        shown = ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        print(f"{name:18}{shown}")
     return _OK
 
 
 def _sweep(arguments: argparse.Namespace) -> int:
     settings = _shared(arguments, "sweep")
     idle_s = settings.l2.idle_s if arguments.idle is None else arguments.idle
-    if not idle_s > 0:
-        raise SettingsError("--idle: more than 0 seconds")
-    _show(asyncio.run(wiring.l2_sweep(settings, idle_s)), as_json=False)
+    if idle_s < 1:
+        raise SettingsError("--idle: at least 1 second")
+    count, size = asyncio.run(_ask(settings, lambda level: level.sweep(idle_s)))
+    print(f"removed {count} entries, {size} bytes")
     return _OK
+
+
+async def _ask(settings: Settings, question: Callable[[Any], Awaitable[T]]) -> T:
+    async with wiring.l2(settings) as level:
+        return await question(level)
 
 
 def _shared(arguments: argparse.Namespace, name: str) -> Settings:
@@ -84,12 +96,3 @@ def _shared(arguments: argparse.Namespace, name: str) -> Settings:
 def _settings(arguments: argparse.Namespace) -> Settings:
     """As the node's; signing plays no part."""
     return load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
-
-
-def _show(facts: Any, *, as_json: bool) -> None:
-    if as_json or not isinstance(facts, dict):
-        json.dump(facts, sys.stdout, indent=2)
-        print()
-        return
-    for name, value in facts.items():
-        print(f"{name:18}{value}")

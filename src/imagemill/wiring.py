@@ -3,11 +3,11 @@
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -50,8 +50,7 @@ __all__ = [
     "Service",
     "check",
     "engine",
-    "l2_stats",
-    "l2_sweep",
+    "l2",
     "local_stores",
     "native",
     "purge",
@@ -133,41 +132,13 @@ def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None
     return PurgeFeed(settings.l2, purges, observe)
 
 
-class Operated(Protocol):
-    """What an operator asks of the second level."""
-
-    async def start(self) -> None:
-        """Begin."""
-        ...
-
-    async def close(self) -> None:
-        """End."""
-        ...
-
-    async def stats(self) -> Any:
-        """What it holds."""
-        ...
-
-    async def sweep(self, idle_s: float, /) -> Any:
-        """Remove what was not read for *idle_s*, and tell what that was."""
-        ...
-
-
-async def l2_stats(settings: Settings) -> Any:
-    """What the second level holds, as plain values."""
-    return await _operated(settings, lambda level: level.stats())
-
-
-async def l2_sweep(settings: Settings, idle_s: float) -> Any:
-    """Remove from the second level what was not read for *idle_s*; what that was, as plain values."""
-    return await _operated(settings, lambda level: level.sweep(idle_s))
-
-
-async def _operated(settings: Settings, ask: Callable[[Operated], Awaitable[Any]]) -> Any:
-    level = cast("Operated", _l2(settings))
+@asynccontextmanager
+async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
+    """The second level, for an operator's questions, from outside of any node."""
+    level = _l2(settings)
+    await level.start()
     try:
-        await level.start()
-        return msgspec.to_builtins(await ask(level))
+        yield level
     finally:
         await level.close()
 

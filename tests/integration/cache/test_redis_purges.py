@@ -366,6 +366,20 @@ async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
     assert (said.count("purges cannot be heard"), said.count("purges are heard again")) == (1, 1)
 
 
+async def test_with_few_rights(tmp_path):
+    """XADD, XREAD, XINFO, EXISTS and TIME are enough."""
+    with standalone(tmp_path) as server:
+        rules = "~imagemill:* resetchannels +@connection +xadd +xread +xinfo|stream +exists +time"
+        server.admin.execute_command("ACL", "SETUSER", "mill", "on", ">word", *rules.split())
+        settings = Level2(url=Secret(f"redis://mill:word@127.0.0.1:{server.port}"))
+        async with members(settings) as node:
+            await until(lambda: node.feed.reading, 5)
+            held = node.entry()
+            await asyncio.sleep(0.02)
+            assert await node.feed.publish(node.of("tag", "t"))
+            await until(lambda: node.sees(held) is Verdict.GONE)
+
+
 async def test_in_a_cluster(tmp_path):
     """The clock is that of the server which dates the stream."""
     with cluster(tmp_path) as servers:

@@ -173,7 +173,16 @@ def test_nodes_that_share_a_redis(tmp_path: Path, source) -> None:
             asyncio.run(purge(redis.url, tag="cats"))
             until(lambda: other.metric("imagemill_purge_bad_events_total") == 1)
 
+            stats = run("cache", "stats", "--json", "--config", str(config_of(one)))
+            assert stats.returncode == 0, stats.stderr
+            assert json.loads(stats.stdout)["entries"] == 0
+            assert run("cache", "stats", IMAGEMILL_L2__URL=redis.url).stdout.startswith("entries")
+            swept = run("cache", "sweep", "--idle", "1", "--config", str(config_of(one)))
+            assert (swept.returncode, swept.stdout) == (0, "removed 0 entries, 0 bytes\n"), swept.stderr
+            assert redis.admin.exists("imagemill:purges"), "purges are not swept"
+
             redis.stop()
+            assert run("cache", "stats", "--config", str(config_of(one))).returncode == 1
             refused = post(one, "/purge", b'{"tag":"cats"}')
             assert (refused.status, refused.problem["code"]) == (503, "dependency_down")
             assert "on this node" in refused.problem["detail"]
