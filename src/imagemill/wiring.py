@@ -215,7 +215,11 @@ class Service:
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         shared = settings.l2
-        self.purges = Purges(shared.purges, blind_s=shared.blind_s if shared.url else None)
+        self.purges = Purges(
+            shared.purges,
+            blind_s=shared.blind_s if shared.url else None,
+            stale_s=max(cache.stale_s, cache.stale_if_error_s),
+        )
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
@@ -389,6 +393,8 @@ def check(settings: Settings) -> None:
     local_stores(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
+    if settings.l2.url:
+        purge_feed(settings, Purges(1))
 
 
 def _outcome(call: Call, reply: Reply) -> str:

@@ -16,6 +16,7 @@ from imagemill.cache.purges import Purge, Purges, Subject, Verdict
 from imagemill.cache.redis_client import connect
 from imagemill.cache.redis_purges import PurgeFeed
 from imagemill.model.entry import Entry
+from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format, Rendition
 from imagemill.settings import Level2, Secret
 from support.redis import cluster, cluster_url, standalone, watched
@@ -118,6 +119,27 @@ async def test_a_node_that_starts_later_knows_what_was_purged_before(redis):
         async with members(settings_of(redis)) as second:
             assert second.sees(held) is Verdict.GONE
             assert second.sees(fresh) is Verdict.VALID
+
+
+async def test_nothing_is_used_from_before_where_the_reading_begins(redis):
+    """Whatever a shared level still holds: whether it was purged cannot be known."""
+    async with members(settings_of(redis)) as first:
+        first.purges.kept_ms = 1_000
+        await first.feed.close()
+        await asyncio.sleep(1.1)
+        held = first.entry()
+        second = Member(settings_of(redis))
+        second.purges.kept_ms = 1_000
+        await asyncio.sleep(1.1)
+        await second.feed.start()
+        assert second.sees(held) is Verdict.GONE
+        assert second.sees(second.entry()) is Verdict.VALID
+        await second.feed.close()
+
+
+def test_wrong_settings_stop_the_start():
+    with pytest.raises(SettingsError, match=r"l2\.url"):
+        PurgeFeed(Level2(url=Secret("nonsense")), Purges(1))
 
 
 async def test_more_than_one_batch_is_read_at_the_start(redis):
