@@ -59,6 +59,9 @@ there is transparency, else JPEG; the answer then carries `Vary: Accept`. Metada
 **Lifetime.** `ttl` sets `Cache-Control: max-age` of the answer. `expires` is part of the URL: from that second on it is refused with 410,
 cached or not.
 
+**Tags.** `tags=article-4711,album:cats` names what the result can be [purged](../how-to/purge.md) by. Tags are signed like everything else,
+do not change the result or where it is cached, and add up: who asks for the same result by other tags adds them.
+
 **Answers** carry a strong `ETag` (a digest of the body), `Last-Modified` where the source has one, `Cache-Control`, `Age`, `X-Cache`
 (`L1`, `COALESCED` or `MISS`), `Server-Timing` (milliseconds: fetch, queue, handover, probe, render, cpu), `X-Request-Id` and
 `X-Content-Type-Options: nosniff`. `If-None-Match` and `If-Modified-Since` are answered with 304.

@@ -1,4 +1,4 @@
-"""The command line: serve, render, sign, explain, doctor."""
+"""The command line: serve, render, sign, explain, cache, doctor."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from imagemill import __version__, doctor, wiring
+from imagemill import __version__, cache_commands, doctor, wiring
 from imagemill.engines.base import Task
 from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
 from imagemill.model.media import Format
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_render(commands)
     _add_sign(commands)
     _add_explain(commands)
+    _add_cache(commands)
     _add_doctor(commands)
     return parser
 
@@ -357,6 +358,17 @@ def _explain(arguments: argparse.Namespace) -> int:
         else:
             print(f"{name:18}{value}")
     return _OK
+
+
+# cache
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser(
+        "cache", help="Purge, look at and sweep caches", description="Purge, look at and sweep caches."
+    )
+    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    cache_commands.add(inner, lambda *words: _with_config(_command(*words)))
 
 
 # doctor

@@ -49,11 +49,11 @@ def _settings(url: str) -> Settings:
     """Settings that say no more than *url* does."""
     unsigned = Signing(mode="unsigned")
     scheme, found, place = url.partition("://")
-    if scheme != "http":
+    if found and scheme != "http":
         return Settings(l2=Level2(url=Secret(url)), signing=unsigned)
     host, colon, port = place.rstrip("/").rpartition(":")
     if not (found and colon and host and port.isascii() and port.isdigit()):
-        raise SettingsError("the admin port of a node is http://host:port")
+        raise SettingsError("wanted: the URL of a Redis, or http://host:port, the admin port of a node")
     return Settings(server=Server(admin_host=host.strip("[]"), admin_port=int(port)), signing=unsigned)
 
 

@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,17 @@ if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
     from imagemill.cache.redis_purges import PurgeFeed
 
-__all__ = ["PARAMETERS", "Service", "check", "engine", "local_stores", "native", "purge", "worker_count"]
+__all__ = [
+    "PARAMETERS",
+    "Service",
+    "check",
+    "engine",
+    "l2",
+    "local_stores",
+    "native",
+    "purge",
+    "worker_count",
+]
 
 _STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
@@ -116,11 +127,37 @@ def redis_cache(
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    try:
+    with _extra():
         from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
+    return PurgeFeed(settings.l2, purges, observe)
+
+
+@asynccontextmanager
+async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
+    """The second level, for an operator's questions, from outside of any node."""
+    level = _l2(settings)
+    await level.start()
+    try:
+        yield level
+    finally:
+        await level.close()
+
+
+def _l2(settings: Settings) -> "RedisCache":
+    """The second level, not started; or raise `SettingsError`."""
+    with _extra():
+        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
+    cache = settings.cache
+    stale_s = max(cache.stale_s, cache.stale_if_error_s)
+    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s)
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as e:
         raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
-    return PurgeFeed(settings.l2, purges, observe)
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -128,9 +165,10 @@ async def purge(settings: Settings, order: Order) -> Purged:
     purges = Purges(settings.l2.purges)
     feed = purge_feed(settings, purges)
     try:
-        if not await feed.tune():
-            raise DependencyDown("Redis does not answer; no node could be told")
+        await feed.tune()  # where that fails, publishing says so
         return await Purger(purges, native(settings), feed.publish).carry_out(order)
+    except DependencyDown as e:
+        raise DependencyDown("Redis did not take the purge, so nodes may not know of it; repeat it") from e
     finally:
         await feed.close()
 
@@ -177,7 +215,11 @@ class Service:
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         shared = settings.l2
-        self.purges = Purges(shared.purges, blind_s=shared.blind_s if shared.url else None)
+        self.purges = Purges(
+            shared.purges,
+            blind_s=shared.blind_s if shared.url else None,
+            stale_s=max(cache.stale_s, cache.stale_if_error_s),
+        )
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
@@ -351,6 +393,8 @@ def check(settings: Settings) -> None:
     local_stores(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
+    if settings.l2.url:
+        purge_feed(settings, Purges(1))
 
 
 def _outcome(call: Call, reply: Reply) -> str:

@@ -19,8 +19,7 @@ from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
 DIGEST_BYTES = 16
 SKEW_MS = 1_000
 """How far clocks that agree may be apart."""
-KEPT_S = MAX_LIFE_S + DAY_S
-"""Nothing that is cached was asked for longer ago: a whole life, and some time as a stale one."""
+_STALE_S = DAY_S
 
 
 class Subject(StrEnum):
@@ -78,14 +77,24 @@ class Purges:
     """What is known of purges on this node.
 
     With *blind_s* there is a feed: whatever was asked for more than so long ago counts only while the feed was heard
-    within that time. Without, this node is all there is.
+    within that time. Without, this node is all there is. Nothing that is cached may be used for longer than *stale_s*
+    after the longest of lives.
     """
 
-    def __init__(self, most: int, *, blind_s: float | None = None, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        blind_s: float | None = None,
+        stale_s: int = _STALE_S,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._most = most
         self._clock = clock or steady()
         self._fed = blind_s is not None
         self._blind_ms = int((blind_s or 0) * 1000)
+        self.kept_ms = (MAX_LIFE_S + stale_s) * 1000
+        """Nothing that is cached was asked for longer ago."""
         self._held: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # name: latest hard and soft, least new first
         self._floor_ms = self._newest_ms = -1
         self._heard_ms = 0
@@ -165,7 +174,7 @@ class Purges:
         return now_ms if at_ms > now_ms + SKEW_MS else at_ms
 
     def _forget(self) -> None:
-        oldest_ms = self.now_ms() - KEPT_S * 1000  # nothing that was asked for before lives any more
+        oldest_ms = self.now_ms() - self.kept_ms  # nothing that was asked for before lives any more
         while self._held:
             name, times = next(iter(self._held.items()))
             if len(self._held) <= self._most and max(times) >= oldest_ms:

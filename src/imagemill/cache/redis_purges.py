@@ -3,7 +3,8 @@
 Keys     ``<prefix>:purges``; one field, ``e``, see `cache.purge_events`. A stream begins with a purge of everything:
          who finds none cannot know what it held, and who reads one that was made anew hears of it that way.
 Units    stream ids are milliseconds of the server's clock, and so is what `Purges.now_ms` gives, once compared.
-Errors   none leave: without Redis nothing is heard, and `Purges` goes by its bound; `publish` says False.
+Errors   `SettingsError` for wrong settings, and no others: without Redis nothing is heard, `Purges` goes by its bound,
+         and `publish` says False.
 Source   Redis 7.0, XINFO STREAM: trimming moves ``first-entry``, XDEL ``max-deleted-entry-id``; an id never falls
          within one stream; XREAD BLOCK also sees entries of a stream made anew, where their ids are larger.
 """
@@ -17,8 +18,8 @@ from msgspec import Struct
 from redis.exceptions import RedisError, ResponseError
 
 from imagemill.cache.purge_events import BadEvent, Seal
-from imagemill.cache.purges import KEPT_S, Purge, Purges, Subject
-from imagemill.cache.redis_client import Client, close, connect, hang_up
+from imagemill.cache.purges import Purge, Purges, Subject
+from imagemill.cache.redis_client import Client, check, close, connect, hang_up
 from imagemill.obs.logs import Log
 from imagemill.settings import Level2
 
@@ -51,6 +52,7 @@ class PurgeFeed:
     """Notes in *purges* what any node publishes, from the beginning of what may still be cached."""
 
     def __init__(self, settings: Level2, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> None:
+        check(settings)
         self._settings = settings
         self._purges = purges
         self._observe = observe
@@ -147,10 +149,17 @@ class PurgeFeed:
         async with asyncio.timeout(_ANSWER_S):
             await hang_up(self._client)
         await self._compare()
-        self._read_to = max(self._read_to, (self._purges.now_ms() - KEPT_S * 1000, 0))
+        self._set_out()
         caught_up = False
         while loop.time() < until:
             caught_up = await self._turn(wait=caught_up)
+
+    def _set_out(self) -> None:
+        """Begin where the oldest thing begins that may be used; what is older was purged or not, nobody knows."""
+        oldest_ms = self._purges.now_ms() - self._purges.kept_ms
+        if self._read_to < (oldest_ms, 0):
+            self._read_to = (oldest_ms, 0)
+            self._purges.raise_floor(oldest_ms)
 
     async def _turn(self, *, wait: bool) -> bool:
         """Read once; tell whether that was all there is.

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import pytest
+from redis.crc import key_slot
 from redis.exceptions import ReadOnlyError
 
 from imagemill.cache.purge_events import Seal
@@ -15,6 +16,7 @@ from imagemill.cache.purges import Purge, Purges, Subject, Verdict
 from imagemill.cache.redis_client import connect
 from imagemill.cache.redis_purges import PurgeFeed
 from imagemill.model.entry import Entry
+from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format, Rendition
 from imagemill.settings import Level2, Secret
 from support.redis import cluster, cluster_url, standalone, watched
@@ -117,6 +119,27 @@ async def test_a_node_that_starts_later_knows_what_was_purged_before(redis):
         async with members(settings_of(redis)) as second:
             assert second.sees(held) is Verdict.GONE
             assert second.sees(fresh) is Verdict.VALID
+
+
+async def test_nothing_is_used_from_before_where_the_reading_begins(redis):
+    """Whatever a shared level still holds: whether it was purged cannot be known."""
+    async with members(settings_of(redis)) as first:
+        first.purges.kept_ms = 1_000
+        await first.feed.close()
+        await asyncio.sleep(1.1)
+        held = first.entry()
+        second = Member(settings_of(redis))
+        second.purges.kept_ms = 1_000
+        await asyncio.sleep(1.1)
+        await second.feed.start()
+        assert second.sees(held) is Verdict.GONE
+        assert second.sees(second.entry()) is Verdict.VALID
+        await second.feed.close()
+
+
+def test_wrong_settings_stop_the_start():
+    with pytest.raises(SettingsError, match=r"l2\.url"):
+        PurgeFeed(Level2(url=Secret("nonsense")), Purges(1))
 
 
 async def test_more_than_one_batch_is_read_at_the_start(redis):
@@ -365,6 +388,20 @@ async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
     assert (said.count("purges cannot be heard"), said.count("purges are heard again")) == (1, 1)
 
 
+async def test_with_few_rights(tmp_path):
+    """XADD, XREAD, XINFO, EXISTS and TIME are enough."""
+    with standalone(tmp_path) as server:
+        rules = "~imagemill:* resetchannels +@connection +xadd +xread +xinfo|stream +exists +time"
+        server.admin.execute_command("ACL", "SETUSER", "mill", "on", ">word", *rules.split())
+        settings = Level2(url=Secret(f"redis://mill:word@127.0.0.1:{server.port}"))
+        async with members(settings) as node:
+            await until(lambda: node.feed.reading, 5)
+            held = node.entry()
+            await asyncio.sleep(0.02)
+            assert await node.feed.publish(node.of("tag", "t"))
+            await until(lambda: node.sees(held) is Verdict.GONE)
+
+
 async def test_in_a_cluster(tmp_path):
     """The clock is that of the server which dates the stream."""
     with cluster(tmp_path) as servers:
@@ -375,6 +412,9 @@ async def test_in_a_cluster(tmp_path):
             await asyncio.sleep(0.02)
             assert await one.feed.publish(one.of("tag", "t"))
             await until(lambda: other.sees(held) is Verdict.GONE)
+        calls = [s.admin.info("commandstats").get("cmdstat_time", {}).get("calls", 0) for s in servers]
+        holds = [s.admin.execute_command("CLUSTER", "COUNTKEYSINSLOT", key_slot(STREAM.encode())) for s in servers]
+        assert [bool(n) for n in calls] == [bool(n) for n in holds]
 
 
 async def test_with_sentinel(tmp_path):

@@ -143,6 +143,12 @@ def test_what_concerns_nothing_alive_is_forgotten(clock, purges):
     assert purges.judge(entry(NOW_MS), "k") is Verdict.GONE
 
 
+def test_how_long_purges_are_kept_follows_from_how_long_entries_are(clock):
+    purges = Purges(9, stale_s=5, clock=clock)
+
+    assert purges.kept_ms == (MAX_LIFE_S + 5) * 1000
+
+
 def test_the_future_is_now(clock, purges):
     """A purge dated in the future does not keep a name from being cached until then."""
     purges.note(of("tag", "t", NOW_MS + 10 * SKEW_MS))

@@ -120,7 +120,8 @@ async def test_an_order_that_is_none(body):
 async def test_a_body_is_not_gathered_beyond_its_bound():
     """However it comes; and whoever leaves in its midst is not answered."""
     endless = [b"a" * 1024] * 100
-    assert (await ask("/purge", method="POST", body=endless))[0] == 400
+    status, _, answer = await ask("/purge", method="POST", body=endless)
+    assert (status, json.loads(answer)["detail"]) == (400, f"body: more than {MAX_ORDER_BYTES} bytes")
     assert await ask("/purge", method="POST", body=[]) is None
     assert (await ask("/purge", method="POST", body=[b'{"tag":"' + b"a" * 20, b'"}'], purge=Purging()))[0] == 200
 
