@@ -76,7 +76,7 @@ PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
     Parameter("format", "f", "jpeg|png|webp|avif|gif|keep|auto", "What to answer with. Default: keep, as the source."),
     Parameter("quality", "q", "1-100", "For JPEG, WebP and AVIF; PNG and GIF are not changed by it."),
-    Parameter("ttl", "", "1-259200", "Lifetime of the answer in caches, in seconds."),
+    Parameter("ttl", "", "86400-259200", "Lifetime of the answer in caches, in seconds: one to three days, by policy."),
     Parameter(
         "tags",
         "",

@@ -23,7 +23,7 @@ def test_names_and_labels():
     """Units in the name; no label that a caller could fill."""
     assert len({m.name for m in DECLARED}) == len(DECLARED)
     for metric in DECLARED:
-        assert re.fullmatch(r"imagemill_[a-z_]+", metric.name)
+        assert re.fullmatch(r"imagemill_[a-z0-9_]+", metric.name)
         assert (metric.kind == "counter") == metric.name.endswith("_total")
         assert metric.name.endswith("_seconds") or metric.kind != "histogram"
         assert not set(metric.labels) & FORBIDDEN

@@ -6,10 +6,11 @@ import pytest
 
 from imagemill.cache.memory import MemoryCache
 from imagemill.dialects.native import Native
+from imagemill.model.entry import Entry
 from imagemill.model.errors import BadOption, SignatureInvalid, TargetTooLong, UrlExpired
 from imagemill.model.media import Format, Rendition
 from imagemill.model.signing import sign
-from imagemill.service.transcode import Entry, Served
+from imagemill.service.transcode import Served
 from imagemill.settings import Limits, Secret, Settings, Signing
 from imagemill.web.images import Images
 from imagemill.web.request import Call
@@ -30,7 +31,7 @@ class Kept:
         self.asked += 1
         return Served(self._entry, "L1")
 
-    def lifetime_s(self, _plan, _entry):
+    def left_s(self, _plan, _entry):
         return 100
 
 
