@@ -30,6 +30,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from imagemill.model.errors import SettingsError
+from imagemill.model.signing import MIN_KEY_BYTES
 from imagemill.settings import Level2
 
 REDIS_PORT = 6379
@@ -200,6 +201,8 @@ def check(settings: Level2) -> Address:
     address = parse(settings.url)
     if not settings.prefix or any(c in settings.prefix for c in "{}") or not settings.prefix.isprintable():
         raise SettingsError("l2.prefix is a word without braces: a Cluster reads what is in braces")
+    if settings.secret and len(settings.secret.encode()) < MIN_KEY_BYTES:
+        raise SettingsError(f"l2.secret: {len(settings.secret.encode())} bytes; at least {MIN_KEY_BYTES} are needed")
     if settings.ca_file:
         _check_ca(settings.ca_file)
     return address
