@@ -204,30 +204,34 @@ def _knows_all(sentinel: Server) -> bool:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[list[Server]]:
-    """Three primaries that share the slots."""
+def cluster(folder: Path, replicas: int = 0) -> Iterator[list[Server]]:
+    """Three primaries that share the slots, and so many replicas of the first."""
     servers = [
-        Server(folder / str(n), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", port=free_port(bus=True))
-        for n in range(3)
+        Server(folder / str(n), "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", port=free_port(bus=True))
+        for n in range(3 + replicas)
     ]
     try:
         for server in servers:
             server.start()
-        for n, server in enumerate(servers):
+        for n, server in enumerate(servers[:3]):
             server.admin.execute_command("CLUSTER", "ADDSLOTSRANGE", n * 5461, 16383 if n == 2 else n * 5461 + 5460)
-            if n:
-                server.admin.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+        for server in servers[1:]:
+            server.admin.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
         for server in servers:
-            until(lambda s=server: _whole(s), "the Cluster is whole")
+            until(lambda s=server: _whole(s, len(servers)), "the Cluster is whole")
+        first = servers[0].admin.execute_command("CLUSTER", "MYID").decode()
+        for server in servers[3:]:
+            until(lambda s=server: s.admin.execute_command("CLUSTER", "REPLICATE", first), "a replica")
+            until(lambda s=server: s.admin.info("replication")["master_link_status"] == "up", "a replica's link")
         yield servers
     finally:
         for server in servers:
             server.stop()
 
 
-def _whole(server: Server) -> bool:
+def _whole(server: Server, count: int) -> bool:
     info = server.admin.execute_command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+    return b"cluster_state:ok" in info and b"cluster_known_nodes:%d" % count in info
 
 
 def cluster_url(servers: list[Server]) -> str:
