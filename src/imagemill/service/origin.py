@@ -45,32 +45,44 @@ class Origin:
         self._flight: Flight[Blob | Unchanged] = Flight()
 
     async def get(
-        self, source: SourceRef, key: str, asked_s: int | None = None, known: Validators = NONE_KNOWN
+        self,
+        source: SourceRef,
+        key: str,
+        asked_s: int | None = None,
+        known: Validators = NONE_KNOWN,
+        *,
+        result_key: str = "",
+        tags: tuple[str, ...] = (),
     ) -> Blob | Unchanged:
         """The source's bytes, at most `limit` of them, unless it is still the one *known*.
 
-        A copy kept here will do as long as a rendition of it would be fresh: for *asked_s*, else as its source said.
+        A copy kept here will do as long as a rendition of it would be fresh: for *asked_s*, else as its source said;
+        and only while neither the source, nor the rendition *result_key*, nor any of *tags* was purged since.
 
         Raises:
             SourceError: the source is at fault.
             SourceForbidden: it may not be asked, or leads nowhere.
         """
         wanted_ms = self._purges.now_ms()
-        if blob := self._kept(key, asked_s):
+
+        def allowed(asked_ms: int) -> bool:
+            return self._purges.allows(key, asked_ms, key=result_key, tags=tags)
+
+        if blob := self._kept(key, asked_s, allowed):
             return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
         flight_key = f"{key} {known.version}"
         got, joined = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
-        if joined and got.asked_ms < wanted_ms and not self._purges.allows(key, got.asked_ms):
+        if joined and got.asked_ms < wanted_ms and not allowed(got.asked_ms):
             got, _ = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
         return got
 
-    def _kept(self, key: str, asked_s: int | None) -> Blob | None:
+    def _kept(self, key: str, asked_s: int | None, allowed: Callable[[int], bool]) -> Blob | None:
         now = time.monotonic()
         blob = self._cache.get(key, now)
-        if blob and _will_do(blob, asked_s) and self._purges.allows(key, blob.asked_ms):
+        if blob and _will_do(blob, asked_s) and allowed(blob.asked_ms):
             return blob
         failure = self._failures.get(key, now)
-        if failure and self._purges.allows(key, failure.asked_ms):
+        if failure and allowed(failure.asked_ms):
             raise as_error(failure)
         return None
 

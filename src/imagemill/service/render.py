@@ -41,7 +41,9 @@ class Renderer:
         """Make the rendition of *plan*, unless its source is still the one *known*."""
         self._gate.check()
         begun = time.perf_counter()
-        got = await self._origin.get(plan.source, plan.source_key, wanted_s(plan, self._policy), known)
+        got = await self._origin.get(
+            plan.source, plan.source_key, wanted_s(plan, self._policy), known, result_key=plan.key, tags=plan.tags
+        )
         if isinstance(got, Unchanged):
             return got
         fetched = time.perf_counter()

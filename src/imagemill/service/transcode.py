@@ -288,7 +288,10 @@ class Transcoder:
     def _keep(self, plan: Plan, entry: Entry, lease: Lease | None) -> None:
         if self._storable(entry) and self._purges.judge(entry, plan.key) is not Verdict.GONE:
             self._fill(plan, entry)
-            self._shared.put(plan.key, entry, lease)
+            if self._purges.settled:
+                self._shared.put(plan.key, entry, lease)
+            else:  # it is dated by a clock that the others may not agree with
+                self._give_up(lease)
         else:
             self._give_up(lease)
 

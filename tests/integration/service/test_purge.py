@@ -210,14 +210,7 @@ def of_what(source, path: str, by: str) -> tuple[str, dict[str, str]]:
     return target, {"source": source.url(path)} if by == "source" else {"target": target}
 
 
-_OLD_SOURCE = pytest.mark.xfail(
-    strict=True, reason="a source that was fetched before a tag or a rendition was purged is still used, for a minute"
-)
-
-
-@pytest.mark.parametrize(
-    "by", ["source", pytest.param("tag", marks=_OLD_SOURCE), pytest.param("target", marks=_OLD_SOURCE)]
-)
+@pytest.mark.parametrize("by", ["source", "tag", "target"])
 def test_what_was_purged_is_made_anew(node: Node, source, by: str) -> None:
     """On a node alone: in every format, from a source that is fetched again, once; and nothing else is."""
     target, order = of_what(source, f"/alone-{by}.jpg", by)
