@@ -6,7 +6,6 @@ Stale    an entry past its end, or whose source has changed, is answered with wh
 Purged   nothing is answered with that was asked for before a purge of it, wherever it was kept.
 """
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -30,6 +29,7 @@ from imagemill.model.errors import (
 from imagemill.model.failures import OF_SOURCE, SHARED, as_error, as_failure, is_remembered
 from imagemill.model.request import Plan
 from imagemill.plan.lifetime import Age, age_of, is_early, left_s, life_s, longer
+from imagemill.service.behind import Behind
 from imagemill.service.flight import Flight
 from imagemill.service.render import Fresh, Renderer
 from imagemill.settings import Cache as CacheSettings
@@ -38,8 +38,6 @@ from imagemill.storage.base import NONE_KNOWN, Unchanged
 L1_MOST_S = 300.0
 _PASSING = (SourceBadResponse, SourceTruncated, SourceTimeout, ProcessingTimeout, Overloaded, DependencyDown)
 """What says nothing against the source: an old answer is better than these (RFC 5861 section 4)."""
-_MOST_BEHIND = 64
-"""Entries made anew at a time behind answers that were given."""
 _CHANGES_APART_S = 5.0
 """A source that seems to change more often than this is served by several that disagree, and is believed this often."""
 
@@ -52,6 +50,8 @@ class Served(Struct, frozen=True):
     """``L1``, ``L2``, ``STALE``, ``COALESCED`` or ``MISS``."""
     stages: Stages = Stages()
     fetch_ms: float = 0.0
+    due: bool = False
+    """Whether it is to be made anew behind this answer."""
 
 
 class Transcoder:
@@ -99,22 +99,19 @@ class Transcoder:
         self._observe = observe
         self._tell = tell
         self._flight: Flight[Served] = Flight()
-        self._behind: dict[str, asyncio.Task[object]] = {}
-        self._others: set[asyncio.Task[object]] = set()
+        self._behind = Behind()
 
     async def close(self) -> None:
         """Give up what is made behind answers that were given."""
-        tasks = [*self._behind.values(), *self._others]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._behind.close()
 
     # what is there
 
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
-        entry = self._cache.get(plan.key, time.monotonic())
-        return None if entry is None else self._usable(plan, entry, "L1")
+        entry = self._cache.get(plan.key, time.monotonic()) or self._behind.peek(plan.key)
+        served = None if entry is None else self._usable(plan, entry, "L1")
+        return served and self._tended(plan, served)
 
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the nearest place that has it, or made now."""
@@ -140,13 +137,9 @@ class Transcoder:
         age = self._age(plan, entry)
         if age is Age.FRESH:
             entry = self._extended(plan, entry)
-            if is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random()):  # noqa: S311
-                self._make_behind(plan, entry)
-            return Served(entry, tier)
-        if age is Age.STALE:
-            self._make_behind(plan, entry)
-            return Served(entry, "STALE")
-        return None
+            early = is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random())  # noqa: S311
+            return Served(entry, tier, due=early)
+        return Served(entry, "STALE", due=True) if age is Age.STALE else None
 
     def _age(self, plan: Plan, entry: Entry) -> Age:
         verdict = self._purges.judge(entry, plan.key)
@@ -179,6 +172,7 @@ class Transcoder:
         if joined and served.entry.asked_ms < wanted_ms and self._age(plan, served.entry) is Age.DEAD:
             # purged after its fetch began, and before this caller asked
             served, joined = await self._flight.once(plan.key, lambda: self._obtain(plan))
+        served = self._tended(plan, served)
         if not joined:
             return served
         tier = served.tier if served.tier == "STALE" else "COALESCED"
@@ -320,13 +314,11 @@ class Transcoder:
 
     # behind answers that were given
 
-    def _make_behind(self, plan: Plan, entry: Entry) -> None:
-        """Make *plan* anew while its caller has *entry* already; one node at a time, and not for ever more."""
-        if plan.key in self._behind or plan.key in self._flight or len(self._behind) >= _MOST_BEHIND:
-            return
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self._renew(plan, entry))
-        self._behind[plan.key] = task
-        task.add_done_callback(lambda _: self._behind.pop(plan.key, None))
+    def _tended(self, plan: Plan, served: Served) -> Served:
+        """*served*, made anew behind where that is due; not from within a flight, whose key is taken."""
+        if served.due and plan.key not in self._flight:
+            self._behind.renew(plan.key, served.entry, lambda: self._renew(plan, served.entry))
+        return served
 
     async def _renew(self, plan: Plan, entry: Entry) -> None:
         try:
@@ -359,7 +351,7 @@ class Transcoder:
         self._versions.put(entry.source_key, version, now, ttl_s=2 * L1_MOST_S)
         if before not in {"", version}:
             self._changed(entry)
-        self._later(self._compare(entry, version))
+        self._behind.run(self._compare(entry, version))
 
     async def _compare(self, entry: Entry, version: str) -> None:
         """As `_note_version`, with what other nodes have seen."""
@@ -374,12 +366,7 @@ class Transcoder:
         purge = Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True)
         self._purges.note(purge)
         if self._tell is not None:
-            self._later(self._tell(purge))
-
-    def _later(self, work: Coroutine[None, None, object]) -> None:
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
+            self._behind.run(self._tell(purge))
 
 
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:
