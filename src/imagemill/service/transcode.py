@@ -266,7 +266,7 @@ class Transcoder:
 
     async def _work(self, plan: Plan, spare: Entry | None, lease: Lease | None) -> Served:
         known = spare.validators if spare and spare.engine >= self._engine() else NONE_KNOWN
-        made = await self._renderer.render(plan, known)
+        made = await self._renderer.render(plan, known, after_s=spare.born_s if spare else 0.0)
         if isinstance(made, Unchanged):
             assert spare
             entry = _renewed(spare, plan, made, self._settings)
