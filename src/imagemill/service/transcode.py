@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from imagemill.cache.base import Cache, Lease, Shared
 from imagemill.cache.purges import Purge, Purges, Subject, Verdict
 from imagemill.engines.base import Stages
-from imagemill.model.entry import Entry, Failure
+from imagemill.model.entry import MAX_TAGS, Entry, Failure
 from imagemill.model.errors import ImagemillError
 from imagemill.model.failures import OF_SOURCE, SHARED, as_error, as_failure, is_passing, is_remembered
 from imagemill.model.request import Plan
@@ -134,7 +134,7 @@ class Transcoder:
 
     def _age(self, plan: Plan, entry: Entry) -> Age:
         verdict = self._judge(plan, entry)
-        if verdict is Verdict.GONE:
+        if verdict is Verdict.GONE or len({*entry.tags, *plan.tags}) > MAX_TAGS:
             return Age.DEAD
         changed, outdated = verdict is Verdict.STALE, entry.engine < self._engine()
         return age_of(entry, time.time(), self._settings, changed=changed, outdated=outdated)
