@@ -120,7 +120,9 @@ class Transcoder:
         return "FAILURE" if self._known(plan, plan.source_key) else "MISS"
 
     def left_s(self, plan: Plan, entry: Entry) -> int:
-        """How long the caller of *plan* may use *entry* from now on."""
+        """How long the caller of *plan* may use *entry* from now on: not at all where its source has changed."""
+        if self._judge(plan, entry) is not Verdict.VALID:
+            return 0
         return left_s(plan, entry, time.time(), self._settings)
 
     def _usable(self, plan: Plan, entry: Entry, tier: str) -> Served | None:
@@ -134,7 +136,7 @@ class Transcoder:
 
     def _age(self, plan: Plan, entry: Entry) -> Age:
         verdict = self._judge(plan, entry)
-        if verdict is Verdict.GONE or len({*entry.tags, *plan.tags}) > MAX_TAGS:
+        if verdict is Verdict.GONE or (plan.tags and len({*entry.tags, *plan.tags}) > MAX_TAGS):
             return Age.DEAD
         changed, outdated = verdict is Verdict.STALE, entry.engine < self._engine()
         return age_of(entry, time.time(), self._settings, changed=changed, outdated=outdated)
@@ -297,21 +299,25 @@ class Transcoder:
         if isinstance(made, Unchanged):
             assert spare
             entry = _renewed(spare, plan, made, self._settings)
-            self._keep(plan, entry, lease)
+            self._keep(plan, entry, lease, spare)
             self._observe("renewed", entry.rendition.format, Stages(), 0.0)
             return Served(entry, "L2")
         self._observe("ok", made.entry.rendition.format, made.stages, made.fetch_ms)
         entry = _joined(made, spare)
         self._note_version(entry, spare)
-        self._keep(plan, entry, lease)
+        self._keep(plan, entry, lease, spare)
         return Served(entry, "MISS", made.stages, made.fetch_ms)
 
-    def _keep(self, plan: Plan, entry: Entry, lease: Lease | None) -> None:
-        if self._storable(entry) and self._purges.judge(entry, plan.key) is not Verdict.GONE:
+    def _keep(self, plan: Plan, entry: Entry, lease: Lease | None, spare: Entry | None) -> None:
+        if not self._storable(entry):
+            self._give_up(lease)
+            if spare:  # kept while it was public: no node may answer with it any more
+                self._tell_all(Purge.of(Subject.KEY, plan.key, entry.asked_ms - 1))
+        elif self._purges.judge(entry, plan.key) is Verdict.GONE:
+            self._give_up(lease)
+        else:
             self._fill(plan, entry)
             self._shared.put(plan.key, entry, lease)
-        else:
-            self._give_up(lease)
 
     def _storable(self, entry: Entry) -> bool:
         return entry.storable or self._settings.store_private
@@ -402,7 +408,9 @@ class Transcoder:
         if self._versions.peek(mark, now):
             return
         self._versions.put(mark, "changed", now, ttl_s=_CHANGES_APART_S)
-        purge = Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True)
+        self._tell_all(Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True))
+
+    def _tell_all(self, purge: Purge) -> None:
         self._purges.note(purge)
         if self._tell is not None:
             self._behind.run(self._tell(purge))
@@ -414,14 +422,15 @@ def _anew(plan: Plan) -> str:
 
 
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:
-    """*spare* with a new life: its source was asked, and has not changed."""
+    """*spare* with a new life: its source was asked, and has not changed; what it leaves out stays (RFC 9111 4.3.4)."""
+    max_age_s = spare.max_age_s if said.max_age_s is None else said.max_age_s
     return replace(
         spare,
         born_s=said.born_s,
         asked_ms=said.asked_ms,
-        life_s=life_s(plan, said.max_age_s, policy),
-        max_age_s=said.max_age_s,
-        storable=said.storable,
+        life_s=life_s(plan, max_age_s, policy),
+        max_age_s=max_age_s,
+        storable=spare.storable and said.storable,
         tags=tuple(sorted({*spare.tags, *plan.tags})),
     )
 
