@@ -1,8 +1,8 @@
 """Keep values in this process, bounded in bytes, with moka (W-TinyLFU or LRU).
 
 Keys     any string.
-Units    bytes, counting its key and `OVERHEAD_BYTES` for each entry; seconds, each lifetime cut by up to a tenth at random,
-         so that what was filled together does not expire together.
+Units    bytes, counting its key and `OVERHEAD_BYTES` for each entry; seconds, each lifetime cut by up to a tenth at
+         random, so that what was filled together does not expire together.
 Errors   none: a cache that cannot keep a value lets it go.
 Source   moka-py 0.5: weights up to 2**32 - 1; eviction runs on the calling thread.
 """

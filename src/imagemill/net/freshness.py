@@ -23,7 +23,7 @@ class Freshness(Struct, frozen=True):
 
 
 def freshness(cache_control: str, expires: str, now_s: int, age: str = "") -> Freshness:
-    """Join the headers: ``s-maxage``, else ``max-age``, else ``Expires`` seen from *now_s*; less what ``Age`` has used up.
+    """Join the headers: ``s-maxage``, else ``max-age``, else ``Expires`` seen from *now_s*; less the ``Age``.
 
     What is said and cannot be read counts as over (RFC 9111 section 4.2.1).
     """

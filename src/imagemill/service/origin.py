@@ -66,7 +66,8 @@ class Origin:
         if blob and blob.born_s > after_s and self._will_do(blob, plan) and self._allows(plan, blob.asked_ms):
             return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
         failure = self._failures.get(plan.source_key, now)
-        return failure if failure and self._allows(plan, failure.asked_ms) else None
+        young = failure and time.time() - failure.born_s < self._settings.negative_ttl_s
+        return failure if failure and young and self._allows(plan, failure.asked_ms) else None
 
     async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
         key = f"{plan.source_key} {known.version}"
