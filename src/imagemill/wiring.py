@@ -190,7 +190,6 @@ class Service:
         self.metrics = Metrics()
         self.draining = False
         self._log = Log("imagemill.request")
-        self._l2_up = 0.0
         workers = worker_count(settings)
         cache = settings.cache
         self.client = Client(settings.sources, settings.fetch)
@@ -309,8 +308,9 @@ class Service:
         mirror("fetches_in_flight", lambda: self.client.in_flight)
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
+        if self.redis:
+            mirror("l2_up", partial(getattr, self.redis.link, "well"))
         if self.feed:
-            mirror("l2_up", lambda: self._l2_up)
             mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
             mirror("purge_silence_seconds", self.purges.silence_s)
         for state in ("idle", "busy", "starting"):
@@ -334,7 +334,6 @@ class Service:
             self.metrics.count("l2_swept_bytes", by=size)
 
     def _shared_state(self, well: bool, why: str) -> None:
-        self._l2_up = float(well)
         if well:
             self._log.info("the second cache level is in use", reason=why)
         else:
