@@ -232,7 +232,8 @@ class Service:
         )  # fmt: skip
         self.transcoder = Transcoder(
             Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
-            versions, self.purges, cache, wait_s=shared.wait_s, engine=self._engine, observe=self._rendered,
+            versions, self.purges, cache, wait_s=shared.wait_s,
+            shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
         self.connections = Connections(

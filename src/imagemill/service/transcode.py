@@ -32,12 +32,14 @@ from imagemill.model.request import Plan
 from imagemill.plan.lifetime import Age, age_of, is_early, left_s, life_s, longer
 from imagemill.service.flight import Flight
 from imagemill.service.render import Fresh, Renderer
+from imagemill.settings import MOST
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Unchanged
 
 L1_MOST_S = 300.0
 _PASSING = (SourceBadResponse, SourceTruncated, SourceTimeout, ProcessingTimeout, Overloaded, DependencyDown)
 """What says nothing against the source: an old answer is better than these (RFC 5861 section 4)."""
+_ALWAYS_MS = 1 << 62
 _MOST_BEHIND = 64
 """Entries made anew at a time behind answers that were given."""
 _CHANGES_APART_S = 5.0
@@ -68,6 +70,7 @@ class Transcoder:
         settings: CacheSettings,
         *,
         wait_s: float = 10.0,
+        shared_bytes: int = MOST,
         engine: Callable[[], int] = lambda: 0,
         observe: Callable[[str, str, Stages, float], None] = lambda _outcome, _format, _stages, _fetch_ms: None,
         tell: Callable[[Purge], Coroutine[None, None, object]] | None = None,
@@ -83,6 +86,7 @@ class Transcoder:
             purges: What may no longer be used.
             settings: ``[cache]``.
             wait_s: How long another node's work is waited for.
+            shared_bytes: Larger bodies are this node's own.
             engine: The version of the engine in force.
             observe: Told of each render: its outcome, format, stages and the time of the fetch.
             tell: Tells other nodes of a purge.
@@ -95,6 +99,7 @@ class Transcoder:
         self._purges = purges
         self._settings = settings
         self._wait_s = wait_s
+        self._shared_bytes = shared_bytes
         self._engine = engine
         self._observe = observe
         self._tell = tell
@@ -114,7 +119,7 @@ class Transcoder:
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
         entry = self._cache.get(plan.key, time.monotonic())
-        return None if entry is None else self._usable(plan, entry, "L1")
+        return self._usable(plan, entry, "L1") if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the nearest place that has it, or made now."""
@@ -123,7 +128,7 @@ class Transcoder:
     def tier(self, plan: Plan) -> str:
         """Which tier of this node would answer *plan* now; nothing is done for it, and no other node is asked."""
         now = time.monotonic()
-        entry = self._cache.peek(plan.key, now)
+        entry = self._own(plan)
         if entry is not None and self._age(plan, entry) in {Age.FRESH, Age.STALE}:
             return "L1"
         if plan.key in self._flight:
@@ -193,12 +198,16 @@ class Transcoder:
         held = await self._shared.get(plan.key)
         if served := self._from_shared(plan, held, "L2"):
             return served
-        own = self._cache.peek(plan.key, time.monotonic())
-        spare = self._spare(plan, held if isinstance(held, Entry) else own)
+        spare = self._spare(plan, held if isinstance(held, Entry) else self._own(plan))
         lease, served = await self._turn(plan)
         if served:
             return served
         return await self._lead(plan, spare, lease)
+
+    def _own(self, plan: Plan) -> Entry | None:
+        """What L1 holds, where all that it may be purged by is known here."""
+        entry = self._cache.peek(plan.key, time.monotonic())
+        return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     def _spare(self, plan: Plan, entry: Entry | None) -> Entry | None:
         return entry if entry is not None and self._age(plan, entry) is not Age.DEAD else None
@@ -298,7 +307,9 @@ class Transcoder:
     def _fill(self, plan: Plan, entry: Entry) -> None:
         """Keep *entry* in L1: for minutes, and never beyond its end."""
         life = min(entry.expires_s - time.time(), self._settings.l1_ttl_s)
-        self._cache.put(plan.key, entry, time.monotonic(), ttl_s=life)
+        alone = len(entry.rendition.body) > self._shared_bytes
+        copy = replace(entry, seen_ms=_ALWAYS_MS if alone else self._purges.now_ms())
+        self._cache.put(plan.key, copy, time.monotonic(), ttl_s=life)
 
     def _failed(self, plan: Plan, error: ImagemillError, lease: Lease | None, asked_ms: int) -> None:
         self._observe(error.code, "none", Stages(), 0.0)
