@@ -68,6 +68,11 @@ class Link:
             raise Away("closed")
         return self._client
 
+    @property
+    def well(self) -> bool:
+        """Whether all of it is in use now."""
+        return self._client is not None and self._told[0] is State.WELL
+
     async def start(self) -> None:
         """Find out how Redis is, and keep an eye on it; `SettingsError` where it cannot even be asked."""
         topology = check(self._settings).topology
