@@ -329,8 +329,12 @@ class Transcoder:
     # behind answers that were given
 
     def _make_behind(self, plan: Plan, entry: Entry) -> None:
-        """Make *plan* anew while its caller has *entry* already; one node at a time, and not for ever more."""
-        if plan.key in self._behind or plan.key in self._flight or len(self._behind) >= _MOST_BEHIND:
+        """Make *plan* anew while its caller has *entry* already; one node at a time, and not for ever more.
+
+        Apart from the flights: in one of them *entry* may just have been found, and whoever comes meanwhile is to find
+        it as well, not to wait.
+        """
+        if plan.key in self._behind or len(self._behind) >= _MOST_BEHIND:
             return
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self._renew(plan, entry))
         self._behind[plan.key] = task
@@ -338,7 +342,7 @@ class Transcoder:
 
     async def _renew(self, plan: Plan, entry: Entry) -> None:
         try:
-            await self._flight.once(plan.key, lambda: self._anew(plan, entry))
+            await self._anew(plan, entry)
         except ImagemillError:
             return  # told by `_failed`; whoever asks next asks anew
 
