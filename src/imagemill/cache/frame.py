@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from imagemill.model.entry import MAX_LIFE_S, Entry, Failure, Validators
+from imagemill.model.entry import MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
 from imagemill.model.keys import is_etag
 from imagemill.model.media import MEDIA_TYPES, Format, Rendition
 
@@ -33,7 +33,6 @@ MAX_METADATA_BYTES = 32 * 1024
 OVERHEAD_BYTES = HEAD_BYTES + MAX_METADATA_BYTES
 """What a frame is at most longer than its body."""
 MAX_MESSAGE_CHARS = 300
-MAX_TAGS = 256
 SKEW_S = 300
 """How far ahead the clock of the node may be that made an entry."""
 _ENTRY, _FAILURE = 1, 2

@@ -8,6 +8,8 @@ from msgspec import Struct
 from imagemill.model.media import Rendition
 
 DAY_S = 86_400
+MAX_TAGS = 256
+"""On one entry: past these it is made anew, with those that are asked for by then."""
 MAX_LIFE_S = 3 * DAY_S
 """No entry is fresh for longer than this after its birth, whatever anybody asks for."""
 

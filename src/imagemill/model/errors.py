@@ -34,6 +34,8 @@ class ImagemillError(Exception):
 
     code: ClassVar[str] = "internal"
     retryable: ClassVar[bool] = False
+    found_s: float = 0.0
+    """Unix time at which it was found, where it is told from memory."""
 
 
 class BadRequest(ImagemillError):

@@ -34,6 +34,19 @@ SHARED = frozenset(
     )
 )
 """What any node would find: not what this one's network, or this moment, is at fault for."""
+_PASSING = (
+    errors.SourceBadResponse,
+    errors.SourceTruncated,
+    errors.SourceTimeout,
+    errors.ProcessingTimeout,
+    errors.Overloaded,
+    errors.DependencyDown,
+)
+
+
+def is_passing(error: ImagemillError) -> bool:
+    """Whether it says nothing against the source: an old answer is better than this (RFC 5861 section 4)."""
+    return isinstance(error, _PASSING)
 
 
 def is_remembered(error: ImagemillError) -> bool:
@@ -42,15 +55,17 @@ def is_remembered(error: ImagemillError) -> bool:
 
 
 def as_failure(error: ImagemillError, source_key: str, born_s: float, asked_ms: int) -> Failure:
-    """What to keep of *error*."""
+    """What to keep of *error*, found at *born_s* unless it is told from memory itself."""
     message = error.reason if isinstance(error, SourceForbidden) else str(error)
     limit = error.limit if isinstance(error, LimitExceeded) else ""
-    return Failure(error.code, message[:MAX_MESSAGE_CHARS], born_s, source_key, limit=limit, asked_ms=asked_ms)
+    found_s = error.found_s or born_s
+    return Failure(error.code, message[:MAX_MESSAGE_CHARS], found_s, source_key, limit=limit, asked_ms=asked_ms)
 
 
 def as_error(failure: Failure) -> ImagemillError:
-    """The error that *failure* was; one of a code that nobody keeps is a broken picture."""
+    """The error that *failure* was, and when; one of a code that nobody keeps is a broken picture."""
     kind = _KINDS.get(failure.code, errors.ImageCorrupt)
-    if kind is LimitExceeded:
-        return LimitExceeded(failure.limit, failure.message)
-    return kind(failure.message)
+    limited = kind is LimitExceeded
+    error = LimitExceeded(failure.limit, failure.message) if limited else kind(failure.message)
+    error.found_s = failure.born_s
+    return error

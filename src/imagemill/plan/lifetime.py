@@ -55,15 +55,16 @@ def life_s(plan: Plan, max_age_s: int | None, policy: Cache) -> int:
 def age_of(entry: Entry, now_s: float, policy: Cache, *, changed: bool = False, outdated: bool = False) -> Age:
     """Where *entry* stands.
 
-    One whose source was seen to have *changed* is a spare from then on. One that an *outdated* engine made is usable
-    while it is made anew, whatever the window: a new release must not empty every cache at once.
+    One whose source was seen to have *changed* is a spare from then on, and one whose source allows no time at all from
+    its birth (``no-cache``, RFC 9111 4.2.4). One that an *outdated* engine made is usable while it is made anew,
+    whatever the window: a new release must not empty every cache at once.
     """
     over_s = now_s - entry.expires_s
     if over_s < 0 and not changed:
         return Age.STALE if outdated else Age.FRESH
-    if over_s < policy.stale_s and not changed:
+    if over_s < policy.stale_s and entry.life_s and not changed:
         return Age.STALE
-    return Age.SPARE if over_s < max(policy.stale_if_error_s, policy.stale_s) else Age.DEAD
+    return Age.SPARE if policy.stale_if_error_s and over_s < policy.stale_if_error_s else Age.DEAD
 
 
 def left_s(plan: Plan, entry: Entry, now_s: float, policy: Cache) -> int:

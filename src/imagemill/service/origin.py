@@ -10,7 +10,8 @@ from imagemill.cache.purges import Purges
 from imagemill.model.entry import Failure, Validators
 from imagemill.model.errors import ImagemillError, SourceForbidden
 from imagemill.model.failures import OF_SOURCE, as_error, as_failure
-from imagemill.model.request import SourceRef
+from imagemill.model.request import Plan, SourceRef
+from imagemill.plan.lifetime import wanted_s
 from imagemill.service.flight import Flight
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Blob, Get, Unchanged
@@ -42,48 +43,58 @@ class Origin:
         self._settings = settings
         self._limit = limit
         self._observe = observe
-        self._flight: Flight[Blob | Unchanged] = Flight()
+        self._flight: Flight[Blob | Unchanged | Failure] = Flight()
 
-    async def get(
-        self, source: SourceRef, key: str, asked_s: int | None = None, known: Validators = NONE_KNOWN
-    ) -> Blob | Unchanged:
-        """The source's bytes, at most `limit` of them, unless it is still the one *known*.
+    async def get(self, plan: Plan, known: Validators = NONE_KNOWN, *, after_s: float = 0.0) -> Blob | Unchanged:
+        """The bytes of *plan*'s source, at most `limit` of them, unless it is still the one *known*.
 
-        A copy kept here will do as long as a rendition of it would be fresh: for *asked_s*, else as its source said.
+        A copy kept here will do as long as a rendition of it would be fresh, if it was asked for later than *after_s*.
+        Neither it nor a failure is from before a purge of the source, a tag or the key of *plan*.
 
         Raises:
             SourceError: the source is at fault.
             SourceForbidden: it may not be asked, or leads nowhere.
         """
-        wanted_ms = self._purges.now_ms()
-        if blob := self._kept(key, asked_s):
-            return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
-        flight_key = f"{key} {known.version}"
-        got, joined = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
-        if joined and got.asked_ms < wanted_ms and not self._purges.allows(key, got.asked_ms):
-            got, _ = await self._flight.once(flight_key, lambda: self._fetch(source, key, known))
+        got = self._kept(plan, known, after_s) or await self._fetched(plan, known)
+        if isinstance(got, Failure):
+            raise as_error(got)
         return got
 
-    def _kept(self, key: str, asked_s: int | None) -> Blob | None:
+    def _kept(self, plan: Plan, known: Validators, after_s: float) -> Blob | Unchanged | Failure | None:
         now = time.monotonic()
-        blob = self._cache.get(key, now)
-        if blob and _will_do(blob, asked_s) and self._purges.allows(key, blob.asked_ms):
-            return blob
-        failure = self._failures.get(key, now)
-        if failure and self._purges.allows(key, failure.asked_ms):
-            raise as_error(failure)
-        return None
+        blob = self._cache.get(plan.source_key, now)
+        if blob and blob.born_s > after_s and self._will_do(blob, plan) and self._allows(plan, blob.asked_ms):
+            return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
+        failure = self._failures.get(plan.source_key, now)
+        young = failure and time.time() - failure.born_s < self._settings.negative_ttl_s
+        return failure if failure and young and self._allows(plan, failure.asked_ms) else None
 
-    async def _fetch(self, source: SourceRef, key: str, known: Validators) -> Blob | Unchanged:
+    async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
+        key = f"{plan.source_key} {known.version}"
+        got, joined = await self._flight.once(key, lambda: self._fetch(plan.source, plan.source_key, known))
+        if joined and not self._allows(plan, got.asked_ms):
+            got, _ = await self._flight.once(key, lambda: self._fetch(plan.source, plan.source_key, known))
+        return got
+
+    def _allows(self, plan: Plan, asked_ms: int) -> bool:
+        return self._purges.allows(plan.source_key, asked_ms, key=plan.key, tags=plan.tags)
+
+    def _will_do(self, blob: Blob, plan: Plan) -> bool:
+        asked_s = wanted_s(plan, self._settings)
+        life_s = blob.max_age_s if asked_s is None else asked_s
+        return life_s is None or time.time() - blob.born_s < max(life_s, BURST_S)
+
+    async def _fetch(self, source: SourceRef, key: str, known: Validators) -> Blob | Unchanged | Failure:
         begun, born_s, asked_ms = time.monotonic(), time.time(), self._purges.now_ms()
         try:
             got = _dated(await self._read(source, known), born_s, asked_ms)
         except ImagemillError as e:
             self._observe(e.code, 0)
-            if e.code in OF_SOURCE:
-                failure = as_failure(e, key, born_s, asked_ms)
-                self._failures.put(key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
-            raise
+            if e.code not in OF_SOURCE:
+                raise
+            failure = as_failure(e, key, time.time(), asked_ms)
+            self._failures.put(key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+            return failure
         if isinstance(got, Unchanged):
             self._observe("unchanged", 0)
             return got
@@ -100,11 +111,6 @@ class Origin:
         if store is None:
             raise SourceForbidden(f"no store is called {name[:40]!r}")
         return await store.get(key, limit=self._limit, known=known)
-
-
-def _will_do(blob: Blob, asked_s: int | None) -> bool:
-    life_s = blob.max_age_s if asked_s is None else asked_s
-    return life_s is None or time.time() - blob.born_s < max(life_s, BURST_S)
 
 
 def _is(blob: Blob, known: Validators) -> bool:

@@ -10,7 +10,7 @@ from imagemill.engines.base import Engine, Made, Stages, Task
 from imagemill.model.entry import Entry, Validators
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.request import Plan
-from imagemill.plan.lifetime import life_s, wanted_s
+from imagemill.plan.lifetime import life_s
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.settings import Cache as CacheSettings
@@ -37,11 +37,11 @@ class Renderer:
         self._policy = policy
         self._version = version
 
-    async def render(self, plan: Plan, known: Validators) -> Fresh | Unchanged:
-        """Make the rendition of *plan*, unless its source is still the one *known*."""
+    async def render(self, plan: Plan, known: Validators, *, after_s: float = 0.0) -> Fresh | Unchanged:
+        """Make the rendition of *plan* of a source asked for later than *after_s*, unless it is the one *known*."""
         self._gate.check()
         begun = time.perf_counter()
-        got = await self._origin.get(plan.source, plan.source_key, wanted_s(plan, self._policy), known)
+        got = await self._origin.get(plan, known, after_s=after_s)
         if isinstance(got, Unchanged):
             return got
         fetched = time.perf_counter()

@@ -6,7 +6,6 @@ Stale    an entry past its end, or whose source has changed, is answered with wh
 Purged   nothing is answered with that was asked for before a purge of it, wherever it was kept.
 """
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -17,19 +16,12 @@ from msgspec.structs import replace
 from imagemill.cache.base import Cache, Lease, Shared
 from imagemill.cache.purges import Purge, Purges, Subject, Verdict
 from imagemill.engines.base import Stages
-from imagemill.model.entry import Entry, Failure
-from imagemill.model.errors import (
-    DependencyDown,
-    ImagemillError,
-    Overloaded,
-    ProcessingTimeout,
-    SourceBadResponse,
-    SourceTimeout,
-    SourceTruncated,
-)
-from imagemill.model.failures import OF_SOURCE, SHARED, as_error, as_failure, is_remembered
+from imagemill.model.entry import MAX_TAGS, Entry, Failure
+from imagemill.model.errors import ImagemillError
+from imagemill.model.failures import OF_SOURCE, SHARED, as_error, as_failure, is_passing, is_remembered
 from imagemill.model.request import Plan
 from imagemill.plan.lifetime import Age, age_of, is_early, left_s, life_s, longer
+from imagemill.service.behind import Behind
 from imagemill.service.flight import Flight
 from imagemill.service.render import Fresh, Renderer
 from imagemill.settings import MOST
@@ -37,11 +29,7 @@ from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Unchanged
 
 L1_MOST_S = 300.0
-_PASSING = (SourceBadResponse, SourceTruncated, SourceTimeout, ProcessingTimeout, Overloaded, DependencyDown)
-"""What says nothing against the source: an old answer is better than these (RFC 5861 section 4)."""
 _ALWAYS_MS = 1 << 62
-_MOST_BEHIND = 64
-"""Entries made anew at a time behind answers that were given."""
 _CHANGES_APART_S = 5.0
 """A source that seems to change more often than this is served by several that disagree, and is believed this often."""
 
@@ -54,6 +42,8 @@ class Served(Struct, frozen=True):
     """``L1``, ``L2``, ``STALE``, ``COALESCED`` or ``MISS``."""
     stages: Stages = Stages()
     fetch_ms: float = 0.0
+    due: bool = False
+    """Whether it is to be made anew behind this answer."""
 
 
 class Transcoder:
@@ -103,23 +93,20 @@ class Transcoder:
         self._engine = engine
         self._observe = observe
         self._tell = tell
-        self._flight: Flight[Served] = Flight()
-        self._behind: dict[str, asyncio.Task[object]] = {}
-        self._others: set[asyncio.Task[object]] = set()
+        self._flight: Flight[Served | Failure] = Flight()
+        self._behind = Behind()
 
     async def close(self) -> None:
         """Give up what is made behind answers that were given."""
-        tasks = [*self._behind.values(), *self._others]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._behind.close()
 
     # what is there
 
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
-        entry = self._cache.get(plan.key, time.monotonic())
-        return self._usable(plan, entry, "L1") if entry and self._purges.knows_tags(entry.seen_ms) else None
+        entry = self._cache.get(plan.key, time.monotonic()) or self._behind.peek(plan.key)
+        served = self._usable(plan, entry, "L1") if entry and self._purges.knows_tags(entry.seen_ms) else None
+        return served and self._tended(plan, served)
 
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the nearest place that has it, or made now."""
@@ -127,17 +114,20 @@ class Transcoder:
 
     def tier(self, plan: Plan) -> str:
         """Which tier of this node would answer *plan* now; nothing is done for it, and no other node is asked."""
-        now = time.monotonic()
         entry = self._own(plan)
-        if entry is not None and self._age(plan, entry) in {Age.FRESH, Age.STALE}:
-            return "L1"
+        age = self._age(plan, entry) if entry else Age.DEAD
+        if age in {Age.FRESH, Age.STALE}:
+            return "L1" if age is Age.FRESH else "STALE"
+        if self._known(plan, plan.key):
+            return "FAILURE"
         if plan.key in self._flight:
             return "COALESCED"
-        failure = self._failures.peek(plan.key, now) or self._failures.peek(plan.source_key, now)
-        return "FAILURE" if failure and self._valid(plan, failure) else "MISS"
+        return "FAILURE" if self._known(plan, plan.source_key) else "MISS"
 
     def left_s(self, plan: Plan, entry: Entry) -> int:
-        """How long the caller of *plan* may use *entry* from now on."""
+        """How long the caller of *plan* may use *entry* from now on: not at all where its source has changed."""
+        if self._judge(plan, entry) is not Verdict.VALID:
+            return 0
         return left_s(plan, entry, time.time(), self._settings)
 
     def _usable(self, plan: Plan, entry: Entry, tier: str) -> Served | None:
@@ -145,24 +135,26 @@ class Transcoder:
         age = self._age(plan, entry)
         if age is Age.FRESH:
             entry = self._extended(plan, entry)
-            if is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random()):  # noqa: S311
-                self._make_behind(plan, entry)
-            return Served(entry, tier)
-        if age is Age.STALE:
-            self._make_behind(plan, entry)
-            return Served(entry, "STALE")
-        return None
+            early = is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random())  # noqa: S311
+            return Served(entry, tier, due=early)
+        return Served(entry, "STALE", due=True) if age is Age.STALE else None
 
     def _age(self, plan: Plan, entry: Entry) -> Age:
-        verdict = self._purges.judge(entry, plan.key)
-        if verdict is Verdict.GONE:
+        verdict = self._judge(plan, entry)
+        if verdict is Verdict.GONE or (plan.tags and len({*entry.tags, *plan.tags}) > MAX_TAGS):
             return Age.DEAD
         changed, outdated = verdict is Verdict.STALE, entry.engine < self._engine()
         return age_of(entry, time.time(), self._settings, changed=changed, outdated=outdated)
 
     def _valid(self, plan: Plan, failure: Failure) -> bool:
         young = time.time() - failure.born_s < self._settings.negative_ttl_s
-        return young and self._purges.judge(failure, plan.key) is Verdict.VALID
+        return young and self._judge(plan, failure) is Verdict.VALID
+
+    def _judge(self, plan: Plan, content: Entry | Failure) -> Verdict:
+        """What may be done with *content*: who names a tag that was purged gets nothing from before, tagged or not."""
+        if plan.tags and plan.tags != content.tags:
+            content = replace(content, tags=tuple({*content.tags, *plan.tags}))
+        return self._purges.judge(content, plan.key)
 
     def _extended(self, plan: Plan, entry: Entry) -> Entry:
         """*entry* with what *plan* brings to it, here and for all nodes."""
@@ -178,35 +170,57 @@ class Transcoder:
 
     async def make(self, plan: Plan) -> Served:
         """As `serve`, for whoever has just found that L1 holds nothing."""
-        self._refuse_known(plan)
-        wanted_ms = self._purges.now_ms()
-        served, joined = await self._flight.once(plan.key, lambda: self._obtain(plan))
-        if joined and served.entry.asked_ms < wanted_ms and self._age(plan, served.entry) is Age.DEAD:
-            # purged after its fetch began, and before this caller asked
-            served, joined = await self._flight.once(plan.key, lambda: self._obtain(plan))
+        if failure := self._known(plan, plan.key):
+            raise as_error(failure)
+        served, joined = await self._flown(plan)
+        self._tended(plan, served)
         if not joined:
             return served
         tier = served.tier if served.tier == "STALE" else "COALESCED"
         return replace(served, entry=self._extended(plan, served.entry), tier=tier)
 
-    def _refuse_known(self, plan: Plan) -> None:
-        failure = self._failures.get(plan.key, time.monotonic())
-        if failure and self._valid(plan, failure):
-            raise as_error(failure)
+    async def _flown(self, plan: Plan) -> tuple[Served, bool]:
+        """What comes of *plan*, and whether it was under way; of nothing that began before a purge."""
+        got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
+        if joined and self._judge(plan, got.entry if isinstance(got, Served) else got) is Verdict.GONE:
+            got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
+        if isinstance(got, Failure):
+            raise as_error(got)
+        return got, joined
+
+    async def _outcome(self, plan: Plan, work: Coroutine[None, None, Served]) -> Served | Failure:
+        """What *work* gives; what it ends in as a value, so that whoever joins it sees how old that is."""
+        asked_ms = self._purges.now_ms()
+        try:
+            return await work
+        except ImagemillError as e:
+            if not is_remembered(e):
+                raise
+            return as_failure(e, plan.source_key, time.time(), asked_ms)
+
+    def _known(self, plan: Plan, key: str) -> Failure | None:
+        """What was in vain here just now, and still would be for *plan*."""
+        failure = self._failures.peek(key, time.monotonic())
+        return failure if failure and self._valid(plan, failure) else None
 
     async def _obtain(self, plan: Plan) -> Served:
         held = await self._shared.get(plan.key)
         if served := self._from_shared(plan, held, "L2"):
             return served
         spare = self._spare(plan, held if isinstance(held, Entry) else self._own(plan))
+        if spare and self._known(plan, _anew(plan)):
+            return Served(spare, "STALE")
+        failure = self._known(plan, plan.source_key)
+        if failure and not is_passing(error := as_error(failure)):
+            raise error
         lease, served = await self._turn(plan)
         if served:
             return served
         return await self._lead(plan, spare, lease)
 
     def _own(self, plan: Plan) -> Entry | None:
-        """What L1 holds, where all that it may be purged by is known here."""
-        entry = self._cache.peek(plan.key, time.monotonic())
+        """What this node holds, where all that it may be purged by is known here."""
+        entry = self._cache.peek(plan.key, time.monotonic()) or self._behind.peek(plan.key)
         return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     def _spare(self, plan: Plan, entry: Entry | None) -> Entry | None:
@@ -216,10 +230,10 @@ class Transcoder:
         """What the shared level holds as an answer; raise what it remembers as in vain."""
         if isinstance(held, Failure):
             if self._valid(plan, held):
-                self._failures.put(plan.key, held, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+                self._note(plan.key, held)
                 raise as_error(held)
             return None
-        served = self._usable(plan, held, tier) if held else None
+        served = self._usable(plan, replace(held, seen_ms=self._purges.now_ms()), tier) if held else None
         if served and served.tier != "STALE":
             self._fill(plan, served.entry)
         return served
@@ -259,7 +273,11 @@ class Transcoder:
         """Raise what any node found of the source itself just now."""
         held = await self._shared.get(plan.source_key)
         if isinstance(held, Failure) and self._valid(plan, held):
+            self._note(plan.source_key, held)
             raise as_error(held)
+
+    def _note(self, key: str, failure: Failure) -> None:
+        self._failures.put(key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
 
     def _give_up(self, lease: Lease | None) -> None:
         if lease and lease.token:
@@ -271,9 +289,14 @@ class Transcoder:
         try:
             return await self._work(plan, spare, lease)
         except ImagemillError as e:
-            self._failed(plan, e, lease, asked_ms)
-            if isinstance(e, _PASSING) and (spare := self._spare(plan, spare)):
+            self._observe(e.code, "none", Stages(), 0.0)
+            failure = replace(as_failure(e, plan.source_key, time.time(), asked_ms), tags=plan.tags)
+            if is_passing(e) and (spare := self._spare(plan, spare)):
+                self._give_up(lease)
+                if is_remembered(e):
+                    self._note(_anew(plan), failure)
                 return Served(spare, "STALE")
+            self._failed(plan, e, failure, lease)
             raise
         except BaseException:
             self._give_up(lease)
@@ -281,25 +304,32 @@ class Transcoder:
 
     async def _work(self, plan: Plan, spare: Entry | None, lease: Lease | None) -> Served:
         known = spare.validators if spare and spare.engine >= self._engine() else NONE_KNOWN
-        made = await self._renderer.render(plan, known)
+        made = await self._renderer.render(plan, known, after_s=spare.born_s if spare else 0.0)
         if isinstance(made, Unchanged):
             assert spare
             entry = _renewed(spare, plan, made, self._settings)
-            self._keep(plan, entry, lease)
+            self._keep(plan, entry, lease, spare)
             self._observe("renewed", entry.rendition.format, Stages(), 0.0)
             return Served(entry, "L2")
         self._observe("ok", made.entry.rendition.format, made.stages, made.fetch_ms)
         entry = _joined(made, spare)
         self._note_version(entry, spare)
-        self._keep(plan, entry, lease)
+        self._keep(plan, entry, lease, spare)
         return Served(entry, "MISS", made.stages, made.fetch_ms)
 
-    def _keep(self, plan: Plan, entry: Entry, lease: Lease | None) -> None:
-        if self._storable(entry) and self._purges.judge(entry, plan.key) is not Verdict.GONE:
-            self._fill(plan, entry)
-            self._shared.put(plan.key, entry, lease)
-        else:
+    def _keep(self, plan: Plan, entry: Entry, lease: Lease | None, spare: Entry | None) -> None:
+        if not self._storable(entry):
             self._give_up(lease)
+            if spare:  # kept while it was public: no node may answer with it any more
+                self._tell_all(Purge.of(Subject.KEY, plan.key, entry.asked_ms - 1))
+        elif self._purges.judge(entry, plan.key) is Verdict.GONE:
+            self._give_up(lease)
+        else:
+            self._fill(plan, entry)
+            if self._purges.settled:
+                self._shared.put(plan.key, entry, lease)
+            else:  # it is dated by a clock that the others may not agree with
+                self._give_up(lease)
 
     def _storable(self, entry: Entry) -> bool:
         return entry.storable or self._settings.store_private
@@ -311,55 +341,64 @@ class Transcoder:
         copy = replace(entry, seen_ms=_ALWAYS_MS if alone else self._purges.now_ms())
         self._cache.put(plan.key, copy, time.monotonic(), ttl_s=life)
 
-    def _failed(self, plan: Plan, error: ImagemillError, lease: Lease | None, asked_ms: int) -> None:
-        self._observe(error.code, "none", Stages(), 0.0)
+    def _failed(self, plan: Plan, error: ImagemillError, failure: Failure, lease: Lease | None) -> None:
+        """Remember *failure*, in place of what was kept before; here alone what is this node's affair."""
         if not is_remembered(error):
             self._give_up(lease)
             return
-        failure = replace(as_failure(error, plan.source_key, time.time(), asked_ms), tags=plan.tags)
-        if error.code not in OF_SOURCE:  # those the origin remembers
-            self._failures.put(plan.key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
+        self._cache.drop(plan.key)
+        of_source = error.code in OF_SOURCE
+        if not (of_source and is_passing(error)):  # those the origin remembers, for as long as there is no spare
+            self._note(plan.key, failure)
+            if of_source:
+                self._note(plan.source_key, failure)
         if error.code not in SHARED:
             self._give_up(lease)
             return
         self._shared.put(plan.key, failure, lease)
-        if error.code in OF_SOURCE:
+        if of_source:
             self._shared.put(plan.source_key, failure, None)
 
     # behind answers that were given
 
-    def _make_behind(self, plan: Plan, entry: Entry) -> None:
-        """Make *plan* anew while its caller has *entry* already; one node at a time, and not for ever more.
-
-        Apart from the flights: in one of them *entry* may just have been found, and whoever comes meanwhile is to find
-        it as well, not to wait.
-        """
-        if plan.key in self._behind or len(self._behind) >= _MOST_BEHIND:
-            return
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(self._renew(plan, entry))
-        self._behind[plan.key] = task
-        task.add_done_callback(lambda _: self._behind.pop(plan.key, None))
+    def _tended(self, plan: Plan, served: Served) -> Served:
+        """*served*, made anew behind where that is due; not from within a flight, whose key is taken."""
+        if served.due and plan.key not in self._flight and not self._known(plan, _anew(plan)):
+            self._behind.renew(plan.key, served.entry, lambda: self._renew(plan, served.entry))
+        return served
 
     async def _renew(self, plan: Plan, entry: Entry) -> None:
         try:
-            await self._anew(plan, entry)
+            await self._flight.once(plan.key, lambda: self._outcome(plan, self._anew(plan, entry)))
         except ImagemillError:
-            return  # told by `_failed`; whoever asks next asks anew
+            return  # of this moment; whoever asks next asks anew
 
     async def _anew(self, plan: Plan, entry: Entry) -> Served:
         lease = await self._shared.lease(plan.key)
         if lease is None:
             return Served(entry, "STALE")  # another node does it
         try:
-            held = await self._shared.get(plan.key) if lease.token else None
+            served = self._overtaken(plan, entry, await self._shared.get(plan.key)) if lease.token else None
         except BaseException:
             self._give_up(lease)
             raise
-        if isinstance(held, Entry) and held.born_s > entry.born_s and self._age(plan, held) is Age.FRESH:
+        if served:
             self._give_up(lease)
-            self._fill(plan, held)
-            return Served(held, "L2")
+            return served
         return await self._lead(plan, entry, lease)
+
+    def _overtaken(self, plan: Plan, entry: Entry, held: Entry | Failure | None) -> Served | None:
+        """What another node has put in *entry*'s place meanwhile; raise where it found that there is nothing."""
+        if isinstance(held, Failure) and self._valid(plan, held):
+            self._cache.drop(plan.key)
+            self._note(plan.key, held)
+            raise as_error(held)
+        if not isinstance(held, Entry) or self._age(plan, held) is not Age.FRESH:
+            return None
+        if held.expires_s <= entry.expires_s and held.engine <= entry.engine:
+            return None
+        self._fill(plan, held)
+        return Served(held, "L2")
 
     def _note_version(self, entry: Entry, spare: Entry | None) -> None:
         """Let what was made of another version of the source become stale, here and elsewhere."""
@@ -371,7 +410,7 @@ class Transcoder:
         self._versions.put(entry.source_key, version, now, ttl_s=2 * L1_MOST_S)
         if before not in {"", version}:
             self._changed(entry)
-        self._later(self._compare(entry, version))
+        self._behind.run(self._compare(entry, version))
 
     async def _compare(self, entry: Entry, version: str) -> None:
         """As `_note_version`, with what other nodes have seen."""
@@ -383,26 +422,29 @@ class Transcoder:
         if self._versions.peek(mark, now):
             return
         self._versions.put(mark, "changed", now, ttl_s=_CHANGES_APART_S)
-        purge = Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True)
+        self._tell_all(Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True))
+
+    def _tell_all(self, purge: Purge) -> None:
         self._purges.note(purge)
         if self._tell is not None:
-            self._later(self._tell(purge))
+            self._behind.run(self._tell(purge))
 
-    def _later(self, work: Coroutine[None, None, object]) -> None:
-        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
+
+def _anew(plan: Plan) -> str:
+    """Where it is remembered that *plan* could not be made anew."""
+    return f"{plan.key} anew"
 
 
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:
-    """*spare* with a new life: its source was asked, and has not changed."""
+    """*spare* with a new life: its source was asked, and has not changed; what it leaves out stays (RFC 9111 4.3.4)."""
+    max_age_s = spare.max_age_s if said.max_age_s is None else said.max_age_s
     return replace(
         spare,
         born_s=said.born_s,
         asked_ms=said.asked_ms,
-        life_s=life_s(plan, said.max_age_s, policy),
-        max_age_s=said.max_age_s,
-        storable=said.storable,
+        life_s=life_s(plan, max_age_s, policy),
+        max_age_s=max_age_s,
+        storable=spare.storable and said.storable,
         tags=tuple(sorted({*spare.tags, *plan.tags})),
     )
 

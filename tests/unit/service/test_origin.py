@@ -6,13 +6,14 @@ import time
 import pytest
 
 from imagemill.cache.memory import MemoryCache
-from imagemill.cache.purges import Purges
+from imagemill.cache.purges import Purge, Purges, Subject
+from imagemill.model.entry import Validators
 from imagemill.model.errors import Overloaded, SourceForbidden, SourceNotFound, SourceTimeout
 from imagemill.model.keys import source_key
-from imagemill.model.request import SourceRef
+from imagemill.model.request import Plan, SourceRef
 from imagemill.service.origin import Origin
 from imagemill.settings import Cache as CacheSettings
-from imagemill.storage.base import NONE_KNOWN, Blob
+from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged
 
 REMOTE = SourceRef("http", "http://example.com/a.png")
 LOCAL = SourceRef("local", "photos/a/b.png")
@@ -57,8 +58,12 @@ class Later:
         return time.monotonic() + self.later_s
 
 
-async def get(it: Origin, source: SourceRef = REMOTE) -> Blob:
-    return await it.get(source, source_key(source))
+def plan(source: SourceRef = REMOTE, key: str = "k", **terms) -> Plan:
+    return Plan(key, source, source_key(source), (), **terms)
+
+
+async def get(it: Origin, source: SourceRef = REMOTE, **terms) -> Blob:
+    return await it.get(plan(source, **terms))
 
 
 async def test_a_srcset_is_one_fetch():
@@ -147,3 +152,93 @@ async def test_stores_are_known_by_name():
     with pytest.raises(SourceForbidden):
         await get(origin(store), SourceRef("local", "other/a.png"))
     assert store.asked == []
+
+
+PURGES = [(Subject.SOURCE, source_key(REMOTE)), (Subject.TAG, "summer"), (Subject.KEY, "k")]
+
+
+def purge(it: Origin, subject: Subject, name: str) -> None:
+    it._purges.note(Purge.of(subject, name, it._purges.now_ms()))
+
+
+@pytest.mark.parametrize("answer", [Blob(b"picture"), SourceNotFound("x")])
+@pytest.mark.parametrize(("subject", "name"), PURGES)
+async def test_nothing_from_before_a_purge(subject, name, answer):
+    """A copy or a failure kept here is judged by source, tag and key alike: a rendition of it would be gone at once."""
+    store = Store(answer)
+    it = origin(store)
+    await asyncio.gather(get(it, tags=("summer",)), return_exceptions=True)
+    purge(it, subject, name)
+    await asyncio.sleep(0.002)
+
+    await asyncio.gather(get(it, tags=("summer",)), return_exceptions=True)
+
+    assert len(store.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [Blob(b"picture"), SourceNotFound("x")])
+@pytest.mark.parametrize(("subject", "name"), PURGES)
+async def test_no_flight_is_joined_across_a_purge(subject, name, answer):
+    """Whoever asks after a purge gets nothing that was asked for before it, neither bytes nor a failure."""
+    store = Store(answer)
+    it = origin(store)
+    first = asyncio.create_task(get(it, tags=("summer",)))
+    await asyncio.sleep(0.003)
+    purge(it, subject, name)
+    await asyncio.sleep(0.002)
+    store.answer = Blob(b"new")
+
+    assert (await get(it, tags=("summer",))).body == b"new"
+    assert len(store.asked) == 2
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_others_are_not_concerned_by_a_purge():
+    """A tag's purge costs nobody else a fetch."""
+    store = Store(Blob(b"picture"))
+    it = origin(store)
+    await get(it)
+    purge(it, Subject.TAG, "summer")
+
+    await get(it)
+
+    assert len(store.asked) == 1
+
+
+async def test_a_copy_may_be_too_old_for_what_it_replaces():
+    """What is made anew is made of a later source: of the same one it would end when the old one ends."""
+    store = Store(Blob(b"picture"))
+    it = origin(store)
+    first = await get(it)
+
+    assert await it.get(plan(), after_s=first.born_s - 1) == first
+    again = await it.get(plan(), after_s=first.born_s)
+
+    assert len(store.asked) == 2
+    assert again.born_s > first.born_s
+
+
+async def test_a_copy_tells_that_nothing_has_changed():
+    """Whoever knows this version is told so from the copy, with the copy's own time and terms."""
+    store = Store(Blob(b"picture", "a", max_age_s=50))
+    it = origin(store)
+    first = await get(it)
+
+    same = await it.get(plan(), Validators("a"))
+    other = await it.get(plan(), Validators("b"))
+
+    assert same == Unchanged(50, True, first.born_s, first.asked_ms)
+    assert other == first
+    assert len(store.asked) == 1
+
+
+async def test_what_took_long_to_fail_is_remembered_as_long(monkeypatch):
+    """A failure is as old as its end, not as the asking: one that took long would be forgotten at birth."""
+    it = origin(Store(SourceTimeout("x")))
+    clock = iter([1000.0, 1020.0])
+    monkeypatch.setattr("imagemill.service.origin.time.time", lambda: next(clock))
+
+    with pytest.raises(SourceTimeout):
+        await get(it)
+
+    assert it._failures.peek(source_key(REMOTE), time.monotonic()).born_s == 1020
