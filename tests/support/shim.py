@@ -24,6 +24,8 @@ class Shim:
         """Every question is answered so."""
         self.cut = False
         """Replies are broken off by a reset after a few bytes."""
+        self.refuse = False
+        """Nobody is let in, and who is in is thrown out."""
         self.swap = 0
         """So many pairs of replies are exchanged between their connections."""
         self.rewrite: tuple[bytes, bytes] | None = None
@@ -35,6 +37,9 @@ class Shim:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        if self.refuse:
+            writer.transport.abort()
+            return
         try:
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
@@ -58,6 +63,9 @@ class Shim:
             while chunk := await reader.read(65536):
                 while self.hole:
                     await asyncio.sleep(0.01)
+                if self.refuse:
+                    writer.transport.abort()
+                    return
                 if self.says:
                     writer.write(self.says)
                     continue

@@ -65,7 +65,8 @@ class PurgeFeed:
         self._seen: Id = (0, 0)
         self._current = asyncio.Event()
         self._log = Log("imagemill.purges")
-        self._told_lost = self._told_anew = False
+        self._told_lost = False
+        self._told_anew_s = float("-inf")
         self.reading = False
         """Whether all is heard just now."""
 
@@ -233,8 +234,10 @@ class PurgeFeed:
                 await self._begin()
 
     def _say_anew(self) -> None:
-        if self._current.is_set() and not self._told_anew:
-            self._told_anew = True
+        """Once, also where several nodes found the stream missing and each has begun it."""
+        now_s = asyncio.get_running_loop().time()
+        if self._current.is_set() and now_s - self._told_anew_s > REFRESH_S:
+            self._told_anew_s = now_s
             self._log.warning("the stream of purges was made anew: what was cached before is not used")
 
     async def _compare(self) -> None:
@@ -262,7 +265,6 @@ class PurgeFeed:
 
     def _found(self) -> None:
         self.reading = True
-        self._told_anew = False
         self._current.set()
         if self._told_lost:
             self._told_lost = False
