@@ -69,3 +69,5 @@ class Failure(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     limit: str = ""
     asked_ms: int = 0
+    unreachable: bool = False
+    """Nobody answered there; of this node's network only, and shared with no other."""

@@ -360,7 +360,7 @@ class Client:
         except TimeoutError as e:  # the resolver's fault, or a queue's before it: the host is not blamed
             raise _Failed(SourceTimeout("the source is too slow"), unwell=False) from e
         except (OSError, ValueError) as e:
-            raise SourceForbidden("no such name") from e
+            raise SourceForbidden("no such name", unreachable=True) from e
         for address in addresses:
             if reason := judge(address, self._policy):
                 raise SourceForbidden(f"{address}: {reason}")
@@ -559,4 +559,4 @@ def _unconnected(e: OSError) -> _Failed:
         return _Failed(Overloaded("no socket to be had"), unwell=False)
     if isinstance(e, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | ssl.SSLError):
         return _Failed(SourceBadResponse("the source dropped the connection"), unwell=True, again=True)
-    return _Failed(SourceForbidden("connection refused"), unwell=True)
+    return _Failed(SourceForbidden("connection refused", unreachable=True), unwell=True)

@@ -13,6 +13,7 @@ from imagemill.model.errors import (
     Overloaded,
     ProcessingTimeout,
     SourceBadResponse,
+    SourceForbidden,
     SourceNotFound,
     SourceTimeout,
     SourceTooLarge,
@@ -65,6 +66,7 @@ PASSING_OF_SOURCE = [
     DependencyDown("x"),
 ]
 PASSING_OF_ENGINE = [ProcessingTimeout("x"), Overloaded("x"), DependencyDown("x")]
+PASSING_OF_SOURCE.append(SourceForbidden("connection refused", unreachable=True))
 LASTING_OF_SOURCE = [SourceNotFound("x"), SourceTooLarge("x")]
 LASTING_OF_ENGINE = [UnsupportedSourceType("x"), ImageCorrupt("x"), LimitExceeded("pixels", "x")]
 CASES = [("source", e) for e in PASSING_OF_SOURCE] + [("engine", e) for e in PASSING_OF_ENGINE]
@@ -215,3 +217,16 @@ async def test_nothing_outlives_close(shared):
     assert not node.service._flight
     assert await node.ask() == "STALE"
     assert not node.service._behind
+
+
+async def test_what_policy_forbids_is_believed_by_this_node(shared):
+    """A blocked address is no outage: the old answer goes; what other nodes may is theirs to find out."""
+    node, other = Node(shared, Source("v2")), Node(shared, Source("v2"))
+    node.source.error = SourceForbidden("10.0.0.1: private")
+    shared.store(KEY, old(DAY_S + 400))
+
+    for _ in range(2):
+        with pytest.raises(SourceForbidden):
+            await node.ask()
+
+    assert await other.ask() == "MISS"
