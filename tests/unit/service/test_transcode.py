@@ -127,12 +127,24 @@ async def test_the_tier_told_is_the_tier_that_answers():
     assert store.asked == 1
 
 
-@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000])
+@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000, -1])
 async def test_no_source_was_changed_in_the_future(claimed_s):
-    """RFC 9110 8.8.2.1: at the latest when it was asked for; a year 10000 has no HTTP date, and was a 500."""
+    """RFC 9110 8.8.2.1: such a date is none; a year 10000 has no HTTP date, and no frame holds one before 1970."""
     served = await transcoder(Store(last_modified_s=claimed_s), Engine()).serve(plan())
 
-    assert served.entry.validators.last_modified_s == int(served.entry.born_s)
+    assert not served.entry.validators
+
+
+async def test_a_date_in_the_future_is_no_change_at_each_fetch():
+    """Brought back to the time of the fetch it would be another version each time, and take all that was made along."""
+    service = transcoder(Store(last_modified_s=4_000_000_000), Engine())
+    await service.serve(plan(1))
+    service.origin._cache.drop(SOURCE_KEY)
+    await asyncio.sleep(1.1)
+
+    await service.serve(plan(2))
+
+    assert service.tier(plan(1)) == "L1"
 
 
 @pytest.mark.parametrize(("ttl_s", "policy_s", "said_s", "life_s"), [
