@@ -41,7 +41,7 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
     found += [_memory(settings), _files(settings), *_ports(settings), *_stores(settings)]
-    return [*found, *await _worker(settings)]
+    return [*found, await _shared_level(settings), *await _worker(settings)]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -90,6 +90,25 @@ def _stores(settings: Settings) -> list[Finding]:
     except SettingsError as e:
         return [Finding("stores", "fail", str(e))]
     return [Finding("stores", "ok", ", ".join(stores) or "none")]
+
+
+async def _shared_level(settings: Settings) -> Finding:
+    """The second cache level, as a node would find it. Nodes do without it, so it being away is no failure."""
+    if not settings.l2.url:
+        return Finding("second cache level", "ok", "off; l2.url is empty")
+    told: list[str] = []
+    try:
+        cache = wiring.redis_cache(settings, on_state=lambda _well, why: told.append(why))
+        try:
+            await cache.start()
+        finally:
+            await cache.close()
+    except SettingsError as e:
+        return Finding("second cache level", "fail", str(e))
+    if told:
+        return Finding("second cache level", "warn", f"Redis is not well, nodes would do without it: {told[-1]}")
+    secret = "" if settings.l2.secret else "; l2.secret is empty: whoever can write into it is believed"
+    return Finding("second cache level", "ok", f"Redis answers{secret}")
 
 
 async def _worker(settings: Settings) -> list[Finding]:

@@ -277,7 +277,7 @@ class Level2(Struct, frozen=True, forbid_unknown_fields=True):
     idle_s: Positive = 21_600
     """An entry that nobody reads for so long is gone."""
     max_bytes: Positive = MiB
-    """Of a body; larger ones stay in the node that made them."""
+    """Of a body, the same on all nodes; larger ones stay in the node that made them."""
     timeout_s: Seconds = 0.05
     """What one request may lose to a Redis that does not answer, in all."""
     failures: Positive = 3

@@ -190,7 +190,6 @@ class Service:
         self.metrics = Metrics()
         self.draining = False
         self._log = Log("imagemill.request")
-        self._l2_up = 0.0
         workers = worker_count(settings)
         cache = settings.cache
         self.client = Client(settings.sources, settings.fetch)
@@ -233,7 +232,8 @@ class Service:
         )  # fmt: skip
         self.transcoder = Transcoder(
             Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
-            versions, self.purges, cache, wait_s=shared.wait_s, engine=self._engine, observe=self._rendered,
+            versions, self.purges, cache, wait_s=shared.wait_s,
+            shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
         self.connections = Connections(
@@ -309,8 +309,9 @@ class Service:
         mirror("fetches_in_flight", lambda: self.client.in_flight)
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
+        if self.redis:
+            mirror("l2_up", partial(getattr, self.redis.link, "well"))
         if self.feed:
-            mirror("l2_up", lambda: self._l2_up)
             mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
             mirror("purge_silence_seconds", self.purges.silence_s)
         for state in ("idle", "busy", "starting"):
@@ -334,7 +335,6 @@ class Service:
             self.metrics.count("l2_swept_bytes", by=size)
 
     def _shared_state(self, well: bool, why: str) -> None:
-        self._l2_up = float(well)
         if well:
             self._log.info("the second cache level is in use", reason=why)
         else:

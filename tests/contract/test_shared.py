@@ -26,6 +26,12 @@ def server(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory):
+    with standalone(tmp_path_factory.mktemp("valkey"), valkey=True) as running:
+        yield running
+
+
 class InMemory:
     def __init__(self):
         self.hub = Hub(LEASE_S, IDLE_S, STALE_S, NEGATIVE_S)
@@ -50,9 +56,14 @@ class InRedis:
         node._leases.take_all()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "valkey"])
 def level(request):
-    return InMemory() if request.param == "memory" else InRedis(request.getfixturevalue("server"))
+    match request.param:
+        case "memory":
+            return InMemory()
+        case "redis":
+            return InRedis(request.getfixturevalue("server"))
+    return InRedis(request.getfixturevalue("valkey"))
 
 
 @asynccontextmanager

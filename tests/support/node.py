@@ -60,6 +60,14 @@ class Node:
     def admin(self, target: str) -> Answer:
         return self.get(target, port=self.admin_port)
 
+    def purge(self, **order: str) -> Answer:
+        """Purge by ``source``, ``tag`` or ``target`` on this node's admin port."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", "/purge", json.dumps(order), {"content-type": "application/json"})
+            reply = connection.getresponse()
+            return Answer(reply.status, reply.getheaders(), reply.read())
+
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels that match *name* as a prefix of the line."""
         lines = self.admin("/metrics").body.decode().splitlines()
@@ -67,6 +75,11 @@ class Node:
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    @property
+    def config(self) -> Path:
+        """The file of its settings."""
+        return self.log.with_suffix(".toml")
 
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -97,17 +110,12 @@ def serving(tmp_path: Path, *, command: list[str] | None = None, env: dict[str, 
     config = tmp_path / f"node-{port}.toml"
     config.write_text(toml(settings))
     log = tmp_path / f"node-{port}.log"
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*(command or [sys.executable, "-m", "imagemill"]), "serve", "--config", str(config)],
-            stdout=out, stderr=out, env=clean | (env or {}),
-        )  # fmt: skip
-    node = Node(process, port, admin_port, log)
+    node = Node(_started(config, log, command, env), port, admin_port, log)
     try:
         _wait_ready(node)
         yield node
     finally:
+        process = node.process
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
@@ -115,6 +123,24 @@ def serving(tmp_path: Path, *, command: list[str] | None = None, env: dict[str, 
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def restart(node: Node) -> None:
+    """Stop *node* as an operator does, and start another in its place: same settings, same ports."""
+    node.stop()
+    node.process = _started(node.config, node.log)
+    _wait_ready(node)
+
+
+def _started(
+    config: Path, log: Path, command: list[str] | None = None, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [*(command or [sys.executable, "-m", "imagemill"]), "serve", "--config", str(config)],
+            stdout=out, stderr=out, env=clean | (env or {}),
+        )  # fmt: skip
 
 
 def _wait_ready(node: Node) -> None:
@@ -148,6 +174,10 @@ class SourceServer:
         self.requests: list[str] = []
         self.heads: list[str] = []
         self.delay_s: dict[str, float] = {}
+        self.etags: dict[str, str] = {}
+        """By path; who asks with the same is answered 304."""
+        self.statuses: dict[str, str] = {}
+        """By path, in place of what would be answered, without a body."""
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -174,13 +204,22 @@ class SourceServer:
         self.requests.append(target)
         self.heads.append(head)
         path = target.partition("?")[0]
+        body, etag = self.bodies.get(path), self.etags.get(path, "")  # as they are when it is asked, not after the wait
         for prefix, seconds in self.delay_s.items():
             if path.startswith(prefix):
                 time.sleep(seconds)
-        body = self.bodies.get(path)
         status = "200 OK" if body is not None else "404 Not Found"
-        more = "".join(f"{k}: {v}\r\n" for k, v in self.headers.items())
+        if etag and f"if-none-match: {etag}" in head.lower():
+            status, body = "304 Not Modified", b""
+        if path in self.statuses:
+            status, body = self.statuses[path], b""
+        headers = self.headers | ({"etag": etag} if etag else {})
+        more = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
         out.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(body or b'')}\r\n{more}\r\n".encode() + (body or b""))
+
+    def asked(self, path: str) -> int:
+        """How often this path was asked for."""
+        return sum(target.partition("?")[0] == path for target in self.requests)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"

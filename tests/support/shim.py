@@ -35,7 +35,11 @@ class Shim:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            writer.close()
+            return
         tasks = [
             asyncio.create_task(self._questions(reader, back_writer, writer)),
             asyncio.create_task(self._replies(back_reader, writer)),

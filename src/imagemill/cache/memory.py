@@ -1,8 +1,8 @@
 """Keep values in this process, bounded in bytes, with moka (W-TinyLFU or LRU).
 
 Keys     any string.
-Units    bytes, counting `OVERHEAD_BYTES` for each entry; seconds, each lifetime cut by up to a tenth at random,
-         so that what was filled together does not expire together.
+Units    bytes, counting its key and `OVERHEAD_BYTES` for each entry; seconds, each lifetime cut by up to a tenth at
+         random, so that what was filled together does not expire together.
 Errors   none: a cache that cannot keep a value lets it go.
 Source   moka-py 0.5: weights up to 2**32 - 1; eviction runs on the calling thread.
 """
@@ -37,7 +37,7 @@ class MemoryCache(Generic[V]):
         self._observe = observe
         self._most = max_bytes // share_of_one
         self._moka: Moka[str, tuple[float, V]] = Moka(
-            max_bytes, ttl=ttl_s, policy=policy, weigher=lambda _, held: size_of(held[1]) + OVERHEAD_BYTES
+            max_bytes, ttl=ttl_s, policy=policy, weigher=lambda key, held: len(key) + size_of(held[1]) + OVERHEAD_BYTES
         )
 
     @property

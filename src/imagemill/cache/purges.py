@@ -19,6 +19,8 @@ from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
 DIGEST_BYTES = 16
 SKEW_MS = 1_000
 """How far clocks that agree may be apart."""
+WRITING_MS = 1_000
+"""For so long a tag may be on its way to the shared level that a request has brought."""
 _STALE_S = DAY_S
 
 
@@ -97,6 +99,7 @@ class Purges:
         """Nothing that is cached was asked for longer ago."""
         self._held: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # name: latest hard and soft, least new first
         self._floor_ms = self._newest_ms = -1
+        self._tag_ms = -WRITING_MS
         self._heard_ms = 0
         self._offset_ms = self._least_ms = 0
         self._disputed = (0, 0)
@@ -150,6 +153,8 @@ class Purges:
         hard_ms, soft_ms = self._held.pop(purge.name, (-1, -1))
         self._held[purge.name] = (hard_ms, max(soft_ms, at_ms)) if purge.soft else (max(hard_ms, at_ms), soft_ms)
         self._newest_ms = max(self._newest_ms, at_ms)
+        if purge.subject is Subject.TAG:
+            self._tag_ms = max(self._tag_ms, at_ms)
         self._forget()
 
     def raise_floor(self, at_ms: int) -> bool:
@@ -192,6 +197,13 @@ class Purges:
     def allows(self, source_key: str, asked_ms: int, *, key: str = "", tags: tuple[str, ...] = ()) -> bool:
         """Whether a source that was asked for at *asked_ms* may be used, for the rendition *key* with *tags*."""
         return self._verdict(asked_ms, source_key, key, tags) is Verdict.VALID
+
+    def knows_tags(self, seen_ms: int) -> bool:
+        """Whether a copy can be judged by its own tags that was the same as the shared one at *seen_ms*.
+
+        Not where a tag was purged since: another node may have given it to the entry meanwhile.
+        """
+        return not self._fed or seen_ms > self._tag_ms + WRITING_MS
 
     def _verdict(self, asked_ms: int, source_key: str, key: str, tags: tuple[str, ...]) -> Verdict:
         if self._fed and self._doubtful(asked_ms):

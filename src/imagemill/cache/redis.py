@@ -69,7 +69,7 @@ class RedisCache:
         self._bell = Bell(settings, self._channel)
         self._leases = Leases(self._link, settings.lease_s, self._lease_name, ticks)
         self._errands = Errands(settings.write_bytes)
-        self._renewals = Renewals(self._link, self._errands, lambda: observe("renewed", 0))
+        self._renewals = Renewals(self._link, self._errands, lambda: observe("renewed", 0), settings.idle_s)
         self._known: OrderedDict[str, tuple[bytes, float, str]] = OrderedDict()
         self._fates = Fates(self._link, clock, lambda swept: observe("swept", swept), settings.idle_s / 3)
         self._loops: list[asyncio.Task[None]] = []
@@ -95,6 +95,7 @@ class RedisCache:
         """Finish waiting writes as far as a second allows, give leases up, and ask nothing any more."""
         for lease in self._leases.take_all():
             self._errands.run(self._end(lease))
+        self._renewals.flush()
         await self._errands.drain()
         for loop in self._loops:
             loop.cancel()

@@ -16,9 +16,9 @@ from imagemill.cache.redis_link import Away, Link, Odd
 from imagemill.cache.redis_scripts import RENEW
 
 DRAIN_S = 1.0
-TOGETHER_S = 0.02
-"""Renewals of so long go out together."""
-MOST_RENEWALS = 10_000
+TOGETHER_S = 0.25
+TOGETHER = 64
+"""Renewals go out together after so long, or when there are so many."""
 LOOK_S = 5.0
 LONGEST_S = 120.0
 """A lease is kept up for so long; whoever took it has been lost by then."""
@@ -112,22 +112,32 @@ class Leases:
 class Renewals:
     """Put back the idle window of what was read, of many keys together."""
 
-    def __init__(self, link: Link, errands: Errands, renewed: Callable[[], None]) -> None:
+    def __init__(self, link: Link, errands: Errands, renewed: Callable[[], None], idle_s: float) -> None:
         self._link = link
         self._errands = errands
         self._renewed = renewed
+        self._together_s = min(TOGETHER_S, idle_s / 10)
         self._waiting: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, name: str, life_ms: int) -> None:
         """Let the key *name* live for so long at least, from about now on."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(TOGETHER_S, lambda: self._errands.run(self._send()))
-        if len(self._waiting) < MOST_RENEWALS:
-            self._waiting[name] = life_ms
+        self._waiting[name] = life_ms
+        if len(self._waiting) >= TOGETHER:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._together_s, self.flush)
 
-    async def _send(self) -> None:
-        waiting, self._waiting = self._waiting, {}
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            self._errands.run(self._send(waiting))
 
+    async def _send(self, waiting: dict[str, int]) -> None:
         async def renew(client: Client) -> Sequence[object]:
             pipe = client.pipeline(transaction=False)
             for name, life_ms in waiting.items():

@@ -30,12 +30,14 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 
 from imagemill.model.errors import SettingsError
+from imagemill.model.signing import MIN_KEY_BYTES
 from imagemill.settings import Level2
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 CONNECTIONS = 256
 """To one server at most; `RedisCache` itself asks far fewer questions at a time."""
+_CONNECT_S = 1.0
 _SENTINEL_S = 0.2
 _MAX_PORT = 65535
 _FORMS = "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
@@ -200,6 +202,8 @@ def check(settings: Level2) -> Address:
     address = parse(settings.url)
     if not settings.prefix or any(c in settings.prefix for c in "{}") or not settings.prefix.isprintable():
         raise SettingsError("l2.prefix is a word without braces: a Cluster reads what is in braces")
+    if settings.secret and len(settings.secret.encode()) < MIN_KEY_BYTES:
+        raise SettingsError(f"l2.secret: {len(settings.secret.encode())} bytes; at least {MIN_KEY_BYTES} are needed")
     if settings.ca_file:
         _check_ca(settings.ca_file)
     return address
@@ -217,9 +221,8 @@ def _check_ca(file: str) -> None:
 def connect(settings: Level2, *, timeout_s: float | None) -> Client:
     """A client that connects when first asked, and tries nothing twice.
 
-    Each of its steps (connecting, writing, reading) is bounded by *timeout_s*; with None only connecting is, by
-    `Level2.timeout_s`, and whoever asks bounds the whole with `asyncio.timeout`, which is also cheaper: for reads that
-    block, and for `RedisCache`.
+    Each of its steps (connecting, writing, reading) is bounded by *timeout_s*; with None only connecting is, by a
+    second, and whoever asks bounds the whole, which is also cheaper: for reads that block, and for `RedisCache`.
     """
     address = check(settings)
     trust = ssl.create_default_context(cafile=settings.ca_file or None) if address.tls else None
@@ -227,7 +230,7 @@ def connect(settings: Level2, *, timeout_s: float | None) -> Client:
         "username": address.username,
         "password": address.password,
         "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s or settings.timeout_s,
+        "socket_connect_timeout": timeout_s or _CONNECT_S,
         "max_connections": CONNECTIONS,
         **_ALWAYS,
     }

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from imagemill.cache.breaker import Health, State
-from imagemill.cache.redis_client import Client, check, close, connect, hang_up, server_of, version_of
+from imagemill.cache.redis_client import Client, Topology, check, close, connect, hang_up, server_of, version_of
 from imagemill.cache.redis_patience import LIMIT, Seats, bounded
 from imagemill.cache.redis_scripts import Script, run
 from imagemill.settings import Level2
@@ -68,10 +68,17 @@ class Link:
             raise Away("closed")
         return self._client
 
+    @property
+    def well(self) -> bool:
+        """Whether all of it is in use now."""
+        return self._client is not None and self._told[0] is State.WELL
+
     async def start(self) -> None:
         """Find out how Redis is, and keep an eye on it; `SettingsError` where it cannot even be asked."""
-        check(self._settings)
-        self._client = connect(self._settings, timeout_s=None)
+        topology = check(self._settings).topology
+        # a client of a Cluster looks for a new primary only after a timeout of its own: probes wait for that
+        step_s = BEHIND_S / 2 if topology is Topology.CLUSTER else None
+        self._client = connect(self._settings, timeout_s=step_s)
         await self._probe("", f"{self._settings.prefix}:")
         self._watch = asyncio.create_task(self._keep_watch())
 

@@ -51,6 +51,8 @@ class Entry(Struct, frozen=True):
     """What fetching and making it took: the dearer, the earlier it is made anew."""
     engine: int = 0
     """Version of the engine that made it, comparable; what an older one made is made anew in time."""
+    seen_ms: int = 0
+    """When a copy of this node's own was last the same as what nodes share; not shared itself."""
 
     @property
     def expires_s(self) -> float:

@@ -527,7 +527,8 @@ def _conditions(known: Validators) -> Conditions:
 
 def _said(response: aiohttp.ClientResponse) -> Freshness:
     headers = response.headers
-    return freshness(",".join(headers.getall("Cache-Control", ())), headers.get("Expires", ""), int(time.time()))
+    control = ",".join(headers.getall("Cache-Control", ()))
+    return freshness(control, headers.get("Expires", ""), int(time.time()), headers.get("Age", ""))
 
 
 def _fetched(body: bytes, response: aiohttp.ClientResponse) -> Fetched:

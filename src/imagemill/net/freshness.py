@@ -22,8 +22,18 @@ class Freshness(Struct, frozen=True):
     storable: bool
 
 
-def freshness(cache_control: str, expires: str, now_s: int) -> Freshness:
-    """Join the two headers: ``s-maxage``, else ``max-age``, else ``Expires`` seen from *now_s*."""
+def freshness(cache_control: str, expires: str, now_s: int, age: str = "") -> Freshness:
+    """Join the headers: ``s-maxage``, else ``max-age``, else ``Expires`` seen from *now_s*; less the ``Age``.
+
+    What is said and cannot be read counts as over (RFC 9111 section 4.2.1).
+    """
+    said = _said(cache_control, expires, now_s)
+    if said.max_age_s is None:
+        return said
+    return Freshness(max(0, said.max_age_s - _seconds(age)), said.storable)
+
+
+def _said(cache_control: str, expires: str, now_s: int) -> Freshness:
     directives: dict[str, str] = {}
     for part in cache_control.split(","):
         name, _, value = part.partition("=")
@@ -40,9 +50,9 @@ def freshness(cache_control: str, expires: str, now_s: int) -> Freshness:
     return Freshness(min(max(unix_time(expires) - now_s, 0), MAX_AGE_S), storable)
 
 
-def _seconds(text: str) -> int | None:
+def _seconds(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        return None
+        return 0
     return min(int(text[:12]), MAX_AGE_S)
 
 

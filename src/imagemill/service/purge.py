@@ -120,13 +120,6 @@ class Purger:
             raise DependencyDown("purged on this node; the other nodes could not be told, so repeat it")
         return at_ms
 
-    async def changed(self, source: str, asked_ms: int) -> bool:
-        """Let all of a source become stale, by its key, that was fetched before *asked_ms*, when it was seen to differ.
-
-        False where the other nodes could not be told: they find out by themselves, in their time.
-        """
-        return await self._tell([Purge.of(Subject.SOURCE, source, asked_ms - 1, soft=True)])
-
     async def _tell(self, purges: Sequence[Purge]) -> bool:
         for purge in purges:
             self._notes.note(purge)

@@ -24,10 +24,12 @@ from imagemill.plan.lifetime import Age, age_of, is_early, left_s, life_s, longe
 from imagemill.service.behind import Behind
 from imagemill.service.flight import Flight
 from imagemill.service.render import Fresh, Renderer
+from imagemill.settings import MOST
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Unchanged
 
 L1_MOST_S = 300.0
+_ALWAYS_MS = 1 << 62
 _CHANGES_APART_S = 5.0
 """A source that seems to change more often than this is served by several that disagree, and is believed this often."""
 
@@ -58,6 +60,7 @@ class Transcoder:
         settings: CacheSettings,
         *,
         wait_s: float = 10.0,
+        shared_bytes: int = MOST,
         engine: Callable[[], int] = lambda: 0,
         observe: Callable[[str, str, Stages, float], None] = lambda _outcome, _format, _stages, _fetch_ms: None,
         tell: Callable[[Purge], Coroutine[None, None, object]] | None = None,
@@ -73,6 +76,7 @@ class Transcoder:
             purges: What may no longer be used.
             settings: ``[cache]``.
             wait_s: How long another node's work is waited for.
+            shared_bytes: Larger bodies are this node's own.
             engine: The version of the engine in force.
             observe: Told of each render: its outcome, format, stages and the time of the fetch.
             tell: Tells other nodes of a purge.
@@ -85,6 +89,7 @@ class Transcoder:
         self._purges = purges
         self._settings = settings
         self._wait_s = wait_s
+        self._shared_bytes = shared_bytes
         self._engine = engine
         self._observe = observe
         self._tell = tell
@@ -100,7 +105,7 @@ class Transcoder:
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
         entry = self._cache.get(plan.key, time.monotonic()) or self._behind.peek(plan.key)
-        served = None if entry is None else self._usable(plan, entry, "L1")
+        served = self._usable(plan, entry, "L1") if entry and self._purges.knows_tags(entry.seen_ms) else None
         return served and self._tended(plan, served)
 
     async def serve(self, plan: Plan) -> Served:
@@ -109,7 +114,7 @@ class Transcoder:
 
     def tier(self, plan: Plan) -> str:
         """Which tier of this node would answer *plan* now; nothing is done for it, and no other node is asked."""
-        entry = self._cache.peek(plan.key, time.monotonic()) or self._behind.peek(plan.key)
+        entry = self._own(plan)
         age = self._age(plan, entry) if entry else Age.DEAD
         if age in {Age.FRESH, Age.STALE}:
             return "L1" if age is Age.FRESH else "STALE"
@@ -202,8 +207,7 @@ class Transcoder:
         held = await self._shared.get(plan.key)
         if served := self._from_shared(plan, held, "L2"):
             return served
-        own = self._cache.peek(plan.key, time.monotonic())
-        spare = self._spare(plan, held if isinstance(held, Entry) else own)
+        spare = self._spare(plan, held if isinstance(held, Entry) else self._own(plan))
         if spare and self._known(plan, _anew(plan)):
             return Served(spare, "STALE")
         failure = self._known(plan, plan.source_key)
@@ -213,6 +217,11 @@ class Transcoder:
         if served:
             return served
         return await self._lead(plan, spare, lease)
+
+    def _own(self, plan: Plan) -> Entry | None:
+        """What this node holds, where all that it may be purged by is known here."""
+        entry = self._cache.peek(plan.key, time.monotonic()) or self._behind.peek(plan.key)
+        return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     def _spare(self, plan: Plan, entry: Entry | None) -> Entry | None:
         return entry if entry is not None and self._age(plan, entry) is not Age.DEAD else None
@@ -224,7 +233,7 @@ class Transcoder:
                 self._note(plan.key, held)
                 raise as_error(held)
             return None
-        served = self._usable(plan, held, tier) if held else None
+        served = self._usable(plan, replace(held, seen_ms=self._purges.now_ms()), tier) if held else None
         if served and served.tier != "STALE":
             self._fill(plan, served.entry)
         return served
@@ -317,7 +326,10 @@ class Transcoder:
             self._give_up(lease)
         else:
             self._fill(plan, entry)
-            self._shared.put(plan.key, entry, lease)
+            if self._purges.settled:
+                self._shared.put(plan.key, entry, lease)
+            else:  # it is dated by a clock that the others may not agree with
+                self._give_up(lease)
 
     def _storable(self, entry: Entry) -> bool:
         return entry.storable or self._settings.store_private
@@ -325,7 +337,9 @@ class Transcoder:
     def _fill(self, plan: Plan, entry: Entry) -> None:
         """Keep *entry* in L1: for minutes, and never beyond its end."""
         life = min(entry.expires_s - time.time(), self._settings.l1_ttl_s)
-        self._cache.put(plan.key, entry, time.monotonic(), ttl_s=life)
+        alone = len(entry.rendition.body) > self._shared_bytes
+        copy = replace(entry, seen_ms=_ALWAYS_MS if alone else self._purges.now_ms())
+        self._cache.put(plan.key, copy, time.monotonic(), ttl_s=life)
 
     def _failed(self, plan: Plan, error: ImagemillError, failure: Failure, lease: Lease | None) -> None:
         """Remember *failure*, in place of what was kept before; here alone what is this node's affair."""

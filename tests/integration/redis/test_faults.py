@@ -103,6 +103,7 @@ def locked(own, shim):
 
 TROUBLES = {
     "down": (down, "Connect"),
+    "refused": (down, "Connect call failed|Error 111"),
     "frozen": (frozen, "in time"),
     "black hole": (hole, "in time"),
     "2 s slow": (slow, "in time"),
@@ -120,7 +121,7 @@ TROUBLES = {
 async def test_trouble(own, name):
     """A request loses the bound at most, almost nothing once the breaker has learnt; each change is told once."""
     trouble, words = TROUBLES[name]
-    async with relaying(own.port) as shim, level2(shim.url) as level:
+    async with relaying(own.port) as shim, level2(own.url if name == "refused" else shim.url) as level:
         await level.put(KEYS[0], entry())
         assert await level.request(KEYS[0])
         await asyncio.sleep(0.1)
@@ -215,7 +216,7 @@ async def test_a_burst_of_our_own_is_not_held_against_redis(own):
         await asyncio.sleep(0.06)
 
         assert level.states == []
-        assert sum(content is not None for content in found) > 900
+        assert sum(content is not None for content in found) > (900 if tolerance_s() < 0.1 else 200)
         assert await level.cache.get(KEYS[0])
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imagemill.obs.metrics import DECLARED
 from support.node import Node, SourceServer, fetch, free_port, serving
+from support.redis import standalone
 
 SAMPLE = "/image?source=local:sample/dandelion.jpg"
 ELSEWHERE = {"imagemill_poison_refused_total", "imagemill_log_dropped_total"}  # in test_wiring, and below
@@ -23,8 +24,11 @@ async def until(true, seconds: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
+OF_SHARING = {m.name for m in DECLARED if m.name.startswith(("imagemill_l2_", "imagemill_purge_"))}
+
+
 async def test_every_metric_moves(tmp_path: Path) -> None:
-    """Each declared metric is fed by what it is about: none is there for show."""
+    """Each declared metric is fed by what it is about: none is there for show; those of L2 where nodes share one."""
     source = SourceServer()
     source.delay_s = {"/photo": 1.0}
     quick = {"gate": {"queue": 1}, "engine": {"workers": 1}, "server": {"max_head_bytes": 9000}}
@@ -32,8 +36,9 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
         moved: set[str] = set()
 
         def look() -> None:
-            moved.update(m.name for m in DECLARED if node.metric(sample_of(m.name)) > 0)
+            moved.update(moving(node))
 
+        assert node.purge(tag="a").status == 200
         assert node.get(f"{SAMPLE}&w=9").headers["x-cache"] == "MISS"
         etag = node.get(f"{SAMPLE}&w=9").headers["etag"]
         assert node.get(f"{SAMPLE}&w=9", {"If-None-Match": etag}).status == 304
@@ -54,7 +59,7 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
         await until(lambda: node.admin("/readyz").status == 200)
         look()
 
-        assert {m.name for m in DECLARED} - moved == ELSEWHERE
+        assert {m.name for m in DECLARED} - moved == ELSEWHERE | OF_SHARING
         for outcome in ("ok", "not_modified", "overloaded"):
             assert node.metric(f'imagemill_requests_total{{outcome="{outcome}"') > 0
         for stage in ("fetch", "queue", "handover", "probe", "render"):
@@ -66,8 +71,22 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
     source.close()
 
 
-def sample_of(name: str) -> str:
-    return f"{name}_count" if name.endswith("_seconds") else name
+async def test_every_metric_of_sharing_moves(tmp_path: Path) -> None:
+    """As above: those that only nodes with a second level have."""
+    with standalone(tmp_path / "redis") as redis, serving(tmp_path, l2={"url": redis.url, "idle_s": 1}) as node:
+        moved: set[str] = set()
+
+        def look() -> bool:
+            moved.update(moving(node))
+            return moved >= OF_SHARING
+
+        assert node.get(f"{SAMPLE}&w=9").status == 200
+        redis.admin.xadd("imagemill:purges", {"e": "nonsense"})
+        await until(look, 20)
+
+
+def moving(node: Node) -> set[str]:
+    return {m.name for m in DECLARED if node.metric(f"{m.name}_count" if m.kind == "histogram" else m.name) > 0}
 
 
 def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:

@@ -193,3 +193,78 @@ def test_nodes_that_share_a_redis(tmp_path: Path, source) -> None:
         text = one.log.read_text()
         assert redis.url not in text
         assert "s" * 40 not in text
+
+
+def tier(node: Node, target: str, accept: str = "") -> str:
+    answer = node.get(target, {"accept": accept})
+    assert answer.status == 200, answer.body
+    return answer.headers["x-cache"]
+
+
+def of_what(source, path: str, by: str) -> tuple[str, dict[str, str]]:
+    """A target, and the order that purges it."""
+    source.bodies[path] = source.bodies["/photo.jpg"]
+    target = f"/image?source={source.url(path)}&width=9&format=auto"
+    if by == "tag":
+        return f"{target}&tags=other,purged-{path[1:]}", {"tag": f"purged-{path[1:]}"}
+    return target, {"source": source.url(path)} if by == "source" else {"target": target}
+
+
+@pytest.mark.parametrize("by", ["source", "tag", "target"])
+def test_what_was_purged_is_made_anew(node: Node, source, by: str) -> None:
+    """On a node alone: in every format, from a source that is fetched again, once; and nothing else is."""
+    target, order = of_what(source, f"/alone-{by}.jpg", by)
+    other = f"/image?source={source.url('/photo.jpg')}&width=9&tags=other"
+    accepts = ("", "image/webp", "image/avif")
+    for accept in accepts:
+        tier(node, target, accept)
+        assert tier(node, target, accept) == "L1"
+    tier(node, other)
+    fetched = len(source.requests)
+    time.sleep(0.01)
+
+    assert post(node, "/purge", json.dumps(order).encode()).status == 200
+    time.sleep(0.01)
+    assert [tier(node, target, accept) for accept in accepts] == ["MISS"] * 3
+    assert [tier(node, target, accept) for accept in accepts] == ["L1"] * 3
+    assert tier(node, other) == "L1"
+    assert len(source.requests) == fetched + 1
+
+
+def test_a_failure_is_purged_too(node: Node, source) -> None:
+    """A source that was not there is asked again at once."""
+    target = f"/image?source={source.url('/late.jpg')}&width=9"
+    assert node.get(target).status == 404
+    source.bodies["/late.jpg"] = source.bodies["/photo.jpg"]
+    assert node.get(target).status == 404, "remembered"
+    time.sleep(0.01)
+
+    assert post(node, "/purge", json.dumps({"source": source.url("/late.jpg")}).encode()).status == 200
+    time.sleep(0.01)
+    assert node.get(target).status == 200
+
+
+@pytest.mark.parametrize("by", ["source", "tag", "target"])
+def test_what_was_purged_is_made_anew_once_for_all_nodes(tmp_path: Path, source, by: str) -> None:
+    """From L1 and L2 of every node, also of one that starts later."""
+    target, order = of_what(source, f"/shared-{by}.jpg", by)
+    with standalone(tmp_path / "redis") as redis:
+        tables = {"l2": {"url": redis.url}, "sources": source.allowed()}
+        with serving(tmp_path, **tables) as one, serving(tmp_path, **tables) as other:
+            assert tier(one, target) == "MISS"
+            until(lambda: redis.admin.keys("imagemill:{*}"))
+            time.sleep(0.1)
+            assert tier(other, target) == "L2"
+            assert tier(other, target) == "L1"
+            fetched = len(source.requests)
+
+            begun = time.monotonic()
+            assert post(one, "/purge", json.dumps(order).encode()).status == 200
+            until(lambda: other.metric("imagemill_purges_total") > 1)
+            assert time.monotonic() - begun < 2
+            with serving(tmp_path, **tables) as late:
+                assert tier(late, target) == "MISS"
+                time.sleep(0.2)
+                assert tier(other, target) == "L2"
+                assert tier(one, target) == "L2"
+                assert len(source.requests) == fetched + 1

@@ -48,6 +48,16 @@ def test_a_large_value_is_let_go():
     assert seen == ["bypass", "put", "miss", "hit"]
 
 
+def test_keys_weigh_too():
+    """What strangers can make long, their URLs, counts as much as what is kept under them."""
+    c = cache(1_000_000)
+    for n in range(1_000):
+        c.put(f"{n}{'k' * 8_000}", b"", 0.0, ttl_s=100)
+    c._moka.run_pending_tasks()
+
+    assert sum(c.get(f"{n}{'k' * 8_000}", 0.0) is not None for n in range(1_000)) <= 125
+
+
 @pytest.mark.parametrize("policy", ["tiny_lfu", "lru"])
 def test_the_bound_holds(policy):
     """Twenty times too much goes in; what stays weighs no more than the bound."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemill.cache.purge_events import BadEvent, Seal
-from imagemill.cache.purges import SKEW_MS, Purge, Purges, Subject, Verdict, steady
+from imagemill.cache.purges import SKEW_MS, WRITING_MS, Purge, Purges, Subject, Verdict, steady
 from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
 from imagemill.model.media import Format, Rendition
 
@@ -375,3 +375,19 @@ def test_who_does_not_know_the_secret_purges_nothing(other):
 def test_what_is_well_sealed_is_still_checked(purge):
     with pytest.raises(BadEvent):
         SEAL.decode(SEAL.encode(purge))
+
+
+def test_a_copy_is_judged_by_its_own_tags_until_a_tag_is_purged():
+    """Another node may have given the entry that very tag; one that was compared with the shared one since, is known."""
+    fed, alone = Purges(9, blind_s=60), Purges(9)
+    now_ms = fed.now_ms()
+    for purges in (fed, alone):
+        assert purges.knows_tags(now_ms)
+        purges.note(Purge.of(Subject.SOURCE, "a", now_ms))
+        assert purges.knows_tags(now_ms)
+        purges.note(Purge.of(Subject.TAG, "a", now_ms))
+
+    assert not fed.knows_tags(now_ms)
+    assert not fed.knows_tags(now_ms + WRITING_MS)
+    assert fed.knows_tags(now_ms + WRITING_MS + 1)
+    assert alone.knows_tags(now_ms)

@@ -70,6 +70,13 @@ def test_a_prefix_is_a_word(prefix):
         check(Level2(url=Secret("redis://h"), prefix=prefix))
 
 
+def test_a_secret_is_long():
+    check(Level2(url=Secret("redis://h"), secret=Secret("s" * 32)))
+
+    with pytest.raises(SettingsError, match="31 bytes; at least 32"):
+        check(Level2(url=Secret("redis://h"), secret=Secret("s" * 31)))
+
+
 def test_a_ca_file_holds_certificates(tmp_path):
     empty = tmp_path / "ca.pem"
     empty.write_text("nothing")

@@ -89,17 +89,6 @@ async def test_where_the_others_cannot_be_told(purges):
     assert purges.judge(held(tags=("cats",)), "k") is Verdict.GONE
 
 
-@pytest.mark.parametrize("answers", [True, False])
-async def test_a_source_that_changed_makes_its_older_renditions_stale(purges, answers):
-    """What the very fetch gave that noticed it stays fresh; nobody waits for the others."""
-    others = Others(answers)
-    assert await Purger(purges, DIALECT, others.publish).changed(CAT, 900) is answers
-
-    assert purges.judge(held(asked_ms=899), "k") is Verdict.STALE
-    assert purges.judge(held(asked_ms=900), "k") is Verdict.VALID
-    assert others.told == [Purge.of(Subject.SOURCE, CAT, 899, soft=True)]
-
-
 @pytest.mark.parametrize(
     "order",
     [

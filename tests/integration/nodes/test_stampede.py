@@ -1,0 +1,53 @@
+"""L08: a key that is missing everywhere is made once in the whole cluster, also where its maker dies."""
+
+import asyncio
+import time
+
+from support.node import PHOTO, SourceServer
+from support.nodes import LEASE_S, balanced, eventually, image, renders, together
+
+WORK_S = 1.5
+
+
+async def test_a_thousand_identical_misses_are_one(four, source: SourceServer) -> None:
+    """1,000 callers over four nodes: one fetch, one render, 1,000 answers with the same body."""
+    source.bodies["/same.jpg"] = PHOTO
+    source.delay_s["/same"] = 0.5
+    target, before = image(source, "/same.jpg", "&width=400&format=webp"), renders(four)
+
+    answers = await asyncio.gather(*(balanced(four, target, n) for n in range(1000)))
+
+    assert [a.status for a in answers] == [200] * 1000
+    assert len({a.body for a in answers}) == 1
+    assert source.asked("/same.jpg") == 1
+    assert renders(four) - before == 1
+    tiers = [a.headers["x-cache"] for a in answers]
+    assert tiers.count("MISS") == 1
+    assert set(tiers) <= {"MISS", "COALESCED", "L1", "L2"}
+
+
+async def test_the_leader_is_killed(tmp_path, redis, source: SourceServer) -> None:
+    """The node that makes it is killed with -9 in the middle: 1,000 of 1,000 answered, for at most a lease more.
+
+    Its own clients are sent to another node, as a load balancer does.
+    """
+    source.bodies["/killed.jpg"] = PHOTO
+    source.delay_s["/killed"] = WORK_S
+    target = image(source, "/killed.jpg", "&width=400&format=webp")
+    with together(tmp_path, redis.url, source) as nodes:
+        leader, *others = nodes
+        first = asyncio.create_task(balanced(nodes, target, 0))
+        await eventually(lambda: source.asked("/killed.jpg"))
+        rest = [asyncio.create_task(balanced(nodes, target, n)) for n in range(1, 1000)]
+        await asyncio.sleep(WORK_S / 2)
+        leader.process.kill()
+        begun = time.monotonic()
+
+        answers = await asyncio.gather(first, *rest)
+
+        took_s = time.monotonic() - begun
+        assert [a.status for a in answers] == [200] * 1000
+        assert len({a.body for a in answers}) == 1
+        assert source.asked("/killed.jpg") == 2
+        assert renders(others) == 1
+        assert took_s < LEASE_S + WORK_S + 2.5, "a lease, the work itself, and room for a busy machine"
