@@ -338,7 +338,7 @@ class Transcoder:
         """Keep *entry* in L1: for minutes, and never beyond its end."""
         life = min(entry.expires_s - time.time(), self._settings.l1_ttl_s)
         alone = len(entry.rendition.body) > self._shared_bytes
-        copy = replace(entry, seen_ms=_ALWAYS_MS if alone else self._purges.now_ms())
+        copy = replace(entry, seen_ms=_ALWAYS_MS if alone else entry.seen_ms or self._purges.now_ms())
         self._cache.put(plan.key, copy, time.monotonic(), ttl_s=life)
 
     def _failed(self, plan: Plan, error: ImagemillError, failure: Failure, lease: Lease | None) -> None:
@@ -445,6 +445,7 @@ def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -
         life_s=life_s(plan, max_age_s, policy),
         max_age_s=max_age_s,
         storable=spare.storable and said.storable,
+        seen_ms=0,
         tags=tuple(sorted({*spare.tags, *plan.tags})),
     )
 

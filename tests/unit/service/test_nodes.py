@@ -4,8 +4,9 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
-from imagemill.cache.purges import Subject
+from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.model.entry import DAY_S, MAX_TAGS
 from imagemill.model.errors import ImageCorrupt, Overloaded, SourceNotFound, SourceTimeout
 from imagemill.settings import Gate as GateSettings
@@ -247,3 +248,23 @@ async def test_without_redis_a_node_is_on_its_own(shared):
     node, other = Node(shared, Source()), Node(shared, Source())
 
     assert [await node.ask(), await node.ask(), await other.ask()] == ["MISS", "L1", "MISS"]
+
+
+async def test_an_own_tag_is_no_look_at_the_shared_ones(shared):
+    """A copy that was given a tag here is as old as its last look at Redis: a purge of another node's tag, that is heard
+    of late, concerns it all the same."""
+    now_s = time.time()
+    purges = Purges(100, blind_s=60, clock=lambda: now_s)
+    purges.heard(purges.now_ms())
+    node = Node(shared, Source("v2"), purges=purges)
+    shared.store(KEY, old(10))
+    await node.ask()
+    shared.store(KEY, replace(shared.value(KEY), tags=("theirs",)))
+    purged_ms = purges.now_ms() + 2_000
+    now_s += 5
+    purges.heard(purges.now_ms())
+    assert await node.ask(plan(tags=("ours",))) == "L1"
+
+    purges.note(Purge.of(Subject.TAG, "theirs", purged_ms))
+
+    assert await node.ask() == "MISS"
