@@ -26,11 +26,12 @@ from imagemill.net import guard
 from imagemill.net.client import Client
 from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
+from imagemill.service.changes import REMEMBERED_S
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.render import Renderer
-from imagemill.service.transcode import L1_MOST_S, Transcoder
+from imagemill.service.transcode import Transcoder
 from imagemill.settings import Settings, refuse_unknown
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
@@ -224,7 +225,7 @@ class Service:
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
         )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
-        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, 2 * L1_MOST_S, len)
+        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         origin = Origin(
             HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,

@@ -268,3 +268,17 @@ async def test_an_own_tag_is_no_look_at_the_shared_ones(shared):
     purges.note(Purge.of(Subject.TAG, "theirs", purged_ms))
 
     assert await node.ask() == "MISS"
+
+
+@pytest.mark.parametrize("error", [None, SourceNotFound("x")])
+async def test_nothing_is_shared_by_a_clock_that_is_not_the_shared_one(shared, error):
+    """Before the clocks were compared what is found here, be it a failure, is dated by nobody else's time."""
+    node = Node(shared, Source(), purges=Purges(100, blind_s=60))
+    node.purges.heard(node.purges.now_ms())
+    node.source.error = error
+    assert not node.purges.settled
+
+    assert await answers(node.ask()) == [type(error) if error else "MISS"]
+
+    assert not shared.values
+    assert not shared.leases

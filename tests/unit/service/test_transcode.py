@@ -76,7 +76,7 @@ def transcoder(store: Store, engine: Engine, settings: CacheSettings = CacheSett
     origin = Origin(store, {}, cache(), failures, purges, settings, limit=10_000)
     renderer = Renderer(origin, engine, Gate(GateSettings(), 1), settings)
     made = Transcoder(renderer, cache(), Alone(), failures, cache(), purges, settings)
-    made.origin, made.engine = origin, engine
+    made.origin, made.engine, made.failures = origin, engine, failures
     return made
 
 
@@ -89,7 +89,7 @@ async def test_a_remembered_failure_keeps_no_source_alive():
     for n in range(1, 4):
         with pytest.raises(ImageCorrupt):
             await service.serve(plan(n))
-    kept = [service._failures.get(plan(n).key, time.monotonic()) for n in range(1, 4)]
+    kept = [service.failures.get(plan(n).key, time.monotonic()) for n in range(1, 4)]
 
     gc.collect()
     assert all(type(failure) is Failure and failure.code == "image_corrupt" for failure in kept)
@@ -206,7 +206,7 @@ async def test_what_a_source_answers_is_remembered_briefly(error, asked):
 
     assert store.asked == asked
     later = time.monotonic() + 10.1
-    assert service._failures.get(SOURCE_KEY, later) is None
+    assert service.failures.get(SOURCE_KEY, later) is None
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ async def test_what_the_work_ended_in_is_remembered_briefly(error, kept):
         assert service.hit(plan()) is None
     else:
         assert (await service.serve(plan())).tier == "MISS"
-    assert service._failures.get(plan().key, time.monotonic() + 10.1) is None
+    assert service.failures.get(plan().key, time.monotonic() + 10.1) is None
 
 
 @pytest.mark.parametrize(("then", "tier"), [("b", "MISS"), ("a", "L1"), ("", "L1")])
