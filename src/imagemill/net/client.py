@@ -36,7 +36,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from imagemill import __version__
-from imagemill.model.entry import Validators
+from imagemill.model.entry import MAX_DATE_S, Validators
 from imagemill.model.errors import (
     BadRequest,
     ImagemillError,
@@ -520,7 +520,7 @@ def _conditions(known: Validators) -> Conditions:
     """Ask by the tag where there is one, and it can be sent as it came; else by the date (RFC 9110 section 13.1)."""
     if known.etag:
         return {"If-None-Match": known.etag} if etag(known.etag) and _ETAG.fullmatch(known.etag) else {}
-    if known.last_modified_s:
+    if 0 < known.last_modified_s <= MAX_DATE_S:
         return {"If-Modified-Since": formatdate(known.last_modified_s, usegmt=True)}
     return {}
 
