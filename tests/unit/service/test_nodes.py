@@ -10,7 +10,7 @@ from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.model.entry import DAY_S, MAX_TAGS
 from imagemill.model.errors import ImageCorrupt, Overloaded, SourceNotFound, SourceTimeout
 from imagemill.settings import Gate as GateSettings
-from unit.service.cluster import SOURCE_KEY, Node, Source, hub, old, plan
+from unit.service.cluster import SOURCE_KEY, Node, Source, hub, old, plan, settled
 
 KEY = plan().key
 TAGGED = plan(tags=("summer",))
@@ -282,3 +282,35 @@ async def test_nothing_is_shared_by_a_clock_that_is_not_the_shared_one(shared, e
 
     assert not shared.values
     assert not shared.leases
+
+
+async def test_the_tier_told_is_the_one_that_answers(shared):
+    """`tier` says in advance, of this node alone, what `serve` would: and does nothing for it."""
+    node = Node(shared, Source())
+    told = [node.service.tier(plan())]
+    node.source.wait_s = 0.05
+    asked = asyncio.create_task(node.ask())
+    await asyncio.sleep(0.02)
+    told.append(node.service.tier(plan()))
+    await asked
+    told.append(node.service.tier(plan()))
+    assert told == ["MISS", "COALESCED", "L1"]
+
+    node.source.error = SourceNotFound("x")
+    node.sources.drop(SOURCE_KEY)
+    assert await answers(node.ask(plan(2))) == [SourceNotFound]
+    assert [node.service.tier(plan(width)) for width in (1, 2, 3)] == ["L1", "FAILURE", "FAILURE"]
+    assert len(node.source.asked) == 2
+
+
+async def test_the_tier_told_of_what_is_made_anew(shared):
+    """While it is made anew it is STALE; a purge makes it a miss that joins nothing from before."""
+    node = Node(shared, Source("v2"))
+    shared.store(KEY, old(DAY_S + 10))
+    node.engine.wait_s = 0.05
+    await node.ask()
+
+    assert node.service.tier(plan()) == "STALE"
+
+    await settled(node)
+    assert node.service.tier(plan()) == "L1"
