@@ -117,10 +117,8 @@ def redis_cache(
     on_state: Callable[[bool, str], None] = lambda _well, _why: None,
 ) -> "RedisCache":
     """The level that the nodes share, not started; or raise `SettingsError`."""
-    try:
+    with _extra():
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    except ModuleNotFoundError as e:
-        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
     cache = settings.cache
     stale_s = max(cache.stale_s, cache.stale_if_error_s)
     return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s, observe=observe, on_state=on_state)
@@ -136,21 +134,12 @@ def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None
 @asynccontextmanager
 async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
     """The second level, for an operator's questions, from outside of any node."""
-    level = _l2(settings)
+    level = redis_cache(settings)
     await level.start()
     try:
         yield level
     finally:
         await level.close()
-
-
-def _l2(settings: Settings) -> "RedisCache":
-    """The second level, not started; or raise `SettingsError`."""
-    with _extra():
-        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    cache = settings.cache
-    stale_s = max(cache.stale_s, cache.stale_if_error_s)
-    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s)
 
 
 @contextmanager
