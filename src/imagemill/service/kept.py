@@ -80,13 +80,14 @@ class Kept:
 
     def get(self, plan: Plan) -> Entry | None:
         """What L1 holds, where all that it may be purged by is known here."""
-        return self._comparable(self._cache.get(plan.key, time.monotonic()))
+        return self.comparable(self._cache.get(plan.key, time.monotonic()))
 
     def peek(self, plan: Plan) -> Entry | None:
         """As `get`, but not counted as a hit or a miss."""
-        return self._comparable(self._cache.peek(plan.key, time.monotonic()))
+        return self.comparable(self._cache.peek(plan.key, time.monotonic()))
 
-    def _comparable(self, entry: Entry | None) -> Entry | None:
+    def comparable(self, entry: Entry | None) -> Entry | None:
+        """*entry*, a copy, where all that it may be purged by is known here."""
         return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     def spare(self, plan: Plan, entry: Entry | None) -> Entry | None:

@@ -97,7 +97,7 @@ class Transcoder:
 
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
-        entry = self._kept.get(plan) or self._behind.peek(plan.key)
+        entry = self._kept.get(plan) or self._kept.comparable(self._behind.peek(plan.key))
         served = self._usable(plan, entry, "L1") if entry else None
         return served and self._tended(plan, served)
 
@@ -181,7 +181,7 @@ class Transcoder:
 
     def _own(self, plan: Plan) -> Entry | None:
         """What this node has at hand."""
-        return self._kept.peek(plan) or self._behind.peek(plan.key)
+        return self._kept.peek(plan) or self._kept.comparable(self._behind.peek(plan.key))
 
     def _from_shared(self, plan: Plan, held: Entry | Failure | None, tier: str) -> Served | None:
         """What the shared level holds as an answer; raise what it remembers as in vain."""
@@ -291,14 +291,15 @@ class Transcoder:
         if lease is None:
             return Served(entry, "STALE")  # another node does it
         try:
-            served = self._overtaken(plan, entry, await self._shared.get(plan.key)) if lease.token else None
+            held = await self._shared.get(plan.key) if lease.token else None
+            served = self._overtaken(plan, entry, held)
         except BaseException:
             self._kept.give_up(lease)
             raise
         if served:
             self._kept.give_up(lease)
             return served
-        return await self._lead(plan, entry, lease)
+        return await self._lead(plan, _with_tags_of(entry, held), lease)
 
     def _overtaken(self, plan: Plan, entry: Entry, held: Entry | Failure | None) -> Served | None:
         """What another node has put in *entry*'s place meanwhile; raise where it found that there is nothing."""
@@ -316,6 +317,13 @@ class Transcoder:
 def _anew(plan: Plan) -> str:
     """Where it is remembered that *plan* could not be made anew."""
     return f"{plan.key} anew"
+
+
+def _with_tags_of(entry: Entry, held: Entry | Failure | None) -> Entry:
+    """*entry*, a copy, with what other nodes have named it meanwhile: what replaces it goes on under those names."""
+    if not isinstance(held, Entry):
+        return entry
+    return replace(entry, tags=tuple(sorted({*entry.tags, *held.tags})))
 
 
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:

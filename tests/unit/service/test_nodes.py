@@ -314,3 +314,24 @@ async def test_the_tier_told_of_what_is_made_anew(shared):
 
     await settled(node)
     assert node.service.tier(plan()) == "L1"
+
+
+async def test_what_is_made_anew_is_compared_like_any_copy(shared):
+    """While it is, a purge of another node's tag ends it for whoever asks, too."""
+    now_s = time.time()
+    purges = Purges(100, blind_s=60, clock=lambda: now_s)
+    purges.heard(purges.now_ms())
+    node = Node(shared, Source("v2"), purges=purges)
+    node.source.wait_s = 0.05
+    shared.store(KEY, old(DAY_S + 10, asked_ms=purges.now_ms() - 10_000))
+    assert await node.ask() == "STALE"
+    await asyncio.sleep(0.01)
+    assert node.service.tier(plan()) == "STALE"
+    now_s += 5
+    purges.heard(purges.now_ms())
+
+    node.purge(Subject.TAG, "theirs")
+
+    assert node.service.hit(plan()) is None
+    assert node.service.tier(plan()) == "COALESCED"
+    await settled(node)

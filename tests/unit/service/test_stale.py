@@ -158,6 +158,19 @@ async def test_a_fresh_entry_outlives_its_source(shared, error):
     assert (len(node.source.asked), node.engine.runs) == (1, 1 if isinstance(error, UnsupportedSourceType) else 0)
 
 
+async def test_what_was_found_of_a_source_holds_for_all_of_it_without_redis(shared):
+    """One look at an unsupported source is enough on one node, for every width, while its bytes are still here."""
+    shared.away = True
+    node = Node(shared, Source())
+    node.engine.error = UnsupportedSourceType("x")
+
+    for width in (1, 2, 3):
+        with pytest.raises(UnsupportedSourceType):
+            await node.ask(plan(width))
+
+    assert (len(node.source.asked), node.engine.runs) == (1, 1)
+
+
 async def test_a_failure_told_again_is_as_old_as_it_was(shared):
     """Eight widths in a row do not keep a failure alive: each tells it, none finds it."""
     node = Node(shared, Source())
