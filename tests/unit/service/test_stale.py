@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from imagemill.model.entry import DAY_S
 from imagemill.model.errors import (
@@ -20,7 +21,8 @@ from imagemill.model.errors import (
     SourceTruncated,
     UnsupportedSourceType,
 )
-from unit.service.cluster import ENGINE, Node, Source, hub, old, plan, settled
+from imagemill.model.failures import as_failure
+from unit.service.cluster import ENGINE, SOURCE_KEY, Node, Source, hub, old, plan, settled
 
 KEY = plan().key
 
@@ -186,17 +188,42 @@ async def test_a_failure_told_again_is_as_old_as_it_was(shared):
     assert {shared.value(plan(w).key).born_s for w in range(1, 9) if shared.value(plan(w).key)} == {found[0]}
 
 
-@pytest.mark.parametrize("terms", [{"life_s": 2 * DAY_S}, {"born_s": 0}])
-async def test_what_was_made_anew_elsewhere_is_taken_over(shared, terms):
-    """One node makes it anew; who comes later finds it renewed or extended, and works no more."""
+STALE = old(DAY_S + 10)
+OUTDATED = old(10, engine=ENGINE - 1)
+
+
+@pytest.mark.parametrize(
+    ("stale", "there"),
+    [
+        (STALE, replace(STALE, life_s=2 * DAY_S)), (STALE, replace(STALE, born_s=STALE.born_s + DAY_S)),
+        (OUTDATED, replace(OUTDATED, engine=ENGINE)),
+    ],
+)  # fmt: skip
+async def test_what_was_made_anew_elsewhere_is_taken_over(shared, stale, there):
+    """One node makes it anew; who comes later finds it extended, renewed or remade, and works no more."""
     node = Node(shared, Source("v2"))
-    stale, fresh = old(DAY_S + 10), old(1 if "born_s" in terms else DAY_S + 10, terms.get("life_s", DAY_S))
-    shared.store(KEY, fresh)
+    shared.store(KEY, there)
 
     await node.service._renew(plan(), stale)
 
     assert not node.source.asked
     assert await node.ask() == "L1"
+    assert not shared.leases
+
+
+async def test_what_was_found_gone_elsewhere_is_taken_over(shared):
+    """One node found that there is nothing any more: who comes later ends its own copy, and asks nobody."""
+    node = Node(shared, Source(), early_refresh=10)
+    node.l1.put(KEY, old(DAY_S - 1, cost_ms=10_000_000), time.monotonic(), ttl_s=60)
+    shared.store(KEY, as_failure(SourceNotFound("x"), SOURCE_KEY, time.time(), node.purges.now_ms()))
+
+    assert await node.ask() == "L1"
+    await settled(node)
+
+    assert not node.l1.peek(KEY, time.monotonic())
+    with pytest.raises(SourceNotFound):
+        await node.ask()
+    assert not node.source.asked
     assert not shared.leases
 
 
