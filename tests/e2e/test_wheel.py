@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from support.node import Node, free_port, serving
+from support.node import Node, serving
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCKED = ROOT / "requirements" / "serve.txt"

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import socketserver
 import subprocess
 import sys
@@ -16,13 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from support.ports import free_port
+
 SAMPLES = Path(__file__).parents[2] / "src" / "imagemill" / "samples"
 PHOTO = (SAMPLES / "dandelion.jpg").read_bytes()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 class Answer:

@@ -6,7 +6,6 @@ Where ``redis-server`` is missing the test is skipped by name, and fails where t
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from support.ports import free_port
 
 READY_S = 20.0
 PASSWORD = "p@ss/word"
@@ -36,23 +37,6 @@ def _of_wheel() -> str | None:
     except PackageNotFoundError:
         return None
     return next((str(path) for path in sorted(here.glob("_binaries/*/valkey-server"))), None)
-
-
-def free_port(*, bus: bool = False) -> int:
-    """A port that is free now; with *bus* also the one 10,000 above it, which a Cluster's servers talk on."""
-    while True:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        if not bus:
-            return port
-        if port < 55_000:
-            with socket.socket() as other:
-                try:
-                    other.bind(("127.0.0.1", port + 10_000))
-                except OSError:
-                    continue
-            return port
 
 
 def until(true: Callable[[], object], what: str, seconds: float = READY_S) -> None:

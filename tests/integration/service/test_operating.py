@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from imagemill.obs.metrics import DECLARED
-from support.node import Node, SourceServer, fetch, free_port, serving
+from support.node import Node, SourceServer, fetch, serving
+from support.ports import free_port
 from support.redis import standalone
 
 SAMPLE = "/image?source=local:sample/dandelion.jpg"

@@ -14,7 +14,8 @@ import pytest
 from imagemill.model.errors import BadRequest, DependencyDown, SettingsError
 from imagemill.purge import Order, purge
 from imagemill.settings import load
-from support.node import Answer, Node, free_port, serving
+from support.node import Answer, Node, serving
+from support.ports import free_port
 from support.redis import standalone
 
 ROWS = [
