@@ -242,12 +242,15 @@ async def test_a_leaders_network_is_not_its_followers(shared):
     assert await other.ask() == "MISS"
 
 
-async def test_without_redis_a_node_is_on_its_own(shared):
-    """The level away: everything is made here, nothing waits."""
+async def test_without_redis_a_node_is_on_its_own(shared, monkeypatch):
+    """The level away: everything is made here, nothing waits, and it is asked once."""
     shared.away = True
     node, other = Node(shared, Source()), Node(shared, Source())
+    looks, get = [], node.shared.get
+    monkeypatch.setattr(node.shared, "get", lambda key: looks.append(key) or get(key))
 
     assert [await node.ask(), await node.ask(), await other.ask()] == ["MISS", "L1", "MISS"]
+    assert looks == [KEY]
 
 
 async def test_an_own_tag_is_no_look_at_the_shared_ones(shared):
