@@ -123,6 +123,7 @@ class Kept:
         better = longer(plan, entry, self._settings)
         if better is None:
             return entry
+        better = _joined(better, self.peek(plan))  # others may have brought something to it meanwhile
         if self.is_storable(better):
             self.fill(plan, better)
             self._shared.extend(plan.key, better)
@@ -158,3 +159,11 @@ class Kept:
         """End *lease*, if there is one, without a result."""
         if lease and lease.token:
             self._shared.release(lease)
+
+
+def _joined(entry: Entry, there: Entry | None) -> Entry:
+    """*entry* with what *there* has, if it is the same one."""
+    if there is None or (there.born_s, there.rendition.etag) != (entry.born_s, entry.rendition.etag):
+        return entry
+    tags = tuple(sorted({*entry.tags, *there.tags}))
+    return replace(entry, life_s=max(entry.life_s, there.life_s), tags=tags)

@@ -239,6 +239,16 @@ async def test_early_is_not_for_all(shared):
     assert not node.source.asked
 
 
+async def test_what_replaces_a_spare_goes_on_under_its_names(shared):
+    """The request that finds it at its end need not name them all."""
+    node = Node(shared, Source("v2"))
+    shared.store(KEY, old(SPARE_S, tags=("a",)))
+
+    assert await node.ask(plan(tags=("b",))) == "MISS"
+
+    assert shared.value(KEY).tags == ("a", "b")
+
+
 @pytest.mark.parametrize("etag", ["v1", "v2"])
 async def test_what_is_made_anew_goes_on_under_all_its_names(shared, etag):
     """A copy does not know the tags that other nodes have given the entry since: what is made anew of it has them."""

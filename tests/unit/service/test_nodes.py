@@ -338,3 +338,20 @@ async def test_what_is_made_anew_is_compared_like_any_copy(shared):
     assert node.service.hit(plan()) is None
     assert node.service.tier(plan()) == "COALESCED"
     await settled(node)
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_all_who_wait_for_it_bring_something_to_it(shared, away):
+    """Tags and lifetimes of everyone who shared one flight are on the entry, in L1 and in Redis."""
+    shared.away = away
+    node = Node(shared, Source())
+    node.source.wait_s = 0.02
+    asked = [plan(tags=("a",)), plan(tags=("b",), ttl_s=3 * DAY_S), plan(tags=("c",)), plan(ttl_s=2 * DAY_S)]
+
+    tiers = await asyncio.gather(*(node.ask(each) for each in asked))
+
+    assert sorted(tiers) == ["COALESCED"] * 3 + ["MISS"]
+    for kept in [node.l1.peek(KEY, time.monotonic()), *([] if away else [shared.value(KEY)])]:
+        assert (kept.tags, kept.life_s) == (("a", "b", "c"), 3 * DAY_S)
+    node.purge(Subject.TAG, "a")
+    assert node.service.hit(plan()) is None

@@ -270,3 +270,29 @@ async def test_what_policy_forbids_is_believed_by_this_node(shared):
             await node.ask()
 
     assert await other.ask() == "MISS"
+
+
+async def test_a_failure_that_is_told_by_nodes_ends(shared):
+    """Ten seconds after it was found nobody believes it any more, wherever it is still kept."""
+    node = Node(shared, Source())
+    failure = as_failure(SourceNotFound("x"), SOURCE_KEY, time.time() - 9.9, node.purges.now_ms())
+    shared.values[KEY] = shared.values[SOURCE_KEY] = (failure, time.time() + 60)
+    with pytest.raises(SourceNotFound):
+        await node.ask()
+
+    await asyncio.sleep(0.15)
+
+    assert await node.ask() == "MISS"
+
+
+async def test_an_outage_is_no_answer_to_who_has_a_spare_later(shared):
+    """A timeout of the source is the origin's to remember: who finds a spare within that time is answered with it."""
+    node = Node(shared, Source("v2"))
+    node.source.error = SourceTimeout("x")
+    with pytest.raises(SourceTimeout):
+        await node.ask()
+
+    shared.store(KEY, old(DAY_S + 400))
+
+    assert await node.ask() == "STALE"
+    assert len(node.source.asked) == 1
