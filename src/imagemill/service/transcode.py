@@ -140,10 +140,9 @@ class Transcoder:
             raise as_error(failure)
         served, joined = await self._flown(plan)
         self._tended(plan, served)
-        if not joined:
+        if not joined or served.tier == "STALE":
             return served
-        tier = served.tier if served.tier == "STALE" else "COALESCED"
-        return replace(served, entry=self._kept.extended(plan, served.entry), tier=tier)
+        return replace(served, entry=self._kept.extended(plan, served.entry), tier="COALESCED")
 
     async def _flown(self, plan: Plan) -> tuple[Served, bool]:
         """What comes of *plan*, and whether it was under way; of nothing that began before a purge."""

@@ -296,3 +296,18 @@ async def test_an_outage_is_no_answer_to_who_has_a_spare_later(shared):
 
     assert await node.ask() == "STALE"
     assert len(node.source.asked) == 1
+
+
+async def test_a_spare_is_not_made_fresh_by_who_waits_for_it(shared):
+    """A longer ttl extends what is fresh; what could not be made anew stays a spare, and leaves nobody any time."""
+    node = Node(shared, Source("v2"))
+    node.source.error, node.source.wait_s = SourceTimeout("x"), 0.02
+    entry = old(DAY_S + 400)
+    shared.store(KEY, entry)
+
+    served = await asyncio.gather(*(node.service.serve(plan(ttl_s=ttl)) for ttl in (None, 3 * DAY_S, 3 * DAY_S)))
+
+    assert [s.tier for s in served] == ["STALE"] * 3
+    assert [node.service.left_s(plan(ttl_s=3 * DAY_S), s.entry) for s in served] == [0] * 3
+    assert shared.value(KEY) == entry
+    assert not node.l1.peek(KEY, time.monotonic())
