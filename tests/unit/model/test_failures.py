@@ -114,3 +114,9 @@ def test_nothing_is_held_alive():
 
     assert failure
     assert kept[0]() is None
+
+
+@pytest.mark.parametrize("kind", KEPT, ids=lambda kind: kind.__name__)
+def test_a_long_story_is_cut(kind):
+    """A message that a source had a hand in does not fill the cache."""
+    assert len(as_failure(made(kind, "x" * 10_000), "s", 1.0, 2).message) == MAX_MESSAGE_CHARS

@@ -184,3 +184,16 @@ def test_the_dearer_the_earlier(left, chance, one, other):
 
     assert not early or is_early(dear, now_s, 1.0, chance)
     assert not early or is_early(cheap, now_s + left / 2, 1.0, chance)
+
+
+@pytest.mark.parametrize(("left", "cost_ms", "eagerness", "chance", "early"), [
+    (59, 10**9, 1, 0.5, True), (61, 10**9, 1, 1e-9, False), (0, 10**9, 1, 1e-9, False), (-1, 10**9, 1, 1e-9, False),
+    (1, 1_000, 1, math.exp(-1.01), True), (1, 1_000, 1, math.exp(-0.99), False),
+    (1, 1_000, 0.5, math.exp(-1.99), False), (1, 1_000, 0.5, math.exp(-2.01), True), (1, 1_000, 0, 1e-300, False),
+    (1, 1_000, 1, 1.0, False),
+])  # fmt: skip
+def test_how_early(left, cost_ms, eagerness, chance, early):
+    """XFetch: cost times eagerness times -ln(chance) is when, within the last minute."""
+    each = entry(cost_ms=cost_ms)
+
+    assert is_early(each, each.expires_s - left, eagerness, chance) is early
