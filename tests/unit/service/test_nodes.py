@@ -355,3 +355,19 @@ async def test_all_who_wait_for_it_bring_something_to_it(shared, away):
         assert (kept.tags, kept.life_s) == (("a", "b", "c"), 3 * DAY_S)
     node.purge(Subject.TAG, "a")
     assert node.service.hit(plan()) is None
+
+
+@pytest.mark.parametrize(("subject", "name"), PURGES)
+async def test_what_was_under_way_is_not_kept(shared, subject, name):
+    """What was asked for before a purge is whoever's who asked before it; it is put nowhere, and no lease stays."""
+    node = Node(shared, Source())
+    node.source.wait_s = 0.05
+    asked = asyncio.create_task(node.ask(TAGGED))
+    await asyncio.sleep(0.02)
+    node.purge(subject, name)
+
+    assert await asked == "MISS"
+
+    assert not node.l1.peek(KEY, time.monotonic())
+    assert not shared.values
+    assert not shared.leases
