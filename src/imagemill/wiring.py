@@ -27,11 +27,12 @@ from imagemill.net import guard
 from imagemill.net.client import Client
 from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
+from imagemill.service.changes import REMEMBERED_S
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.render import Renderer
-from imagemill.service.transcode import L1_MOST_S, Transcoder
+from imagemill.service.transcode import Transcoder
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
@@ -117,10 +118,8 @@ def redis_cache(
     on_state: Callable[[bool, str], None] = lambda _well, _why: None,
 ) -> "RedisCache":
     """The level that the nodes share, not started; or raise `SettingsError`."""
-    try:
+    with _extra():
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    except ModuleNotFoundError as e:
-        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
     cache = settings.cache
     stale_s = max(cache.stale_s, cache.stale_if_error_s)
     return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s, observe=observe, on_state=on_state)
@@ -136,21 +135,12 @@ def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None
 @asynccontextmanager
 async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
     """The second level, for an operator's questions, from outside of any node."""
-    level = _l2(settings)
+    level = redis_cache(settings)
     await level.start()
     try:
         yield level
     finally:
         await level.close()
-
-
-def _l2(settings: Settings) -> "RedisCache":
-    """The second level, not started; or raise `SettingsError`."""
-    with _extra():
-        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    cache = settings.cache
-    stale_s = max(cache.stale_s, cache.stale_if_error_s)
-    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s)
 
 
 @contextmanager
@@ -225,7 +215,7 @@ class Service:
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
         )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
-        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, 2 * L1_MOST_S, len)
+        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         origin = Origin(
             HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,

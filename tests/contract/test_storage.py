@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from urllib.parse import unquote
 
 import pytest
 
+from imagemill.model.entry import Validators
 from imagemill.model.errors import BadRequest, SourceNotFound, SourceTooLarge
 from imagemill.net.client import Client
 from imagemill.settings import Fetch, Sources
-from imagemill.storage.base import Blob
+from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged
 from imagemill.storage.file import FileStore
 from imagemill.storage.file import Settings as FileSettings
 from imagemill.storage.http import HttpStore
@@ -28,8 +30,8 @@ class Shelf:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
 
-    async def get(self, name: str, limit: int = 100) -> Blob:
-        return await self.store.get(self.prefix + name, limit=limit)
+    async def get(self, name: str, limit: int = 100, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
+        return await self.store.get(self.prefix + name, limit=limit, known=known)
 
 
 @asynccontextmanager
@@ -40,14 +42,18 @@ async def on_files(root):
 @asynccontextmanager
 async def on_http(root):
     async def serve(reader, writer):
-        path = unquote((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        request = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        path = unquote(request.split()[1])
         file = root / path.lstrip("/")
         found = file.is_file()
         body = file.read_bytes() if found else b"sorry"
         head = f"HTTP/1.1 {'200 OK' if found else '404 No'}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
-        writer.write(
-            f'{head}ETag: "{len(body)}"\r\nLast-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n\r\n'.encode() + body
-        )
+        tag = f'"{sha256(body).hexdigest()[:16]}"'
+        if found and f"If-None-Match: {tag}\r\n" in request:
+            writer.write(b"HTTP/1.1 304 Same\r\nConnection: close\r\n\r\n")
+        else:
+            date = "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT"
+            writer.write(f"{head}ETag: {tag}\r\n{date}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
 
@@ -134,3 +140,71 @@ async def test_cancelled_reads_leave_the_store_usable(shelf):
     await asyncio.gather(*tasks, return_exceptions=True)
 
     assert (await shelf.get("a")).body == b"x" * 100
+
+
+async def test_unchanged_for_what_is_known(shelf):
+    """Whoever has this version is told so, and given no bytes; also where it is larger than the limit by now."""
+    shelf.put("a", b"12345678")
+    known = (await shelf.get("a")).validators
+    assert known
+
+    assert await shelf.get("a", known=known) == Unchanged()
+    assert await shelf.get("a", limit=7, known=known) == Unchanged()
+
+
+async def test_whole_for_what_is_not_known(shelf):
+    """Another version comes whole, and is known from then on; what is gone is gone."""
+    shelf.put("a", b"1234")
+    known = (await shelf.get("a")).validators
+    shelf.put("a", b"12345")
+
+    new = await shelf.get("a", known=known)
+
+    assert new.body == b"12345"
+    assert new.validators != known
+    assert await shelf.get("a", known=new.validators) == Unchanged()
+    (shelf.root / "a").unlink()
+    with pytest.raises(SourceNotFound):
+        await shelf.get("a", known=known)
+
+
+@pytest.mark.parametrize(
+    "etag",
+    [
+        "x",
+        '"',
+        '"a"b"',
+        "a\r\nb: c",
+        '"a\r\nb: c"',
+        "\0",
+        "*",
+        "W/",
+        "\udc80",
+        "é",
+        '"é"',
+        "x" * 8192,
+        '"' + "x" * 8192 + '"',
+    ],
+)
+@pytest.mark.parametrize("date", [0, 1, -1, 2**62])
+async def test_whole_whatever_is_known(shelf, etag, date):
+    """A validator that this store never gave, or nobody could send, makes nothing unchanged and nothing fail."""
+    shelf.put("a", b"1234")
+
+    assert (await shelf.get("a", known=Validators(etag, date))).body == b"1234"
+
+
+@pytest.mark.parametrize("date", [-1, 2**62, 253_402_300_800])
+async def test_whole_whatever_date_is_known(shelf, date):
+    """The same where there is a date alone: none that cannot be one is asked by."""
+    shelf.put("a", b"1234")
+
+    assert (await shelf.get("a", known=Validators("", date))).body == b"1234"
+
+
+async def test_unchanged_is_not_told_of_another_object(shelf):
+    """Validators are of one key."""
+    shelf.put("a", b"1234")
+    shelf.put("b", b"5678")
+
+    assert (await shelf.get("b", known=(await shelf.get("a")).validators)).body == b"5678"

@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from imagemill.model.entry import MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
+from imagemill.model.entry import MAX_DATE_S, MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
 from imagemill.model.keys import is_etag
 from imagemill.model.media import MEDIA_TYPES, Format, Rendition
 
@@ -42,6 +42,7 @@ _BLAKE_KEY_BYTES = 64
 _Side = Annotated[int, Meta(ge=1, le=1 << 20)]
 _Count = Annotated[int, Meta(ge=1, le=1 << 31)]
 _Natural = Annotated[int, Meta(ge=0, le=1 << 53)]
+_Date = Annotated[int, Meta(ge=0, le=MAX_DATE_S)]
 _Seconds = Annotated[int, Meta(ge=0, le=1 << 40)]
 _Word = Annotated[str, Meta(pattern="^[a-z_]{0,64}\\Z")]
 _Name = Annotated[str, Meta(max_length=256)]
@@ -74,7 +75,7 @@ class _EntryTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     life_s: Annotated[int, Meta(ge=0, le=MAX_LIFE_S)]
     source_key: _SourceKey
     validator: _Name
-    last_modified_s: _Seconds
+    last_modified_s: _Date
     max_age_s: _Seconds | None
     storable: bool
     tags: _Tags

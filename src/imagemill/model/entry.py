@@ -12,6 +12,8 @@ MAX_TAGS = 256
 """On one entry: past these it is made anew, with those that are asked for by then."""
 MAX_LIFE_S = 3 * DAY_S
 """No entry is fresh for longer than this after its birth, whatever anybody asks for."""
+MAX_DATE_S = 253_402_300_799
+"""The end of the year 9999: no HTTP date lies later."""
 
 
 class Validators(Struct, frozen=True):
@@ -71,3 +73,5 @@ class Failure(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     limit: str = ""
     asked_ms: int = 0
+    unreachable: bool = False
+    """Nobody answered there; of this node's network only, and shared with no other."""

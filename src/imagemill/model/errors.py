@@ -74,12 +74,13 @@ class SignatureInvalid(Refused):
 class SourceForbidden(Refused):
     """The source may not be fetched. Says nothing more: no oracle for port scans.
 
-    The reason is kept for the log only.
+    The reason is kept for the log only; *unreachable*, that nobody answered there, for whoever has an old answer.
     """
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: str = "", *, unreachable: bool = False) -> None:
         super().__init__("the source address is not allowed")
         self.reason = reason
+        self.unreachable = unreachable
 
 
 class OriginRefused(Refused):

@@ -46,7 +46,7 @@ _PASSING = (
 
 def is_passing(error: ImagemillError) -> bool:
     """Whether it says nothing against the source: an old answer is better than this (RFC 5861 section 4)."""
-    return isinstance(error, _PASSING)
+    return isinstance(error, _PASSING) or (isinstance(error, SourceForbidden) and error.unreachable)
 
 
 def is_remembered(error: ImagemillError) -> bool:
@@ -56,16 +56,28 @@ def is_remembered(error: ImagemillError) -> bool:
 
 def as_failure(error: ImagemillError, source_key: str, born_s: float, asked_ms: int) -> Failure:
     """What to keep of *error*, found at *born_s* unless it is told from memory itself."""
-    message = error.reason if isinstance(error, SourceForbidden) else str(error)
-    limit = error.limit if isinstance(error, LimitExceeded) else ""
-    found_s = error.found_s or born_s
-    return Failure(error.code, message[:MAX_MESSAGE_CHARS], found_s, source_key, limit=limit, asked_ms=asked_ms)
+    forbidden = error if isinstance(error, SourceForbidden) else None
+    return Failure(
+        error.code,
+        (forbidden.reason if forbidden else str(error))[:MAX_MESSAGE_CHARS],
+        error.found_s or born_s,
+        source_key,
+        limit=error.limit if isinstance(error, LimitExceeded) else "",
+        asked_ms=asked_ms,
+        unreachable=forbidden is not None and forbidden.unreachable,
+    )
 
 
 def as_error(failure: Failure) -> ImagemillError:
     """The error that *failure* was, and when; one of a code that nobody keeps is a broken picture."""
-    kind = _KINDS.get(failure.code, errors.ImageCorrupt)
-    limited = kind is LimitExceeded
-    error = LimitExceeded(failure.limit, failure.message) if limited else kind(failure.message)
+    error = _error(_KINDS.get(failure.code, errors.ImageCorrupt), failure)
     error.found_s = failure.born_s
     return error
+
+
+def _error(kind: type[ImagemillError], failure: Failure) -> ImagemillError:
+    if kind is LimitExceeded:
+        return LimitExceeded(failure.limit, failure.message)
+    if kind is SourceForbidden:
+        return SourceForbidden(failure.message, unreachable=failure.unreachable)
+    return kind(failure.message)

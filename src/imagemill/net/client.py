@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import formatdate
 from functools import partial
+from hashlib import sha256
 from io import BytesIO
 from ipaddress import ip_address
 from typing import Any, Self
@@ -31,10 +32,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from imagemill import __version__
-from imagemill.model.entry import Validators
+from imagemill.model.entry import MAX_DATE_S, Validators
 from imagemill.model.errors import (
     BadRequest,
     ImagemillError,
@@ -282,7 +284,8 @@ class Client:
     async def get(self, url: str, *, limit: int, known: Validators = _NONE_KNOWN) -> Fetched | NotModified:
         """Fetch one body of at most *limit* bytes, following redirects, judging each place before it is asked.
 
-        With *known* validators the source may answer that nothing has changed.
+        With *known* validators the source may answer that nothing has changed. Only where it is asked first: where a
+        redirect leads may have changed with all its validators the same, so what lies there is fetched in full.
 
         Raises:
             BadRequest: *url* is not one plain http(s) URL.
@@ -329,9 +332,10 @@ class Client:
                     raise
                 turn.well()
                 left_s -= time.monotonic() - begun_s
-            if not isinstance(answer, _Moved):
-                return answer
-            target = _next(target, answer.location)
+            if isinstance(answer, _Moved):
+                target, conditions = _next(target, answer.location), {}
+            else:
+                return _from_elsewhere(answer) if len(seen) > 1 and isinstance(answer, Fetched) else answer
         raise SourceBadResponse("the source redirects in a loop, or too often")
 
     async def _hop(self, target: Target, limit: int, left_s: float, conditions: Conditions) -> Answer:
@@ -360,7 +364,7 @@ class Client:
         except TimeoutError as e:  # the resolver's fault, or a queue's before it: the host is not blamed
             raise _Failed(SourceTimeout("the source is too slow"), unwell=False) from e
         except (OSError, ValueError) as e:
-            raise SourceForbidden("no such name") from e
+            raise SourceForbidden("no such name", unreachable=True) from e
         for address in addresses:
             if reason := judge(address, self._policy):
                 raise SourceForbidden(f"{address}: {reason}")
@@ -515,8 +519,8 @@ def _check_coding(response: aiohttp.ClientResponse) -> None:
 def _conditions(known: Validators) -> Conditions:
     """Ask by the tag where there is one, and it can be sent as it came; else by the date (RFC 9110 section 13.1)."""
     if known.etag:
-        return {"If-None-Match": known.etag} if _ETAG.fullmatch(known.etag) else {}
-    if known.last_modified_s:
+        return {"If-None-Match": known.etag} if etag(known.etag) and _ETAG.fullmatch(known.etag) else {}
+    if 0 < known.last_modified_s <= MAX_DATE_S:
         return {"If-Modified-Since": formatdate(known.last_modified_s, usegmt=True)}
     return {}
 
@@ -536,6 +540,12 @@ def _fetched(body: bytes, response: aiohttp.ClientResponse) -> Fetched:
         max_age_s=said.max_age_s,
         storable=said.storable,
     )
+
+
+def _from_elsewhere(fetched: Fetched) -> Fetched:
+    """*fetched* with a tag that tells versions apart, and that nobody can be asked by."""
+    told = fetched.etag or str(fetched.last_modified_s or "")
+    return replace(fetched, etag=f"moved-{sha256(told.encode()).hexdigest()[:32]}") if told else fetched
 
 
 def _translate(e: Exception, *, in_body: bool) -> _Failed:
@@ -560,4 +570,4 @@ def _unconnected(e: OSError) -> _Failed:
         return _Failed(Overloaded("no socket to be had"), unwell=False)
     if isinstance(e, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | ssl.SSLError):
         return _Failed(SourceBadResponse("the source dropped the connection"), unwell=True, again=True)
-    return _Failed(SourceForbidden("connection refused"), unwell=True)
+    return _Failed(SourceForbidden("connection refused", unreachable=True), unwell=True)

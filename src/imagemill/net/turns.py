@@ -101,7 +101,7 @@ class Turns:
         if left_s <= 0 and not host.probing:
             return
         if host.refused:
-            raise SourceForbidden("refused connections lately")
+            raise SourceForbidden("refused connections lately", unreachable=True)
         raise DependencyDown("the source's host keeps failing", max(1, math.ceil(left_s)))
 
     def _admit(self, host: Host) -> bool:

@@ -118,8 +118,8 @@ def _is(blob: Blob, known: Validators) -> bool:
 
 
 def _dated(got: Blob | Unchanged, born_s: float, asked_ms: int) -> Blob | Unchanged:
-    """*got*, born when it was asked for and changed no later than that (RFC 9110 8.8.2.1)."""
+    """*got*, born when it was asked for; a date of change that lies later (RFC 9110 8.8.2.1) or before 1970 is none."""
     if isinstance(got, Unchanged):
         return structs.replace(got, born_s=born_s, asked_ms=asked_ms)
-    changed_s = min(got.last_modified_s, int(born_s))
+    changed_s = got.last_modified_s if 0 < got.last_modified_s <= born_s else 0
     return structs.replace(got, born_s=born_s, asked_ms=asked_ms, last_modified_s=changed_s)

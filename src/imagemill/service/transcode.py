@@ -14,24 +14,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imagemill.cache.base import Cache, Lease, Shared
-from imagemill.cache.purges import Purge, Purges, Subject, Verdict
+from imagemill.cache.purges import Purges
 from imagemill.engines.base import Stages
-from imagemill.model.entry import MAX_TAGS, Entry, Failure
+from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import ImagemillError
-from imagemill.model.failures import OF_SOURCE, SHARED, as_error, as_failure, is_passing, is_remembered
+from imagemill.model.failures import as_error, as_failure, is_passing, is_remembered
 from imagemill.model.request import Plan
-from imagemill.plan.lifetime import Age, age_of, is_early, left_s, life_s, longer
+from imagemill.plan.lifetime import Age, is_early, left_s, life_s
 from imagemill.service.behind import Behind
+from imagemill.service.changes import Changes, Tell
 from imagemill.service.flight import Flight
+from imagemill.service.kept import Kept
 from imagemill.service.render import Fresh, Renderer
 from imagemill.settings import MOST
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Unchanged
-
-L1_MOST_S = 300.0
-_ALWAYS_MS = 1 << 62
-_CHANGES_APART_S = 5.0
-"""A source that seems to change more often than this is served by several that disagree, and is believed this often."""
 
 
 class Served(Struct, frozen=True):
@@ -63,7 +60,7 @@ class Transcoder:
         shared_bytes: int = MOST,
         engine: Callable[[], int] = lambda: 0,
         observe: Callable[[str, str, Stages, float], None] = lambda _outcome, _format, _stages, _fetch_ms: None,
-        tell: Callable[[Purge], Coroutine[None, None, object]] | None = None,
+        tell: Tell | None = None,
     ) -> None:
         """Hold the parts.
 
@@ -82,19 +79,15 @@ class Transcoder:
             tell: Tells other nodes of a purge.
         """
         self._renderer = renderer
-        self._cache = cache
         self._shared = shared
-        self._failures = failures
-        self._versions = versions
         self._purges = purges
         self._settings = settings
         self._wait_s = wait_s
-        self._shared_bytes = shared_bytes
-        self._engine = engine
         self._observe = observe
-        self._tell = tell
         self._flight: Flight[Served | Failure] = Flight()
         self._behind = Behind()
+        self._kept = Kept(cache, shared, failures, purges, settings, shared_bytes=shared_bytes, engine=engine)
+        self._changes = Changes(versions, shared, purges, self._behind, tell)
 
     async def close(self) -> None:
         """Give up what is made behind answers that were given."""
@@ -104,8 +97,8 @@ class Transcoder:
 
     def hit(self, plan: Plan) -> Served | None:
         """What L1 holds for *plan*, if it may be used."""
-        entry = self._cache.get(plan.key, time.monotonic()) or self._behind.peek(plan.key)
-        served = self._usable(plan, entry, "L1") if entry and self._purges.knows_tags(entry.seen_ms) else None
+        entry = self._kept.get(plan) or self._kept.comparable(self._behind.peek(plan.key))
+        served = self._usable(plan, entry, "L1") if entry else None
         return served and self._tended(plan, served)
 
     async def serve(self, plan: Plan) -> Served:
@@ -115,74 +108,46 @@ class Transcoder:
     def tier(self, plan: Plan) -> str:
         """Which tier of this node would answer *plan* now; nothing is done for it, and no other node is asked."""
         entry = self._own(plan)
-        age = self._age(plan, entry) if entry else Age.DEAD
+        age = self._kept.age(plan, entry) if entry else Age.DEAD
         if age in {Age.FRESH, Age.STALE}:
             return "L1" if age is Age.FRESH else "STALE"
-        if self._known(plan, plan.key):
+        if self._kept.failure(plan, plan.key):
             return "FAILURE"
         if plan.key in self._flight:
             return "COALESCED"
-        return "FAILURE" if self._known(plan, plan.source_key) else "MISS"
+        return "FAILURE" if self._kept.failure(plan, plan.source_key) else "MISS"
 
     def left_s(self, plan: Plan, entry: Entry) -> int:
         """How long the caller of *plan* may use *entry* from now on: not at all where its source has changed."""
-        if self._judge(plan, entry) is not Verdict.VALID:
+        if not self._kept.is_valid(plan, entry):
             return 0
         return left_s(plan, entry, time.time(), self._settings)
 
     def _usable(self, plan: Plan, entry: Entry, tier: str) -> Served | None:
         """*entry* as an answer, where it may be one without anything being made first."""
-        age = self._age(plan, entry)
+        age = self._kept.age(plan, entry)
         if age is Age.FRESH:
-            entry = self._extended(plan, entry)
+            entry = self._kept.extended(plan, entry)
             early = is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random())  # noqa: S311
             return Served(entry, tier, due=early)
         return Served(entry, "STALE", due=True) if age is Age.STALE else None
-
-    def _age(self, plan: Plan, entry: Entry) -> Age:
-        verdict = self._judge(plan, entry)
-        if verdict is Verdict.GONE or (plan.tags and len({*entry.tags, *plan.tags}) > MAX_TAGS):
-            return Age.DEAD
-        changed, outdated = verdict is Verdict.STALE, entry.engine < self._engine()
-        return age_of(entry, time.time(), self._settings, changed=changed, outdated=outdated)
-
-    def _valid(self, plan: Plan, failure: Failure) -> bool:
-        young = time.time() - failure.born_s < self._settings.negative_ttl_s
-        return young and self._judge(plan, failure) is Verdict.VALID
-
-    def _judge(self, plan: Plan, content: Entry | Failure) -> Verdict:
-        """What may be done with *content*: who names a tag that was purged gets nothing from before, tagged or not."""
-        if plan.tags and plan.tags != content.tags:
-            content = replace(content, tags=tuple({*content.tags, *plan.tags}))
-        return self._purges.judge(content, plan.key)
-
-    def _extended(self, plan: Plan, entry: Entry) -> Entry:
-        """*entry* with what *plan* brings to it, here and for all nodes."""
-        better = longer(plan, entry, self._settings)
-        if better is None:
-            return entry
-        if self._storable(better):
-            self._fill(plan, better)
-            self._shared.extend(plan.key, better)
-        return better
 
     # what is not
 
     async def make(self, plan: Plan) -> Served:
         """As `serve`, for whoever has just found that L1 holds nothing."""
-        if failure := self._known(plan, plan.key):
+        if failure := self._kept.failure(plan, plan.key):
             raise as_error(failure)
         served, joined = await self._flown(plan)
         self._tended(plan, served)
-        if not joined:
+        if not joined or served.tier == "STALE":
             return served
-        tier = served.tier if served.tier == "STALE" else "COALESCED"
-        return replace(served, entry=self._extended(plan, served.entry), tier=tier)
+        return replace(served, entry=self._kept.extended(plan, served.entry), tier="COALESCED")
 
     async def _flown(self, plan: Plan) -> tuple[Served, bool]:
         """What comes of *plan*, and whether it was under way; of nothing that began before a purge."""
         got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
-        if joined and self._judge(plan, got.entry if isinstance(got, Served) else got) is Verdict.GONE:
+        if joined and self._kept.is_gone(plan, got.entry if isinstance(got, Served) else got):
             got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
         if isinstance(got, Failure):
             raise as_error(got)
@@ -198,19 +163,14 @@ class Transcoder:
                 raise
             return as_failure(e, plan.source_key, time.time(), asked_ms)
 
-    def _known(self, plan: Plan, key: str) -> Failure | None:
-        """What was in vain here just now, and still would be for *plan*."""
-        failure = self._failures.peek(key, time.monotonic())
-        return failure if failure and self._valid(plan, failure) else None
-
     async def _obtain(self, plan: Plan) -> Served:
         held = await self._shared.get(plan.key)
         if served := self._from_shared(plan, held, "L2"):
             return served
-        spare = self._spare(plan, held if isinstance(held, Entry) else self._own(plan))
-        if spare and self._known(plan, _anew(plan)):
+        spare = self._kept.spare(plan, held if isinstance(held, Entry) else self._own(plan))
+        if spare and self._kept.failure(plan, _anew(plan)):
             return Served(spare, "STALE")
-        failure = self._known(plan, plan.source_key)
+        failure = self._kept.failure(plan, plan.source_key)
         if failure and not is_passing(error := as_error(failure)):
             raise error
         lease, served = await self._turn(plan)
@@ -219,23 +179,19 @@ class Transcoder:
         return await self._lead(plan, spare, lease)
 
     def _own(self, plan: Plan) -> Entry | None:
-        """What this node holds, where all that it may be purged by is known here."""
-        entry = self._cache.peek(plan.key, time.monotonic()) or self._behind.peek(plan.key)
-        return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
-
-    def _spare(self, plan: Plan, entry: Entry | None) -> Entry | None:
-        return entry if entry is not None and self._age(plan, entry) is not Age.DEAD else None
+        """What this node has at hand."""
+        return self._kept.peek(plan) or self._kept.comparable(self._behind.peek(plan.key))
 
     def _from_shared(self, plan: Plan, held: Entry | Failure | None, tier: str) -> Served | None:
         """What the shared level holds as an answer; raise what it remembers as in vain."""
         if isinstance(held, Failure):
-            if self._valid(plan, held):
-                self._note(plan.key, held)
+            if self._kept.is_valid(plan, held):
+                self._kept.remember(plan.key, held)
                 raise as_error(held)
             return None
         served = self._usable(plan, replace(held, seen_ms=self._purges.now_ms()), tier) if held else None
         if served and served.tier != "STALE":
-            self._fill(plan, served.entry)
+            self._kept.fill(plan, served.entry)
         return served
 
     async def _turn(self, plan: Plan) -> tuple[Lease | None, Served | None]:
@@ -249,10 +205,10 @@ class Transcoder:
             try:
                 served = await self._meanwhile(plan, lease, waited=waited)
             except BaseException:
-                self._give_up(lease)
+                self._kept.give_up(lease)
                 raise
             if served:
-                self._give_up(lease)
+                self._kept.give_up(lease)
                 return None, served
             if lease:
                 return lease, None
@@ -272,16 +228,9 @@ class Transcoder:
     async def _refuse_shared(self, plan: Plan) -> None:
         """Raise what any node found of the source itself just now."""
         held = await self._shared.get(plan.source_key)
-        if isinstance(held, Failure) and self._valid(plan, held):
-            self._note(plan.source_key, held)
+        if isinstance(held, Failure) and self._kept.is_valid(plan, held):
+            self._kept.remember(plan.source_key, held)
             raise as_error(held)
-
-    def _note(self, key: str, failure: Failure) -> None:
-        self._failures.put(key, failure, time.monotonic(), ttl_s=self._settings.negative_ttl_s)
-
-    def _give_up(self, lease: Lease | None) -> None:
-        if lease and lease.token:
-            self._shared.release(lease)
 
     async def _lead(self, plan: Plan, spare: Entry | None, lease: Lease | None) -> Served:
         """Make *plan* for everyone, or answer with *spare* where only this moment is at fault."""
@@ -291,79 +240,42 @@ class Transcoder:
         except ImagemillError as e:
             self._observe(e.code, "none", Stages(), 0.0)
             failure = replace(as_failure(e, plan.source_key, time.time(), asked_ms), tags=plan.tags)
-            if is_passing(e) and (spare := self._spare(plan, spare)):
-                self._give_up(lease)
+            if is_passing(e) and (spare := self._kept.spare(plan, spare)):
+                self._kept.give_up(lease)
                 if is_remembered(e):
-                    self._note(_anew(plan), failure)
+                    self._kept.remember(_anew(plan), failure)
                 return Served(spare, "STALE")
-            self._failed(plan, e, failure, lease)
+            self._kept.fail(plan, e, failure, lease)
             raise
         except BaseException:
-            self._give_up(lease)
+            self._kept.give_up(lease)
             raise
 
     async def _work(self, plan: Plan, spare: Entry | None, lease: Lease | None) -> Served:
-        known = spare.validators if spare and spare.engine >= self._engine() else NONE_KNOWN
+        known = spare.validators if spare and not self._kept.is_outdated(spare) else NONE_KNOWN
         made = await self._renderer.render(plan, known, after_s=spare.born_s if spare else 0.0)
         if isinstance(made, Unchanged):
             assert spare
             entry = _renewed(spare, plan, made, self._settings)
-            self._keep(plan, entry, lease, spare)
             self._observe("renewed", entry.rendition.format, Stages(), 0.0)
+            self._put(plan, entry, lease, spare)
             return Served(entry, "L2")
         self._observe("ok", made.entry.rendition.format, made.stages, made.fetch_ms)
         entry = _joined(made, spare)
-        self._note_version(entry, spare)
-        self._keep(plan, entry, lease, spare)
+        self._changes.note(entry, spare)
+        self._put(plan, entry, lease, spare)
         return Served(entry, "MISS", made.stages, made.fetch_ms)
 
-    def _keep(self, plan: Plan, entry: Entry, lease: Lease | None, spare: Entry | None) -> None:
-        if not self._storable(entry):
-            self._give_up(lease)
-            if spare:  # kept while it was public: no node may answer with it any more
-                self._tell_all(Purge.of(Subject.KEY, plan.key, entry.asked_ms - 1))
-        elif self._purges.judge(entry, plan.key) is Verdict.GONE:
-            self._give_up(lease)
-        else:
-            self._fill(plan, entry)
-            if self._purges.settled:
-                self._shared.put(plan.key, entry, lease)
-            else:  # it is dated by a clock that the others may not agree with
-                self._give_up(lease)
-
-    def _storable(self, entry: Entry) -> bool:
-        return entry.storable or self._settings.store_private
-
-    def _fill(self, plan: Plan, entry: Entry) -> None:
-        """Keep *entry* in L1: for minutes, and never beyond its end."""
-        life = min(entry.expires_s - time.time(), self._settings.l1_ttl_s)
-        alone = len(entry.rendition.body) > self._shared_bytes
-        copy = replace(entry, seen_ms=_ALWAYS_MS if alone else self._purges.now_ms())
-        self._cache.put(plan.key, copy, time.monotonic(), ttl_s=life)
-
-    def _failed(self, plan: Plan, error: ImagemillError, failure: Failure, lease: Lease | None) -> None:
-        """Remember *failure*, in place of what was kept before; here alone what is this node's affair."""
-        if not is_remembered(error):
-            self._give_up(lease)
-            return
-        self._cache.drop(plan.key)
-        of_source = error.code in OF_SOURCE
-        if not (of_source and is_passing(error)):  # those the origin remembers, for as long as there is no spare
-            self._note(plan.key, failure)
-            if of_source:
-                self._note(plan.source_key, failure)
-        if error.code not in SHARED:
-            self._give_up(lease)
-            return
-        self._shared.put(plan.key, failure, lease)
-        if of_source:
-            self._shared.put(plan.source_key, failure, None)
+    def _put(self, plan: Plan, entry: Entry, lease: Lease | None, spare: Entry | None) -> None:
+        self._kept.keep(plan, entry, lease)
+        if spare and not self._kept.is_storable(entry):  # kept while it was public
+            self._changes.withdraw(plan.key, entry)
 
     # behind answers that were given
 
     def _tended(self, plan: Plan, served: Served) -> Served:
         """*served*, made anew behind where that is due; not from within a flight, whose key is taken."""
-        if served.due and plan.key not in self._flight and not self._known(plan, _anew(plan)):
+        if served.due and plan.key not in self._flight and not self._kept.failure(plan, _anew(plan)):
             self._behind.renew(plan.key, served.entry, lambda: self._renew(plan, served.entry))
         return served
 
@@ -378,61 +290,39 @@ class Transcoder:
         if lease is None:
             return Served(entry, "STALE")  # another node does it
         try:
-            served = self._overtaken(plan, entry, await self._shared.get(plan.key)) if lease.token else None
+            held = await self._shared.get(plan.key) if lease.token else None
+            served = self._overtaken(plan, entry, held)
         except BaseException:
-            self._give_up(lease)
+            self._kept.give_up(lease)
             raise
         if served:
-            self._give_up(lease)
+            self._kept.give_up(lease)
             return served
-        return await self._lead(plan, entry, lease)
+        return await self._lead(plan, _with_tags_of(entry, held), lease)
 
     def _overtaken(self, plan: Plan, entry: Entry, held: Entry | Failure | None) -> Served | None:
         """What another node has put in *entry*'s place meanwhile; raise where it found that there is nothing."""
-        if isinstance(held, Failure) and self._valid(plan, held):
-            self._cache.drop(plan.key)
-            self._note(plan.key, held)
+        if isinstance(held, Failure) and self._kept.is_valid(plan, held):
+            self._kept.give_way(plan, held)
             raise as_error(held)
-        if not isinstance(held, Entry) or self._age(plan, held) is not Age.FRESH:
+        if not isinstance(held, Entry) or self._kept.age(plan, held) is not Age.FRESH:
             return None
         if held.expires_s <= entry.expires_s and held.engine <= entry.engine:
             return None
-        self._fill(plan, held)
+        self._kept.fill(plan, held)
         return Served(held, "L2")
-
-    def _note_version(self, entry: Entry, spare: Entry | None) -> None:
-        """Let what was made of another version of the source become stale, here and elsewhere."""
-        version = entry.validators.version
-        if not version:
-            return
-        now = time.monotonic()
-        before = self._versions.peek(entry.source_key, now) or (spare.validators.version if spare else "")
-        self._versions.put(entry.source_key, version, now, ttl_s=2 * L1_MOST_S)
-        if before not in {"", version}:
-            self._changed(entry)
-        self._behind.run(self._compare(entry, version))
-
-    async def _compare(self, entry: Entry, version: str) -> None:
-        """As `_note_version`, with what other nodes have seen."""
-        if await self._shared.seen(entry.source_key, version) not in {"", version}:
-            self._changed(entry)
-
-    def _changed(self, entry: Entry) -> None:
-        now, mark = time.monotonic(), f"{entry.source_key} changed"
-        if self._versions.peek(mark, now):
-            return
-        self._versions.put(mark, "changed", now, ttl_s=_CHANGES_APART_S)
-        self._tell_all(Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True))
-
-    def _tell_all(self, purge: Purge) -> None:
-        self._purges.note(purge)
-        if self._tell is not None:
-            self._behind.run(self._tell(purge))
 
 
 def _anew(plan: Plan) -> str:
     """Where it is remembered that *plan* could not be made anew."""
     return f"{plan.key} anew"
+
+
+def _with_tags_of(entry: Entry, held: Entry | Failure | None) -> Entry:
+    """*entry*, a copy, with what other nodes have named it meanwhile: what replaces it goes on under those names."""
+    if not isinstance(held, Entry):
+        return entry
+    return replace(entry, tags=tuple(sorted({*entry.tags, *held.tags})))
 
 
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:
@@ -445,6 +335,7 @@ def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -
         life_s=life_s(plan, max_age_s, policy),
         max_age_s=max_age_s,
         storable=spare.storable and said.storable,
+        seen_ms=0,
         tags=tuple(sorted({*spare.tags, *plan.tags})),
     )
 

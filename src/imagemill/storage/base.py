@@ -17,7 +17,7 @@ class Blob(Struct, frozen=True):
     etag: str = ""
     """The store's own validator; clamped, never reflected to callers."""
     last_modified_s: int = 0
-    """Unix time; 0 = not said. What lies in the future becomes now: see `service.origin`."""
+    """Unix time; 0 = not said. What cannot be is as not said: see `service.origin`."""
     max_age_s: int | None = None
     """What ``Cache-Control`` or ``Expires`` allow, clamped to a year; None = not said."""
     storable: bool = True

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from imagemill import __version__
+from imagemill.model.entry import Validators
 from imagemill.model.errors import (
     BadRequest,
     DependencyDown,
@@ -29,7 +30,7 @@ from imagemill.model.errors import (
 )
 from imagemill.net import client as client_module
 from imagemill.net import turns
-from imagemill.net.client import Client
+from imagemill.net.client import Client, NotModified
 from imagemill.settings import Fetch, Sources
 
 FETCH = Fetch(connect_s=0.4, first_byte_s=0.4, total_s=1.5, resolve_s=0.3, min_bytes_per_s=1000, slow_start_s=0.3)
@@ -523,6 +524,19 @@ async def test_no_oracle():
                         await it.get(f"http://{host}:{port}/", limit=100)
                     assert str(caught.value) == FORBIDDEN
                     assert type(caught.value) is SourceForbidden
+                    assert caught.value.unreachable is (host != "10.0.0.1")
+
+
+async def test_nobody_answering_is_told_apart_for_the_caches():
+    """A refused connection is an outage, also once the host is left alone for it; a blocked address is none."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        async with client(ports=(port,)) as it:
+            for _ in range(FETCH.breaker_failures + 2):
+                with pytest.raises(SourceForbidden, match=FORBIDDEN) as caught:
+                    await it.get(f"http://127.0.0.1:{port}/", limit=100)
+                assert caught.value.unreachable
 
 
 async def test_system_resolver():
@@ -1076,7 +1090,7 @@ async def test_only_get_is_sent():
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        (["Cache-Control: max-age=1e99"], ("", 0, None, True)),
+        (["Cache-Control: max-age=1e99"], ("", 0, 0, True)),
         (["Cache-Control: max-age=99999999999999999999"], ("", 0, 31_536_000, True)),
         (["Cache-Control: private", "Cache-Control: max-age=5"], ("", 0, 5, False)),
         (["Expires: 0"], ("", 0, 0, True)),
@@ -1132,3 +1146,115 @@ async def test_aiohttp_still_bypasses_resolvers_for_literals():
     connector = aiohttp.TCPConnector()
     assert (await connector._resolve_host("127.0.0.1", 80))[0]["host"] == "127.0.0.1"
     await connector.close()
+
+
+def conditions(request: bytes) -> dict[bytes, bytes]:
+    lines = [line.partition(b": ") for line in request.split(b"\r\n")]
+    return {name: value for name, _, value in lines if name.lower().startswith(b"if-")}
+
+
+def unchanged(*headers: str) -> bytes:
+    return "\r\n".join(["HTTP/1.1 304 Not Modified", *headers]).encode() + b"\r\n\r\n"
+
+
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+@pytest.mark.parametrize("etag", ['"v1"', 'W/"v1"', '""', '"a/b+c=d"', '"' + "x" * 200 + '"'])
+@pytest.mark.parametrize("date", [True, False])
+async def test_asks_by_the_tag_as_it_came(etag, date):
+    """If-None-Match is what the source gave, byte for byte, and goes alone."""
+    headers = [f"ETag: {etag}", *([f"Last-Modified: {DATE}"] if date else [])]
+    async with (
+        Server(lambda r: unchanged("Cache-Control: max-age=7") if b"If-" in r else ok(b"x", *headers)) as server,
+        client(server) as it,
+    ):
+        got = await it.get(server.url(), limit=100)
+        again = await it.get(server.url(), limit=100, known=Validators(got.etag, got.last_modified_s))
+
+        assert again == NotModified(7, storable=True)
+        assert [conditions(r) for r in server.requests] == [{}, {b"If-None-Match": etag.encode()}]
+        assert server.accepted == 1
+
+
+async def test_asks_by_the_date_where_there_is_no_tag():
+    async with (
+        Server(
+            lambda r: unchanged("Cache-Control: private") if b"If-" in r else ok(b"x", f"Last-Modified: {DATE}")
+        ) as server,
+        client(server) as it,
+    ):
+        got = await it.get(server.url(), limit=100)
+        again = await it.get(server.url(), limit=100, known=Validators(got.etag, got.last_modified_s))
+
+        assert again == NotModified(None, storable=False)
+        assert conditions(server.requests[1]) == {b"If-Modified-Since": DATE.encode()}
+
+
+@pytest.mark.parametrize("known", [Validators(), Validators("unquoted"), Validators('"a"b"')])
+async def test_a_304_that_nobody_asked_for(known):
+    """Nothing was known that could be asked by, so nothing can be unchanged."""
+    async with Server(unchanged('ETag: "v1"')) as server, client(server) as it:
+        with pytest.raises(SourceBadResponse, match="304"):
+            await it.get(server.url(), limit=100, known=known)
+
+        assert conditions(server.requests[0]) == {}
+
+
+async def test_a_changed_source_comes_whole():
+    """Asked whether it has changed, it has: its bytes, and what it says of them now."""
+    async with Server(ok(b"new", 'ETag: "v2"')) as server, client(server) as it:
+        got = await it.get(server.url(), limit=100, known=Validators('"v1"'))
+
+        assert (got.body, got.etag) == (b"new", '"v2"')
+
+
+@pytest.mark.parametrize("validator", ['ETag: "1"', f"Last-Modified: {DATE}"])
+async def test_no_condition_goes_beyond_a_redirect(validator):
+    """What a redirect leads to may be another file with the same tag, or an older one: it is fetched whole each time."""
+    first = [moved("/1"), moved("/2")]
+    answers = {"1": ok(b"one", validator), "2": ok(b"two", validator), "root": None}
+
+    def answer(request):
+        return by_path(**answers)(request) or (first[0] if len(first) == 1 else first.pop(0))
+
+    async with Server(lambda r: answer(r) if b"If-" not in r else unchanged()) as server, client(server) as it:
+        got = await it.get(server.url(), limit=100)
+        again = await it.get(server.url(), limit=100, known=Validators(got.etag, got.last_modified_s))
+
+        assert (got.body, again.body) == (b"one", b"two")
+        assert got.etag.startswith("moved-")
+        assert [conditions(r) for r in server.requests] == [{}] * 4
+
+
+async def test_where_it_was_asked_by_is_asked_by_again():
+    """A source that redirects of late is asked by its own tag at its own place, and by nothing after it."""
+    async with Server(by_path(root=moved("/1"), **{"1": ok(b"one", 'ETag: "1"')})) as server, client(server) as it:
+        got = await it.get(server.url(), limit=100, known=Validators('"1"'))
+
+        assert got.body == b"one"
+        assert [conditions(r) for r in server.requests] == [{b"If-None-Match": b'"1"'}, {}]
+
+
+async def test_an_unmoved_version_stays_one():
+    """A redirect to another address each time (signed ones) is no other version where its tag is the same."""
+    where = iter("12")
+    async with (
+        Server(lambda r: moved(f"/x?{next(where)}") if b"GET / " in r else ok(b"one", 'ETag: "1"')) as server,
+        client(server) as it,
+    ):
+        got = [await it.get(server.url(), limit=100) for _ in range(2)]
+
+        assert got[0].etag == got[1].etag
+
+
+@pytest.mark.parametrize(
+    "etag", ['"a\r\nX-Evil: 1"', '"a\nb"', '"a"b"', "a b", '"' + "x" * 8192 + '"', '"\x7f"', '"\u00e9"', '"', "W/", "*"]
+)
+async def test_hostile_tags_never_reach_the_wire(etag):
+    """Whatever a cache or another node holds: a tag that is none is not asked by, and nothing is in its place."""
+    async with Server(ok(b"x")) as server, client(server) as it:
+        assert (await it.get(server.url(), limit=100, known=Validators(etag, 1_700_000_000))).body == b"x"
+
+        assert conditions(server.requests[0]) == {}
+        assert b"X-Evil" not in server.requests[0]

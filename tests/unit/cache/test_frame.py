@@ -22,7 +22,7 @@ from imagemill.cache.frame import (
     pack,
     unpack,
 )
-from imagemill.model.entry import MAX_LIFE_S, Entry, Failure, Validators
+from imagemill.model.entry import MAX_DATE_S, MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
 from imagemill.model.keys import etag
 from imagemill.model.media import MEDIA_TYPES, Format, Rendition
 
@@ -47,7 +47,7 @@ entries = st.builds(
     born_s=born,
     life_s=st.integers(0, MAX_LIFE_S),
     source_key=st.just("") | hex64,
-    validators=st.builds(Validators, etag=st.text(max_size=256), last_modified_s=st.integers(0, 2**40)),
+    validators=st.builds(Validators, etag=st.text(max_size=256), last_modified_s=st.integers(0, MAX_DATE_S)),
     max_age_s=st.none() | st.integers(0, 2**40),
     storable=st.booleans(),
     tags=tags,
@@ -226,3 +226,18 @@ def test_a_glance():
 def test_frames_are_stable(content):
     """Equal contents have equal frames: a checksum can stand for a content."""
     assert pack(KEY, content, SECRET) == pack(KEY, content, SECRET)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"validators": Validators("", MAX_DATE_S + 1)}, {"validators": Validators("x" * 257)},
+        {"tags": tuple(f"{n:03}" for n in range(MAX_TAGS + 1))}, {"max_age_s": -1},
+    ],
+)  # fmt: skip
+def test_what_nothing_of_ours_says_is_refused(terms):
+    """Terms that would break an answer or a question to the source later are no frame at all."""
+    frame = pack(KEY, msgspec.structs.replace(ENTRY, **terms), SECRET)
+
+    with pytest.raises(BadFrame, match="metadata"):
+        unpack(frame, KEY, SECRET)

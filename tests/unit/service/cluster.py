@@ -76,14 +76,14 @@ class Node:
     """One node: its own caches, purges and engine; *source* and the hub are everyone's."""
 
     def __init__(
-        self, hub: Hub, source: Source, *, engine=ENGINE, wait_s=5.0, tell=None, gate=None, **settings
+        self, hub: Hub, source: Source, *, engine=ENGINE, wait_s=5.0, tell=None, gate=None, purges=None, **settings
     ) -> None:
         policy = CacheSettings(early_refresh=settings.pop("early_refresh", 0), **settings)
         self.source, self.engine, self.shared = source, Engine(), MemoryShared(hub)
         self.l1, self.sources, self.failures, self.versions = (
             MemoryCache(10_000_000, 300, lambda _: 1) for _ in range(4)
         )
-        self.purges = Purges(100)
+        self.purges = Purges(100) if purges is None else purges
         self.gate = Gate(gate or GateSettings(), 4)
         self.outcomes: list[str] = []
         self.origin = Origin(source, {}, self.sources, self.failures, self.purges, policy, limit=10_000)

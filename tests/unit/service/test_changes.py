@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from imagemill.model.entry import DAY_S, Validators
 from imagemill.storage.base import NONE_KNOWN
@@ -212,6 +213,20 @@ async def test_what_is_early_is_made_of_a_later_source(shared, store):
     assert node.engine.runs == (0 if store else 1)
 
 
+async def test_what_is_early_is_made_of_no_copy_of_its_own_source(shared):
+    """A source that allows half a minute is still in its cache: of that copy the new entry would end with the old one."""
+    node = Node(shared, Source("", max_age_s=30), early_refresh=10)
+    first = (await node.service.serve(plan())).entry
+    node.l1.put(KEY, replace(first, cost_ms=10_000_000), time.monotonic(), ttl_s=30)
+    await asyncio.sleep(0.01)
+
+    assert await node.ask() == "L1"
+    await settled(node)
+
+    assert len(node.source.asked) == 2
+    assert shared.value(KEY).born_s > first.born_s
+
+
 async def test_early_is_not_for_all(shared):
     """What was cheap, or has long to live, is left alone."""
     node = Node(shared, Source(), early_refresh=1)
@@ -222,3 +237,28 @@ async def test_early_is_not_for_all(shared):
     await settled(node)
 
     assert not node.source.asked
+
+
+async def test_what_replaces_a_spare_goes_on_under_its_names(shared):
+    """The request that finds it at its end need not name them all."""
+    node = Node(shared, Source("v2"))
+    shared.store(KEY, old(SPARE_S, tags=("a",)))
+
+    assert await node.ask(plan(tags=("b",))) == "MISS"
+
+    assert shared.value(KEY).tags == ("a", "b")
+
+
+@pytest.mark.parametrize("etag", ["v1", "v2"])
+async def test_what_is_made_anew_goes_on_under_all_its_names(shared, etag):
+    """A copy does not know the tags that other nodes have given the entry since: what is made anew of it has them."""
+    node = Node(shared, Source(etag), early_refresh=10)
+    entry = old(DAY_S - 1, cost_ms=10_000_000, tags=("ours",))
+    node.l1.put(KEY, entry, time.monotonic(), ttl_s=60)
+    shared.store(KEY, replace(entry, tags=("theirs",)))
+
+    assert await node.ask() == "L1"
+    await settled(node)
+
+    assert shared.value(KEY).born_s > entry.born_s
+    assert shared.value(KEY).tags == ("ours", "theirs")

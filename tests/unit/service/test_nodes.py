@@ -4,12 +4,13 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
-from imagemill.cache.purges import Subject
+from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.model.entry import DAY_S, MAX_TAGS
 from imagemill.model.errors import ImageCorrupt, Overloaded, SourceNotFound, SourceTimeout
 from imagemill.settings import Gate as GateSettings
-from unit.service.cluster import SOURCE_KEY, Node, Source, hub, old, plan
+from unit.service.cluster import SOURCE_KEY, Node, Source, hub, old, plan, settled
 
 KEY = plan().key
 TAGGED = plan(tags=("summer",))
@@ -241,9 +242,132 @@ async def test_a_leaders_network_is_not_its_followers(shared):
     assert await other.ask() == "MISS"
 
 
-async def test_without_redis_a_node_is_on_its_own(shared):
-    """The level away: everything is made here, nothing waits."""
+async def test_without_redis_a_node_is_on_its_own(shared, monkeypatch):
+    """The level away: everything is made here, nothing waits, and it is asked once."""
     shared.away = True
     node, other = Node(shared, Source()), Node(shared, Source())
+    looks, get = [], node.shared.get
+    monkeypatch.setattr(node.shared, "get", lambda key: looks.append(key) or get(key))
 
     assert [await node.ask(), await node.ask(), await other.ask()] == ["MISS", "L1", "MISS"]
+    assert looks == [KEY]
+
+
+async def test_an_own_tag_is_no_look_at_the_shared_ones(shared):
+    """A copy that was given a tag here is as old as its last look at Redis: a purge of another node's tag, that is heard
+    of late, concerns it all the same."""
+    now_s = time.time()
+    purges = Purges(100, blind_s=60, clock=lambda: now_s)
+    purges.heard(purges.now_ms())
+    node = Node(shared, Source("v2"), purges=purges)
+    shared.store(KEY, old(10))
+    await node.ask()
+    shared.store(KEY, replace(shared.value(KEY), tags=("theirs",)))
+    purged_ms = purges.now_ms() + 2_000
+    now_s += 5
+    purges.heard(purges.now_ms())
+    assert await node.ask(plan(tags=("ours",))) == "L1"
+
+    purges.note(Purge.of(Subject.TAG, "theirs", purged_ms))
+
+    assert await node.ask() == "MISS"
+
+
+@pytest.mark.parametrize("error", [None, SourceNotFound("x")])
+async def test_nothing_is_shared_by_a_clock_that_is_not_the_shared_one(shared, error):
+    """Before the clocks were compared what is found here, be it a failure, is dated by nobody else's time."""
+    node = Node(shared, Source(), purges=Purges(100, blind_s=60))
+    node.purges.heard(node.purges.now_ms())
+    node.source.error = error
+    assert not node.purges.settled
+
+    assert await answers(node.ask()) == [type(error) if error else "MISS"]
+
+    assert not shared.values
+    assert not shared.leases
+
+
+async def test_the_tier_told_is_the_one_that_answers(shared):
+    """`tier` says in advance, of this node alone, what `serve` would: and does nothing for it."""
+    node = Node(shared, Source())
+    told = [node.service.tier(plan())]
+    node.source.wait_s = 0.05
+    asked = asyncio.create_task(node.ask())
+    await asyncio.sleep(0.02)
+    told.append(node.service.tier(plan()))
+    await asked
+    told.append(node.service.tier(plan()))
+    assert told == ["MISS", "COALESCED", "L1"]
+
+    node.source.error = SourceNotFound("x")
+    node.sources.drop(SOURCE_KEY)
+    assert await answers(node.ask(plan(2))) == [SourceNotFound]
+    assert [node.service.tier(plan(width)) for width in (1, 2, 3)] == ["L1", "FAILURE", "FAILURE"]
+    assert len(node.source.asked) == 2
+
+
+async def test_the_tier_told_of_what_is_made_anew(shared):
+    """While it is made anew it is STALE; a purge makes it a miss that joins nothing from before."""
+    node = Node(shared, Source("v2"))
+    shared.store(KEY, old(DAY_S + 10))
+    node.engine.wait_s = 0.05
+    await node.ask()
+
+    assert node.service.tier(plan()) == "STALE"
+
+    await settled(node)
+    assert node.service.tier(plan()) == "L1"
+
+
+async def test_what_is_made_anew_is_compared_like_any_copy(shared):
+    """While it is, a purge of another node's tag ends it for whoever asks, too."""
+    now_s = time.time()
+    purges = Purges(100, blind_s=60, clock=lambda: now_s)
+    purges.heard(purges.now_ms())
+    node = Node(shared, Source("v2"), purges=purges)
+    node.source.wait_s = 0.05
+    shared.store(KEY, old(DAY_S + 10, asked_ms=purges.now_ms() - 10_000))
+    assert await node.ask() == "STALE"
+    await asyncio.sleep(0.01)
+    assert node.service.tier(plan()) == "STALE"
+    now_s += 5
+    purges.heard(purges.now_ms())
+
+    node.purge(Subject.TAG, "theirs")
+
+    assert node.service.hit(plan()) is None
+    assert node.service.tier(plan()) == "COALESCED"
+    await settled(node)
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_all_who_wait_for_it_bring_something_to_it(shared, away):
+    """Tags and lifetimes of everyone who shared one flight are on the entry, in L1 and in Redis."""
+    shared.away = away
+    node = Node(shared, Source())
+    node.source.wait_s = 0.02
+    asked = [plan(tags=("a",)), plan(tags=("b",), ttl_s=3 * DAY_S), plan(tags=("c",)), plan(ttl_s=2 * DAY_S)]
+
+    tiers = await asyncio.gather(*(node.ask(each) for each in asked))
+
+    assert sorted(tiers) == ["COALESCED"] * 3 + ["MISS"]
+    for kept in [node.l1.peek(KEY, time.monotonic()), *([] if away else [shared.value(KEY)])]:
+        assert (kept.tags, kept.life_s) == (("a", "b", "c"), 3 * DAY_S)
+    node.purge(Subject.TAG, "a")
+    assert node.service.hit(plan()) is None
+
+
+@pytest.mark.parametrize(("subject", "name"), PURGES)
+async def test_what_was_under_way_is_not_kept(shared, subject, name):
+    """What was asked for before a purge is whoever's who asked before it; it is put nowhere, and no lease stays."""
+    node = Node(shared, Source())
+    node.source.wait_s = 0.05
+    asked = asyncio.create_task(node.ask(TAGGED))
+    await asyncio.sleep(0.02)
+    node.purge(subject, name)
+
+    assert await asked == "MISS"
+
+    assert not node.l1.peek(KEY, time.monotonic())
+    assert not shared.values
+    assert not shared.leases

@@ -9,6 +9,7 @@ from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.model.entry import Validators
 from imagemill.model.errors import Overloaded, SourceForbidden, SourceNotFound, SourceTimeout
+from imagemill.model.failures import as_failure
 from imagemill.model.keys import source_key
 from imagemill.model.request import Plan, SourceRef
 from imagemill.service.origin import Origin
@@ -242,3 +243,17 @@ async def test_what_took_long_to_fail_is_remembered_as_long(monkeypatch):
         await get(it)
 
     assert it._failures.peek(source_key(REMOTE), time.monotonic()).born_s == 1020
+
+
+async def test_a_failure_is_as_old_as_it_was_found():
+    """However late it was put here, by whoever was told of it: it is believed for its time, and no longer."""
+    store = Store(Blob(b"picture"))
+    it = origin(store)
+    for age_s, asked in ((9, 0), (11, 1)):
+        it._failures.put(
+            source_key(REMOTE), as_failure(SourceNotFound("x"), "s", time.time() - age_s, it._purges.now_ms()),
+            time.monotonic(), ttl_s=10,
+        )  # fmt: skip
+        await asyncio.gather(get(it), return_exceptions=True)
+
+        assert len(store.asked) == asked

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from imagemill.model.entry import DAY_S
 from imagemill.model.errors import (
@@ -13,13 +14,15 @@ from imagemill.model.errors import (
     Overloaded,
     ProcessingTimeout,
     SourceBadResponse,
+    SourceForbidden,
     SourceNotFound,
     SourceTimeout,
     SourceTooLarge,
     SourceTruncated,
     UnsupportedSourceType,
 )
-from unit.service.cluster import ENGINE, Node, Source, hub, old, plan, settled
+from imagemill.model.failures import as_failure
+from unit.service.cluster import ENGINE, SOURCE_KEY, Node, Source, hub, old, plan, settled
 
 KEY = plan().key
 
@@ -65,6 +68,7 @@ PASSING_OF_SOURCE = [
     DependencyDown("x"),
 ]
 PASSING_OF_ENGINE = [ProcessingTimeout("x"), Overloaded("x"), DependencyDown("x")]
+PASSING_OF_SOURCE.append(SourceForbidden("connection refused", unreachable=True))
 LASTING_OF_SOURCE = [SourceNotFound("x"), SourceTooLarge("x")]
 LASTING_OF_ENGINE = [UnsupportedSourceType("x"), ImageCorrupt("x"), LimitExceeded("pixels", "x")]
 CASES = [("source", e) for e in PASSING_OF_SOURCE] + [("engine", e) for e in PASSING_OF_ENGINE]
@@ -156,6 +160,19 @@ async def test_a_fresh_entry_outlives_its_source(shared, error):
     assert (len(node.source.asked), node.engine.runs) == (1, 1 if isinstance(error, UnsupportedSourceType) else 0)
 
 
+async def test_what_was_found_of_a_source_holds_for_all_of_it_without_redis(shared):
+    """One look at an unsupported source is enough on one node, for every width, while its bytes are still here."""
+    shared.away = True
+    node = Node(shared, Source())
+    node.engine.error = UnsupportedSourceType("x")
+
+    for width in (1, 2, 3):
+        with pytest.raises(UnsupportedSourceType):
+            await node.ask(plan(width))
+
+    assert (len(node.source.asked), node.engine.runs) == (1, 1)
+
+
 async def test_a_failure_told_again_is_as_old_as_it_was(shared):
     """Eight widths in a row do not keep a failure alive: each tells it, none finds it."""
     node = Node(shared, Source())
@@ -171,17 +188,42 @@ async def test_a_failure_told_again_is_as_old_as_it_was(shared):
     assert {shared.value(plan(w).key).born_s for w in range(1, 9) if shared.value(plan(w).key)} == {found[0]}
 
 
-@pytest.mark.parametrize("terms", [{"life_s": 2 * DAY_S}, {"born_s": 0}])
-async def test_what_was_made_anew_elsewhere_is_taken_over(shared, terms):
-    """One node makes it anew; who comes later finds it renewed or extended, and works no more."""
+STALE = old(DAY_S + 10)
+OUTDATED = old(10, engine=ENGINE - 1)
+
+
+@pytest.mark.parametrize(
+    ("stale", "there"),
+    [
+        (STALE, replace(STALE, life_s=2 * DAY_S)), (STALE, replace(STALE, born_s=STALE.born_s + DAY_S)),
+        (OUTDATED, replace(OUTDATED, engine=ENGINE)),
+    ],
+)  # fmt: skip
+async def test_what_was_made_anew_elsewhere_is_taken_over(shared, stale, there):
+    """One node makes it anew; who comes later finds it extended, renewed or remade, and works no more."""
     node = Node(shared, Source("v2"))
-    stale, fresh = old(DAY_S + 10), old(1 if "born_s" in terms else DAY_S + 10, terms.get("life_s", DAY_S))
-    shared.store(KEY, fresh)
+    shared.store(KEY, there)
 
     await node.service._renew(plan(), stale)
 
     assert not node.source.asked
     assert await node.ask() == "L1"
+    assert not shared.leases
+
+
+async def test_what_was_found_gone_elsewhere_is_taken_over(shared):
+    """One node found that there is nothing any more: who comes later ends its own copy, and asks nobody."""
+    node = Node(shared, Source(), early_refresh=10)
+    node.l1.put(KEY, old(DAY_S - 1, cost_ms=10_000_000), time.monotonic(), ttl_s=60)
+    shared.store(KEY, as_failure(SourceNotFound("x"), SOURCE_KEY, time.time(), node.purges.now_ms()))
+
+    assert await node.ask() == "L1"
+    await settled(node)
+
+    assert not node.l1.peek(KEY, time.monotonic())
+    with pytest.raises(SourceNotFound):
+        await node.ask()
+    assert not node.source.asked
     assert not shared.leases
 
 
@@ -215,3 +257,57 @@ async def test_nothing_outlives_close(shared):
     assert not node.service._flight
     assert await node.ask() == "STALE"
     assert not node.service._behind
+
+
+async def test_what_policy_forbids_is_believed_by_this_node(shared):
+    """A blocked address is no outage: the old answer goes; what other nodes may is theirs to find out."""
+    node, other = Node(shared, Source("v2")), Node(shared, Source("v2"))
+    node.source.error = SourceForbidden("10.0.0.1: private")
+    shared.store(KEY, old(DAY_S + 400))
+
+    for _ in range(2):
+        with pytest.raises(SourceForbidden):
+            await node.ask()
+
+    assert await other.ask() == "MISS"
+
+
+async def test_a_failure_that_is_told_by_nodes_ends(shared):
+    """Ten seconds after it was found nobody believes it any more, wherever it is still kept."""
+    node = Node(shared, Source())
+    failure = as_failure(SourceNotFound("x"), SOURCE_KEY, time.time() - 9.9, node.purges.now_ms())
+    shared.values[KEY] = shared.values[SOURCE_KEY] = (failure, time.time() + 60)
+    with pytest.raises(SourceNotFound):
+        await node.ask()
+
+    await asyncio.sleep(0.15)
+
+    assert await node.ask() == "MISS"
+
+
+async def test_an_outage_is_no_answer_to_who_has_a_spare_later(shared):
+    """A timeout of the source is the origin's to remember: who finds a spare within that time is answered with it."""
+    node = Node(shared, Source("v2"))
+    node.source.error = SourceTimeout("x")
+    with pytest.raises(SourceTimeout):
+        await node.ask()
+
+    shared.store(KEY, old(DAY_S + 400))
+
+    assert await node.ask() == "STALE"
+    assert len(node.source.asked) == 1
+
+
+async def test_a_spare_is_not_made_fresh_by_who_waits_for_it(shared):
+    """A longer ttl extends what is fresh; what could not be made anew stays a spare, and leaves nobody any time."""
+    node = Node(shared, Source("v2"))
+    node.source.error, node.source.wait_s = SourceTimeout("x"), 0.02
+    entry = old(DAY_S + 400)
+    shared.store(KEY, entry)
+
+    served = await asyncio.gather(*(node.service.serve(plan(ttl_s=ttl)) for ttl in (None, 3 * DAY_S, 3 * DAY_S)))
+
+    assert [s.tier for s in served] == ["STALE"] * 3
+    assert [node.service.left_s(plan(ttl_s=3 * DAY_S), s.entry) for s in served] == [0] * 3
+    assert shared.value(KEY) == entry
+    assert not node.l1.peek(KEY, time.monotonic())

@@ -76,7 +76,7 @@ def transcoder(store: Store, engine: Engine, settings: CacheSettings = CacheSett
     origin = Origin(store, {}, cache(), failures, purges, settings, limit=10_000)
     renderer = Renderer(origin, engine, Gate(GateSettings(), 1), settings)
     made = Transcoder(renderer, cache(), Alone(), failures, cache(), purges, settings)
-    made.origin, made.engine = origin, engine
+    made.origin, made.engine, made.failures = origin, engine, failures
     return made
 
 
@@ -89,7 +89,7 @@ async def test_a_remembered_failure_keeps_no_source_alive():
     for n in range(1, 4):
         with pytest.raises(ImageCorrupt):
             await service.serve(plan(n))
-    kept = [service._failures.get(plan(n).key, time.monotonic()) for n in range(1, 4)]
+    kept = [service.failures.get(plan(n).key, time.monotonic()) for n in range(1, 4)]
 
     gc.collect()
     assert all(type(failure) is Failure and failure.code == "image_corrupt" for failure in kept)
@@ -127,12 +127,24 @@ async def test_the_tier_told_is_the_tier_that_answers():
     assert store.asked == 1
 
 
-@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000])
+@pytest.mark.parametrize("claimed_s", [253_402_343_999, 2**62, 4_000_000_000, -1])
 async def test_no_source_was_changed_in_the_future(claimed_s):
-    """RFC 9110 8.8.2.1: at the latest when it was asked for; a year 10000 has no HTTP date, and was a 500."""
+    """RFC 9110 8.8.2.1: such a date is none; a year 10000 has no HTTP date, and no frame holds one before 1970."""
     served = await transcoder(Store(last_modified_s=claimed_s), Engine()).serve(plan())
 
-    assert served.entry.validators.last_modified_s == int(served.entry.born_s)
+    assert not served.entry.validators
+
+
+async def test_a_date_in_the_future_is_no_change_at_each_fetch():
+    """Brought back to the time of the fetch it would be another version each time, and take all that was made along."""
+    service = transcoder(Store(last_modified_s=4_000_000_000), Engine())
+    await service.serve(plan(1))
+    service.origin._cache.drop(SOURCE_KEY)
+    await asyncio.sleep(1.1)
+
+    await service.serve(plan(2))
+
+    assert service.tier(plan(1)) == "L1"
 
 
 @pytest.mark.parametrize(("ttl_s", "policy_s", "said_s", "life_s"), [
@@ -194,7 +206,7 @@ async def test_what_a_source_answers_is_remembered_briefly(error, asked):
 
     assert store.asked == asked
     later = time.monotonic() + 10.1
-    assert service._failures.get(SOURCE_KEY, later) is None
+    assert service.failures.get(SOURCE_KEY, later) is None
 
 
 @pytest.mark.parametrize(
@@ -214,7 +226,7 @@ async def test_what_the_work_ended_in_is_remembered_briefly(error, kept):
         assert service.hit(plan()) is None
     else:
         assert (await service.serve(plan())).tier == "MISS"
-    assert service._failures.get(plan().key, time.monotonic() + 10.1) is None
+    assert service.failures.get(plan().key, time.monotonic() + 10.1) is None
 
 
 @pytest.mark.parametrize(("then", "tier"), [("b", "MISS"), ("a", "L1"), ("", "L1")])

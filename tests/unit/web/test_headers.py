@@ -139,3 +139,27 @@ def test_what_its_source_calls_private_is_nobodys():
 
 def test_nothing_is_said_that_is_not_known():
     assert not headers(PLAIN)[1].keys() & {b"last-modified", b"vary", b"server-timing", b"cross-origin-resource-policy"}
+
+
+@pytest.mark.parametrize("tier", ["L1", "L2", "STALE", "COALESCED", "MISS"])
+def test_the_tier_is_told(tier):
+    """X-Cache says who answered, with the body and without."""
+    for condition in (b"", b"*"):
+        assert headers(replace(PLAIN, tier=tier), condition)[1][b"x-cache"] == tier.encode()
+
+
+def test_a_ttl_that_was_not_given_is_told():
+    """X-TTL has the one that was given and the one that was asked for, with the body and without; else it is not there."""
+    told = replace(PLAIN, ttl="86400; asked=5")
+
+    for condition in (b"", b"*"):
+        assert headers(told, condition)[1][b"x-ttl"] == b"86400; asked=5"
+        assert b"x-ttl" not in headers(PLAIN, condition)[1]
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_what_is_left_is_max_age_less_age(age, left):
+    """RFC 9111 4.2.3: a cache that has just got it may use it for so long."""
+    found = headers(replace(PLAIN, age_s=age, lifetime_s=age + left))[1]
+
+    assert int(found[b"cache-control"].removeprefix(b"public, max-age=")) - int(found[b"age"]) == left

@@ -4,14 +4,16 @@ import time
 
 import pytest
 
+from imagemill.cache.alone import Alone
 from imagemill.cache.memory import MemoryCache
+from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.dialects.native import Native
 from imagemill.model.entry import Entry
-from imagemill.model.errors import BadOption, SignatureInvalid, TargetTooLong, UrlExpired
+from imagemill.model.errors import BadOption, LimitExceeded, SignatureInvalid, TargetTooLong, UrlExpired
 from imagemill.model.media import Format, Rendition
 from imagemill.model.signing import sign
-from imagemill.service.transcode import Served
-from imagemill.settings import Limits, Secret, Settings, Signing
+from imagemill.service.transcode import Served, Transcoder
+from imagemill.settings import Cache, Limits, Secret, Settings, Signing
 from imagemill.web.images import Images
 from imagemill.web.request import Call
 
@@ -98,3 +100,96 @@ def test_a_signature_is_judged_also_where_none_is_needed():
     assert service.plan(call(signed(QUERY))).key == service.plan(call(QUERY)).key
     with pytest.raises(SignatureInvalid):
         service.plan(call(signed(QUERY)[:-1]))
+
+
+class Node:
+    """A real transcoder that holds *entry* in L1, and answers nothing else."""
+
+    def __init__(self, entry, policy) -> None:
+        cache, nothing = MemoryCache(1_000_000, 300, lambda _: 1), MemoryCache(1_000, 300, lambda _: 1)
+        self.purges = Purges(10)
+        self.service = Transcoder(None, cache, Alone(), nothing, nothing, self.purges, policy)
+        plan = images().plan(call(QUERY))
+        self.service._kept.fill(plan, entry)
+
+
+def held(age_s, life_s=86_400, **terms):
+    terms.setdefault("asked_ms", int((time.time() - age_s) * 1000))
+    return Entry(Rendition(b"body", Format.PNG, "e", 1, 1), time.time() - age_s, life_s, "s", **terms)
+
+
+async def answered(entry, query=QUERY, *, limits=Limits(), **cache):  # noqa: B008 - frozen
+    policy = Cache(early_refresh=0, **cache)
+    node = Node(entry, policy)
+    memo = MemoryCache(100_000, 60, lambda _: 1)
+    settings = Settings(signing=UNSIGNED, limits=limits, cache=policy)
+    return dict((await Images(Native(limits, str), node.service, memo, settings).get(call(query), None)).headers)
+
+
+def left_of(found) -> int:
+    return int(found[b"cache-control"].removeprefix(b"public, max-age=")) - int(found[b"age"])
+
+
+@pytest.mark.parametrize(
+    ("age_s", "life_s", "query", "left_s"),
+    [
+        (0, 86_400, "", 86_400), (1_000.7, 86_400, "", 85_400), (86_300, 86_400, "", 100), (200_000, 259_200, "", 59_200),
+        (200_000, 259_200, "&ttl=86400", 59_200), (1_000, 259_200, "&ttl=86400", 86_400), (0, 259_200, "&ttl=86400", 86_400),
+        (1_000, 86_400, "&ttl=259200", 258_200), (86_000, 86_400, "&ttl=172800", 86_800), (10, 10**9, "", 259_190),
+    ],
+)  # fmt: skip
+async def test_cache_control_and_age_agree(age_s, life_s, query, left_s):
+    """Together they say what is left to this caller: of the entry, longer where a longer ttl is asked for, never more than
+    was asked for, never past three days from birth."""
+    found = await answered(held(age_s, life_s), QUERY + query)
+
+    assert abs(left_of(found) - left_s) <= 1
+    assert abs(int(found[b"age"]) - age_s) <= 1
+    assert found[b"x-cache"] == b"L1"
+
+
+async def test_nothing_is_left_beyond_the_urls_own_end():
+    """A caller whose URL ends in a minute may keep it for a minute, whatever the entry has left."""
+    found = await answered(held(1_000), f"{QUERY}&expires={int(time.time()) + 60}")
+
+    assert 58 <= left_of(found) <= 60
+
+
+@pytest.mark.parametrize(("private", "store", "control"), [
+    (True, False, b"private, no-store"), (True, True, b"public"), (False, False, b"public"),
+])  # fmt: skip
+async def test_what_a_source_calls_private_is_passed_on(private, store, control):
+    """Unless policy keeps it: then it is as public as policy makes it."""
+    found = await answered(held(10, storable=not private), store_private=store)
+
+    assert found[b"cache-control"].startswith(control)
+
+
+@pytest.mark.parametrize(("asked", "given"), [(5, 86_400), (400_000, 259_200), (100_000, 100_000)])
+async def test_a_clamped_ttl_is_told(asked, given):
+    """X-TTL: what became of a lifetime outside policy; nothing where it was given as asked."""
+    found = await answered(held(10, 259_200), f"{QUERY}&ttl={asked}", limits=Limits(ttl_outside="clamp"))
+
+    assert found.get(b"x-ttl") == (None if asked == given else f"{given}; asked={asked}".encode())
+    assert left_of(found) == pytest.approx(min(given, 259_190), abs=1)
+
+
+@pytest.mark.parametrize("asked", [5, 86_399, 259_201])
+async def test_a_ttl_outside_policy_is_refused(asked):
+    """By default: a 422 that names the limit, before anything is looked up."""
+    with pytest.raises(LimitExceeded) as caught:
+        await answered(held(10), f"{QUERY}&ttl={asked}")
+
+    assert caught.value.limit == "ttl"
+
+
+async def test_what_a_changed_source_left_is_nobodys():
+    """It is not even looked at as an answer."""
+    node = Node(held(10), Cache())
+    plan = images().plan(call(QUERY))
+    assert node.service.hit(plan)
+
+    node.purges.note(Purge.of(Subject.SOURCE, "s", node.purges.now_ms(), soft=True))
+
+    assert node.service.hit(plan) is None
+    assert node.service.left_s(plan, held(10)) == 0
