@@ -256,6 +256,20 @@ async def test_extending(level):
         await eventually(two, KEY, msgspec.structs.replace(content, tags=("a", "b", "c"), life_s=90))
 
 
+async def test_many_extend_at_once(level):
+    """Whoever brings a tag or a longer life at the same moment, here or on another node, none of it is lost."""
+    async with nodes(level) as both:
+        both[0].put(KEY, content := entry(tags=("a",), life_s=50), None)
+        await eventually(both[1], KEY, content)
+        names = [f"t{n}" for n in range(40)]
+        for n, name in enumerate(names):
+            both[n % 2].extend(KEY, msgspec.structs.replace(content, tags=("a", name), life_s=60 + n))
+
+        joined = msgspec.structs.replace(content, tags=tuple(sorted(["a", *names])), life_s=99)
+        await eventually(both[0], KEY, joined)
+        await eventually(both[1], KEY, joined)
+
+
 async def test_what_has_changed_is_not_extended(level):
     now = time.time()
     old, new = entry(b"old", born_s=now - 1), entry(b"new", born_s=now)

@@ -19,7 +19,6 @@ to `get` does not lose it again to `lease`. After `Level2.failures` in a row non
 import asyncio
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 
 import msgspec
@@ -35,7 +34,6 @@ from imagemill.cache.redis_survey import Survey
 from imagemill.model.entry import MAX_LIFE_S, Entry, Failure
 from imagemill.settings import Level2
 
-_MOST_KNOWN = 10_000
 _TRIES = 3
 
 
@@ -70,7 +68,7 @@ class RedisCache:
         self._leases = Leases(self._link, settings.lease_s, self._lease_name, ticks)
         self._errands = Errands(settings.write_bytes)
         self._renewals = Renewals(self._link, self._errands, lambda: observe("renewed", 0), settings.idle_s)
-        self._known: OrderedDict[str, tuple[bytes, float, str]] = OrderedDict()
+        self._extending: dict[str, Entry | None] = {}  # under way: what has come since
         self._fates = Fates(self._link, clock, lambda swept: observe("swept", swept), settings.idle_s / 3)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -106,7 +104,7 @@ class RedisCache:
     async def get(self, key: str, /) -> Entry | Failure | None:
         """See `cache.base.Shared`."""
         try:
-            found = await self._read(key)
+            found, _ = await self._read(key)
         except Away:
             return None
         except Odd:
@@ -139,9 +137,14 @@ class RedisCache:
         size = len(entry.rendition.body)
         if size > self._settings.max_bytes or not self._link.takes(self._name(key)):
             return
+        if key in self._extending:
+            later = self._extending[key]
+            self._extending[key] = _joined(entry, later) if later and _are_one(later, entry) else entry
+            return
         if not self._errands.fits(size + OVERHEAD_BYTES):
             self._observe("dropped", size)
             return
+        self._extending[key] = None
         self._errands.run(self._extend(key, entry), size + OVERHEAD_BYTES)
 
     async def lease(self, key: str, /) -> Lease | None:
@@ -219,12 +222,12 @@ class RedisCache:
     def _lease_name(self, key: str) -> str:
         return f"{self._settings.prefix}:{{{key}}}:lease"
 
-    async def _read(self, key: str) -> Entry | Failure | None:
-        """What is there and may be used; `Away`, or `Odd`."""
+    async def _read(self, key: str) -> tuple[Entry | Failure | None, bytes]:
+        """What is there and may be used, and its checksum; `Away`, or `Odd`."""
         name = self._name(key)
         frame = await self._link.ask(name, "GETRANGE", name, 0, OVERHEAD_BYTES + self._settings.max_bytes)
         if frame == b"":
-            return None
+            return None, b""
         now_s = self._clock()
         try:
             if not isinstance(frame, bytes):
@@ -234,11 +237,8 @@ class RedisCache:
             if e.foreign:
                 await self._link.hang_up()
             self._discard(key, frame[:HEAD_BYTES] if isinstance(frame, bytes) else b"")
-            return None
-        if self._left_ms(content, now_s) <= 0:
-            return None
-        self._remember(key, frame, content)
-        return content
+            return None, b""
+        return (content, frame[CHECKSUM]) if self._left_ms(content, now_s) > 0 else (None, b"")
 
     def _discard(self, key: str, head: bytes) -> None:
         """Count a value that is no frame of ours, and delete it unless it has changed meanwhile."""
@@ -250,13 +250,6 @@ class RedisCache:
         if isinstance(content, Failure):
             return int((content.born_s + self._negative_s - now_s) * 1000)
         return int(min(self._settings.idle_s, content.expires_s + self._stale_s - now_s) * 1000)
-
-    def _remember(self, key: str, frame: bytes, content: Entry | Failure) -> None:
-        if isinstance(content, Entry):
-            self._known[key] = (frame[CHECKSUM], content.born_s, content.rendition.etag)
-            self._known.move_to_end(key)
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
 
     def _let_go(self, lease: Lease | None) -> None:
         self._leases.end(lease)
@@ -282,24 +275,27 @@ class RedisCache:
         finally:
             self._leases.end(lease)
         self._observe("stored" if stored else "fenced", len(frame))
-        if stored:
-            self._remember(key, frame, content)
         if stored and isinstance(content, Entry):
             self._note(key, frame, content, now_s + ms / 1000)
 
     async def _extend(self, key: str, entry: Entry) -> None:
-        """Compare and set; where another node has extended the same entry meanwhile, join both and try again."""
-        known = self._known.get(key)
+        """Store *entry*, then what has come meanwhile: one at a time, or each would undo another's."""
+        later: Entry | None = entry
+        try:
+            while later is not None:
+                await self._compare_and_set(key, later)
+                later, self._extending[key] = self._extending[key], None
+        finally:
+            del self._extending[key]
+
+    async def _compare_and_set(self, key: str, entry: Entry) -> None:
+        """Join *entry* with what is there of the same birth; again where another node has done so in between."""
         for _ in range(_TRIES):
-            if known is None or known[1:] != (entry.born_s, entry.rendition.etag):
-                there = await self._read(key)
-                known = self._known.get(key)
-                if not isinstance(there, Entry) or known is None or known[1:] != (entry.born_s, entry.rendition.etag):
-                    return
-                entry = _joined(entry, there)
-            if await self._swap(key, entry, known[0]):
+            there, checksum = await self._read(key)
+            if not isinstance(there, Entry) or not _are_one(there, entry):
                 return
-            known = None
+            if await self._swap(key, _joined(entry, there), checksum):
+                return
 
     async def _swap(self, key: str, entry: Entry, checksum: bytes) -> bool:
         ms = self._left_ms(entry, now_s := self._clock())
@@ -311,12 +307,16 @@ class RedisCache:
         if ms <= 0 or not await self._link.script(EXTEND, (self._name(key),), checksum, frame, ms):
             return ms <= 0
         self._observe("stored", len(frame))
-        self._remember(key, frame, entry)
         self._note(key, frame, entry, now_s + ms / 1000)
         return True
 
     def _note(self, key: str, frame: bytes, entry: Entry, due_s: float) -> None:
         self._fates.note(self._name(key), len(frame), due_s, entry.expires_s + self._stale_s)
+
+
+def _are_one(entry: Entry, other: Entry) -> bool:
+    """Whether both are the same rendition of the same fetch."""
+    return (entry.born_s, entry.rendition.etag) == (other.born_s, other.rendition.etag)
 
 
 def _joined(entry: Entry, other: Entry) -> Entry:
