@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from imagemill import wiring
+from imagemill.configuration import config_path, load
 from imagemill.model.errors import SettingsError
 from imagemill.purge import purge
-from imagemill.settings import Settings, config_path, load
+from imagemill.settings import Settings
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Any, str, Command, str, str], Any]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imagemill import __version__, cache_commands, doctor, wiring
+from imagemill.configuration import PREFIX, config_path, load, masked
 from imagemill.engines.base import Task
 from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
 from imagemill.model.media import Format
@@ -24,7 +25,7 @@ from imagemill.model.signing import MARK, sign
 from imagemill.obs import logs
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
-from imagemill.settings import PREFIX, Settings, config_path, load, masked
+from imagemill.settings import Settings
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from imagemill import __version__, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
+from imagemill.configuration import load
 from imagemill.engines.base import Task
 from imagemill.model.errors import ImagemillError, SettingsError
-from imagemill.settings import Settings, load
+from imagemill.settings import Settings
 
 MiB = 1024 * 1024
 

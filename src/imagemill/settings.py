@@ -1,29 +1,18 @@
-"""Settings: one TOML file, then the environment over it; wrong ones stop the start.
+"""Settings: every table, its names, bounds and defaults. How they are read: `imagemill.configuration`.
 
-Keys     ``IMAGEMILL_<TABLE>__<NAME>`` in the environment, e.g. ``IMAGEMILL_SERVER__PORT=9000``; values are TOML,
-         anything that is not TOML is taken as a string.
 Units    in the name: ``_bytes``, ``_s``, ``_px``.
-Errors   `SettingsError`, with the nearest valid name for an unknown key.
+Errors   `SettingsError` for what no single field can know.
 """
 
-import os
-import re
-import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
 from ipaddress import ip_network
 from operator import attrgetter
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
-from msgspec.structs import fields
 
 from imagemill.model.errors import SettingsError
 from imagemill.model.signing import MIN_KEY_BYTES
 
-PREFIX = "IMAGEMILL_"
 MOST = 1 << 48  # more fits nowhere, and overflows in the libraries that are handed it
 _DAY_S = 86_400.0  # a timeout beyond it, infinity above all, is none
 Positive = Annotated[int, Meta(ge=1, le=MOST)]
@@ -362,114 +351,3 @@ def _check_networks(networks: tuple[str, ...]) -> None:
             ip_network(network)
         except ValueError as e:
             raise SettingsError(f"sources.allow_networks: {e}") from e
-
-
-def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any] | None = None) -> Settings:
-    """Read *path* (if any), lay ``IMAGEMILL_`` variables over it, then *overlay*; or raise `SettingsError`."""
-    raw = _read(path) if path else {}
-    for source in (_from_environment(environ), overlay or {}):
-        _merge(raw, source)
-    refuse_unknown(raw, Settings, "")
-    try:
-        return msgspec.convert(raw, Settings, dec_hook=_decode)
-    except msgspec.ValidationError as e:
-        cause = e.__cause__
-        raise (cause if isinstance(cause, SettingsError) else SettingsError(str(e))) from e
-
-
-def masked(settings: Settings) -> dict[str, Any]:
-    """The effective configuration as plain values, every secret masked."""
-    shown: dict[str, Any] = _masked(msgspec.to_builtins(settings, enc_hook=_encode))
-    return shown
-
-
-_SECRET_NAME = re.compile(r"secret|passw|token|credential|signature|(?:^|_|api|access)keys?(?:_|$)", re.IGNORECASE)
-_USERINFO = re.compile(r"//[^/\s]*@")
-
-
-def _masked(value: Any, name: str = "") -> Any:
-    """*value* without what its name or its form calls a secret: no type says it of a plugin's table."""
-    secret = _SECRET_NAME.search(name)
-    if isinstance(value, dict):
-        return {k: _masked(v, name if secret else k) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_masked(v, name) for v in value)
-    if secret and value:
-        return "***"
-    return _USERINFO.sub("//***@", value) if isinstance(value, str) else value
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as e:
-        raise SettingsError(f"{path}: {e.strerror}") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise SettingsError(f"{path}: {e}") from e
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    raw: dict[str, Any] = {}
-    for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
-            *tables, last = name.removeprefix(PREFIX).split("__")
-            secret = [t.lower() for t in tables] == ["signing", "keys"]
-            spot = raw
-            for table in tables:
-                spot = spot.setdefault(table.lower(), {})
-                if not isinstance(spot, dict):
-                    raise SettingsError(f"{name}: {table.lower()} is given as a value too")
-            spot[last if secret else last.lower()] = text if secret else _value(text)
-    return raw
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except (tomllib.TOMLDecodeError, KeyError):
-        return text
-
-
-def _merge(into: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for name, value in over.items():
-        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
-            _merge(into[name], value)
-        else:
-            into[name] = dict(value) if isinstance(value, Mapping) else value
-
-
-def refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
-    """Raise `SettingsError` for a name below *at* that *kind* does not have, with the nearest that it has."""
-    known = {f.name: f.type for f in fields(kind)}
-    for name, value in raw.items():
-        if name not in known:
-            near = get_close_matches(name, known, 1, 0.5) or _elsewhere(name)
-            raise SettingsError(f"unknown setting {at}{name}" + (f"; did you mean {near[0]}?" if near else ""))
-        inner = known[name]
-        if get_origin(inner) is None and not get_args(inner) and isinstance(inner, type) and issubclass(inner, Struct):
-            if not isinstance(value, Mapping):
-                raise SettingsError(f"{at}{name} is a table")
-            refuse_unknown(value, inner, f"{at}{name}.")
-
-
-def _elsewhere(name: str) -> list[str]:
-    tables = [f for f in fields(Settings) if isinstance(f.type, type) and issubclass(f.type, Struct)]
-    paths = {f"{t.name}.{f.name}": f.name for t in tables for f in fields(t.type)}
-    near = get_close_matches(name, paths.values(), 1, 0.7)
-    return [path for path, last in paths.items() if near and last == near[0]]
-
-
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
-
-
-def _encode(value: Any) -> Any:
-    return "***" if isinstance(value, Secret) else str(value)
-
-
-def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The file named by ``IMAGEMILL_CONFIG``, if any."""
-    name = environ.get(f"{PREFIX}CONFIG")
-    return Path(name) if name else None

@@ -16,6 +16,7 @@ from imagemill.cache.alone import Alone
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
+from imagemill.configuration import refuse_unknown
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
@@ -31,7 +32,7 @@ from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.render import Renderer
 from imagemill.service.transcode import L1_MOST_S, Transcoder
-from imagemill.settings import Settings, refuse_unknown
+from imagemill.settings import Settings
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App

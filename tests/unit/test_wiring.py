@@ -5,9 +5,10 @@ import time
 import pytest
 
 from imagemill import wiring
+from imagemill.configuration import load
 from imagemill.engines.pool import Event
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Cache, Engine, Settings, Signing, load
+from imagemill.settings import Cache, Engine, Settings, Signing
 from imagemill.storage.base import Blob
 from imagemill.wiring import Service
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from imagemill.configuration import load
 from imagemill.purge import purge
-from imagemill.settings import load
 from support.node import PHOTO, Node, SourceServer, fetch
 from support.nodes import entered, eventually, image, l2_events, picture, renders, tier, together
 from support.redis import Server, until

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from imagemill.configuration import load
 from imagemill.model.errors import BadRequest, DependencyDown, SettingsError
 from imagemill.purge import Order, purge
-from imagemill.settings import load
 from support.node import Answer, Node, serving
 from support.ports import free_port
 from support.redis import standalone

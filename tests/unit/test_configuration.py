@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagemill.configuration import load, masked
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Secret, Settings, load, masked
+from imagemill.settings import Secret, Settings
 
 KEY = "k" * 32
 UNSIGNED = {"IMAGEMILL_SIGNING__MODE": "unsigned"}
@@ -159,3 +160,12 @@ def test_the_printed_configuration_is_complete():
 
     assert set(shown) == set(Settings.__struct_fields__)
     assert shown["sources"]["ports"] == (80, 443)
+
+
+@pytest.mark.parametrize("text", ["12345678901234567890123456789012", "1e99", "true", "[1]", '"quoted"', "2026-11-26"])
+def test_secrets_are_taken_as_they_are(text):
+    """A secret in the environment that looks like a number, a date or a table is a string all the same."""
+    long = text.ljust(32, "0")
+    made = load(None, {"IMAGEMILL_L2__SECRET": long, "IMAGEMILL_SIGNING__KEYS__k1": long})
+
+    assert (made.l2.secret, made.signing.keys["k1"]) == (long, long)

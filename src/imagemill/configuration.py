@@ -1,0 +1,144 @@
+"""Read settings: one TOML file, then the environment over it; wrong ones stop the start.
+
+Keys     ``IMAGEMILL_<TABLE>__<NAME>`` in the environment, e.g. ``IMAGEMILL_SERVER__PORT=9000``; values are TOML,
+         anything that is not TOML is taken as a string, and so is every secret.
+Errors   `SettingsError`, with the nearest valid name for an unknown key.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields
+
+from imagemill.model.errors import SettingsError
+from imagemill.settings import Secret, Settings
+
+PREFIX = "IMAGEMILL_"
+
+
+def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any] | None = None) -> Settings:
+    """Read *path* (if any), lay ``IMAGEMILL_`` variables over it, then *overlay*; or raise `SettingsError`."""
+    raw = _read(path) if path else {}
+    for source in (_from_environment(environ), overlay or {}):
+        _merge(raw, source)
+    refuse_unknown(raw, Settings, "")
+    try:
+        return msgspec.convert(raw, Settings, dec_hook=_decode)
+    except msgspec.ValidationError as e:
+        cause = e.__cause__
+        raise (cause if isinstance(cause, SettingsError) else SettingsError(str(e))) from e
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """The effective configuration as plain values, every secret masked."""
+    shown: dict[str, Any] = _masked(msgspec.to_builtins(settings, enc_hook=_encode))
+    return shown
+
+
+_SECRET_NAME = re.compile(r"secret|passw|token|credential|signature|(?:^|_|api|access)keys?(?:_|$)", re.IGNORECASE)
+_USERINFO = re.compile(r"//[^/\s]*@")
+
+
+def _masked(value: Any, name: str = "") -> Any:
+    """*value* without what its name or its form calls a secret: no type says it of a plugin's table."""
+    secret = _SECRET_NAME.search(name)
+    if isinstance(value, dict):
+        return {k: _masked(v, name if secret else k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_masked(v, name) for v in value)
+    if secret and value:
+        return "***"
+    return _USERINFO.sub("//***@", value) if isinstance(value, str) else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as e:
+        raise SettingsError(f"{path}: {e.strerror}") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{path}: {e}") from e
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    raw: dict[str, Any] = {}
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            *tables, last = name.removeprefix(PREFIX).split("__")
+            key_id = [t.lower() for t in tables] == ["signing", "keys"]
+            spot = raw
+            for table in tables:
+                spot = spot.setdefault(table.lower(), {})
+                if not isinstance(spot, dict):
+                    raise SettingsError(f"{name}: {table.lower()} is given as a value too")
+            as_it_is = key_id or _is_secret(tables, last)  # one of digits alone is no number
+            spot[last if key_id else last.lower()] = text if as_it_is else _value(text)
+    return raw
+
+
+def _is_secret(tables: Sequence[str], last: str) -> bool:
+    kind: object = Settings
+    for name in (*tables, last):
+        if not (isinstance(kind, type) and issubclass(kind, Struct)):
+            return False
+        kind = next((f.type for f in fields(kind) if f.name == name.lower()), None)
+    return kind is Secret
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _merge(into: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for name, value in over.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            _merge(into[name], value)
+        else:
+            into[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
+    """Raise `SettingsError` for a name below *at* that *kind* does not have, with the nearest that it has."""
+    known = {f.name: f.type for f in fields(kind)}
+    for name, value in raw.items():
+        if name not in known:
+            near = get_close_matches(name, known, 1, 0.5) or _elsewhere(name)
+            raise SettingsError(f"unknown setting {at}{name}" + (f"; did you mean {near[0]}?" if near else ""))
+        inner = known[name]
+        if get_origin(inner) is None and not get_args(inner) and isinstance(inner, type) and issubclass(inner, Struct):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{at}{name} is a table")
+            refuse_unknown(value, inner, f"{at}{name}.")
+
+
+def _elsewhere(name: str) -> list[str]:
+    tables = [f for f in fields(Settings) if isinstance(f.type, type) and issubclass(f.type, Struct)]
+    paths = {f"{t.name}.{f.name}": f.name for t in tables for f in fields(t.type)}
+    near = get_close_matches(name, paths.values(), 1, 0.7)
+    return [path for path, last in paths.items() if near and last == near[0]]
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+def _encode(value: Any) -> Any:
+    return "***" if isinstance(value, Secret) else str(value)
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file named by ``IMAGEMILL_CONFIG``, if any."""
+    name = environ.get(f"{PREFIX}CONFIG")
+    return Path(name) if name else None
