@@ -77,6 +77,9 @@ class Shim:
             while chunk := await back_reader.read(65536):
                 while self.hole:
                     await asyncio.sleep(0.01)
+                if self.refuse:
+                    writer.transport.abort()
+                    return
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 if self.cut:

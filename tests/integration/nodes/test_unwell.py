@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.level2 import tolerance_s
 from support.load import Load, median, p95, steady
 from support.node import Node, SourceServer, fetch, serving
 from support.nodes import entered, eventually, image, l2_events, picture, tier, together
@@ -173,12 +174,13 @@ async def test_unwell(tmp_path: Path, own: Server, source: SourceServer, name: s
         stored = await asyncio.to_thread(l2_events, sharing[0], "stored")
         await eventually(lambda: l2_events(sharing[0], "stored") > stored)
 
+    room_s = 2 * tolerance_s()
     learning, after = costs(load, begun - 0.05, learnt), costs(load, learnt, ended)
     (tmp_path / "costs").write_text(f"{name}: {learning} {after}")
     for hot in (True, False):
-        assert learning[hot][2] < 3 * TIMEOUT_S + 0.25, "the bound once, and room for a busy machine"
-        assert after[hot][0] < 0.010
-        assert after[hot][1] < 0.050
+        assert learning[hot][2] < 3 * TIMEOUT_S + room_s, "the bound once, and room for a busy machine"
+        assert after[hot][0] < room_s / 4
+        assert after[hot][1] < room_s
     assert [of_level(told(node)) for node in sharing] == [["left alone", "in use"]] * 2
     assert all(len(set(told(node))) == len(told(node)) for node in sharing), [told(node) for node in sharing]
     tiers = {t.tier for n in WITH for t in load.told[n] if t.hot and learnt <= t.at_s < ended}
@@ -196,7 +198,7 @@ async def test_flushed(tmp_path: Path, own: Server, source: SourceServer) -> Non
         assert await asyncio.to_thread(up, nodes[:2]) == [1, 1]
         assert own.admin.dbsize() > 1
     for cost in costs(load, begun).values():
-        assert cost[2] < 0.3
+        assert cost[2] < 3 * TIMEOUT_S + 4 * tolerance_s()
     assert [of_level(told(node)) for node in nodes[:2]] == [[], []]
 
 
@@ -220,7 +222,7 @@ async def test_failover(tmp_path: Path, source: SourceServer) -> None:
         assert tier(await fetch(sharing[1].port, target)) == "L2"
         cost = costs(load, begun - 0.05)
         (tmp_path / "costs").write_text(f"failover: {cost}")
-        assert max(worst for _, _, worst in cost.values()) < 3 * TIMEOUT_S + 0.25
+        assert max(worst for _, _, worst in cost.values()) < 3 * TIMEOUT_S + 4 * tolerance_s()
         assert all(
             words[-1:] in ([], ["in use"]) and len(words) <= 4 for words in (of_level(told(node)) for node in sharing)
         )
