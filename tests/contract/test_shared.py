@@ -26,12 +26,6 @@ def server(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory):
-    with standalone(tmp_path_factory.mktemp("valkey"), valkey=True) as running:
-        yield running
-
-
 class InMemory:
     def __init__(self):
         self.hub = Hub(LEASE_S, IDLE_S, STALE_S, NEGATIVE_S)
@@ -56,14 +50,9 @@ class InRedis:
         node._leases.take_all()
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
+@pytest.fixture(params=["memory", "redis"])
 def level(request):
-    match request.param:
-        case "memory":
-            return InMemory()
-        case "redis":
-            return InRedis(request.getfixturevalue("server"))
-    return InRedis(request.getfixturevalue("valkey"))
+    return InMemory() if request.param == "memory" else InRedis(request.getfixturevalue("server"))
 
 
 @asynccontextmanager
