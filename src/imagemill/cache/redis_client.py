@@ -209,6 +209,12 @@ def check(settings: Level2) -> Address:
     return address
 
 
+def secrets_of(settings: Level2) -> tuple[str, ...]:
+    """What no message may show, should a server repeat it; the longest first, for one may be within another."""
+    secrets = {parse(settings.url).password or "", settings.sentinel_password, settings.secret} - {""}
+    return tuple(sorted(map(str, secrets), key=len, reverse=True))
+
+
 def _check_ca(file: str) -> None:
     if not Path(file).is_file():
         raise SettingsError(f"l2.ca_file: {file} is no file")
