@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from imagemill.cache.purge_events import BadEvent, Seal
 from imagemill.cache.purges import Purge, Purges, Subject
@@ -33,7 +33,8 @@ _PER_BOUND = 4
 _RETRY_S = 0.5
 _BATCH = 500
 _SAMPLES = 3
-_TROUBLE = (RedisError, OSError)  # a TimeoutError is an OSError
+_TROUBLE = (RedisError, RedisClusterException, OSError)
+"""A `TimeoutError` is an `OSError`; that no server of a Cluster can be reached is no `RedisError`."""
 
 Id = tuple[int, int]
 Raw = tuple[bytes, dict[bytes, bytes] | None]

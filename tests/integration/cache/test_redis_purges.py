@@ -19,6 +19,7 @@ from imagemill.model.entry import Entry
 from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format, Rendition
 from imagemill.settings import Level2, Secret
+from support.ports import free_port
 from support.redis import cluster, cluster_url, standalone, watched
 
 RENDITION = Rendition(b"x", Format.PNG, "etag", 1, 1)
@@ -467,3 +468,13 @@ async def test_a_try_that_fails_is_repeated_once(redis):
         assert not await node.feed.publish(node.of("tag", "a"))
         failures[:] = [ReadOnlyError("no")]
         assert await node.feed.publish(node.of("tag", "a"))
+
+
+@pytest.mark.parametrize("form", ["redis://{}", "redis+cluster://{}", "redis+sentinel://{}/main"])
+async def test_where_nothing_answers_the_publisher_is_told_so(form):
+    """Whatever has to be reached: a Cluster that is wholly away has errors of its own."""
+    node = Member(Level2(url=Secret(form.format(f"127.0.0.1:{free_port()}"))))
+
+    assert not await node.feed.tune()
+    assert not await node.feed.publish(node.of("tag", "t"))
+    await node.feed.close()
