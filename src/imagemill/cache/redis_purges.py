@@ -151,6 +151,7 @@ class PurgeFeed:
         async with asyncio.timeout(_ANSWER_S):
             await hang_up(self._client)
         await self._compare()
+        await self._check_kept()
         self._set_out()
         caught_up = False
         while loop.time() < until:
@@ -175,7 +176,7 @@ class PurgeFeed:
         for entry in entries:
             self._take(*entry)
         if stream is None or stream.last < self._seen:
-            await self._start_anew(begin=stream is None)
+            await self._start_anew()
             return False
         self._check_gap(stream, before)
         if len(entries) == _BATCH:
@@ -225,14 +226,29 @@ class PurgeFeed:
         if missed and self._purges.raise_floor(missed[0]) and self._current.is_set():
             self._log.warning("purges were missed: what was cached before is not used", until_ms=missed[0])
 
-    async def _start_anew(self, *, begin: bool) -> None:
-        """Go on with a stream that is not the one we knew: it may have held anything."""
+    async def _check_kept(self) -> None:
+        """Notice a failover that lost what we have read, also where something newer has been told since."""
+        if self._seen == (0, 0):
+            return
+        stream = await self._look()
+        if stream is None or stream.first > self._seen or stream.deleted >= self._seen:
+            return  # trimmed, or gone: see `_turn`
+        seen = "{}-{}".format(*self._seen)
+        async with asyncio.timeout(_ANSWER_S):
+            found = await self._ask("XRANGE", self._stream, seen, seen)
+        if not found:
+            await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        """Go on with a stream that is not the one we knew: it may have held anything.
+
+        Who had not read what an older stream lacks sees nothing wrong with it, so everybody is told.
+        """
         self._purges.raise_floor(self._purges.now_ms())
         self._say_anew()
         self._read_to = self._seen = (0, 0)
-        if begin:
-            async with asyncio.timeout(_ANSWER_S):
-                await self._begin()
+        async with asyncio.timeout(_ANSWER_S):
+            await self._begin()
 
     def _say_anew(self) -> None:
         """Once, also where several nodes found the stream missing and each has begun it."""
