@@ -272,7 +272,8 @@ def _sentinel(settings: Level2, address: Address, trust: ssl.SSLContext | None, 
 
 def _cluster(address: Address, trust: ssl.SSLContext | None, options: dict[str, Any]) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in address.hosts]
-    client = RedisCluster(startup_nodes=nodes, ssl=trust is not None, **options)
+    # else it closes every connection, those in use too, each fifth time that a slot has moved
+    client = RedisCluster(startup_nodes=nodes, ssl=trust is not None, reinitialize_steps=0, **options)
     if trust is not None:
         kind = client.connection_kwargs["connection_class"] = _trusting(SSLConnection, trust)
         for node in client.startup_nodes:
