@@ -66,7 +66,7 @@ class PurgeFeed:
         self._seen: Id = (0, 0)
         self._current = asyncio.Event()
         self._log = Log("imagemill.purges")
-        self._told_lost = False
+        self._told_lost = self._told_untold = False
         self._told_anew_s = float("-inf")
         self.reading = False
         """Whether all is heard just now."""
@@ -99,8 +99,9 @@ class PurgeFeed:
                     await self._add(purge)
             except _TROUBLE as e:
                 if not tries_left:
-                    self._log.warning("a purge could not be published", reason=type(e).__name__)
+                    self._say_untold(e)
             else:
+                self._told_untold = False
                 return True
         return False
 
@@ -133,6 +134,12 @@ class PurgeFeed:
         if self._own_client is None:
             self._own_client = connect(self._settings, timeout_s=None)
         return self._own_client
+
+    def _say_untold(self, error: Exception) -> None:
+        """Once until one is told again: while Redis is away each change of a source would say so."""
+        if not self._told_untold:
+            self._told_untold = True
+            self._log.warning("a purge could not be published", reason=type(error).__name__)
 
     # hearing
 

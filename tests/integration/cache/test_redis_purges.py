@@ -501,3 +501,20 @@ async def test_a_purge_that_a_failover_lost_is_made_up_for_by_whoever_had_read_i
         assert quick.sees(held) is Verdict.GONE
         await asyncio.sleep(0.02)
         assert [n.sees(n.entry()) for n in (quick, slow)] == [Verdict.VALID] * 2
+
+
+async def test_what_cannot_be_published_is_told_once(tmp_path, caplog):
+    """No log storm while Redis is away, and a word again for the next time."""
+    with standalone(tmp_path) as server:
+        node = Member(settings_of(server))
+        with caplog.at_level(logging.WARNING, "imagemill.purges"):
+            for _ in range(2):
+                server.stop()
+                for _ in range(3):
+                    assert not await node.feed.publish(node.of("tag", "t"))
+                server.admin = type(server.admin)(port=server.port)
+                server.start()
+                assert await node.feed.publish(node.of("tag", "t"))
+        await node.feed.close()
+
+    assert [record.message for record in caplog.records] == ["a purge could not be published"] * 2
