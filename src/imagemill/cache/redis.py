@@ -24,6 +24,7 @@ from collections.abc import Callable
 import msgspec
 
 from imagemill.cache.base import Lease
+from imagemill.cache.ending import end
 from imagemill.cache.frame import CHECKSUM, HEAD_BYTES, OVERHEAD_BYTES, BadFrame, pack, unpack
 from imagemill.cache.redis_behind import LONGEST_S, Errands, Fates, Leases, Renewals
 from imagemill.cache.redis_bell import Bell
@@ -97,10 +98,7 @@ class RedisCache:
             self._errands.run(self._end(lease))
         self._renewals.flush()
         await self._errands.drain()
-        for loop in self._loops:
-            loop.cancel()
-        if self._loops:
-            await asyncio.wait(self._loops)
+        await end(self._loops)
         await self._link.close()
 
     async def get(self, key: str, /) -> Entry | Failure | None:

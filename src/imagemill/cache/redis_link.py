@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from imagemill.cache.breaker import Health, State
+from imagemill.cache.ending import end
 from imagemill.cache.redis_client import (
     Client,
     Topology,
@@ -98,8 +99,7 @@ class Link:
         """Ask nothing any more."""
         client, self._client = self._client, None
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+            await end({self._watch})
         if client is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(BEHIND_S):

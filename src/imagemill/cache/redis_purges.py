@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
+from imagemill.cache.ending import end
 from imagemill.cache.purge_events import BadEvent, Seal
 from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.cache.redis_client import Client, check, close, connect, hang_up
@@ -81,9 +82,7 @@ class PurgeFeed:
     async def close(self) -> None:
         """Stop reading and close all connections."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end({self._task})
         if self._own_client is not None:
             with suppress(*_TROUBLE):
                 async with asyncio.timeout(_ANSWER_S):
