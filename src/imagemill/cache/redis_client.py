@@ -160,8 +160,8 @@ def _hosts(topology: Topology, text: str) -> tuple[tuple[str, int], ...]:
 def _host(text: str, default: int) -> tuple[str, int]:
     host, port = text, ""
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        host = _ipv6(host)
+        host, closed, port = text[1:].partition("]")
+        host = _ipv6(host if closed else "")
     elif ":" in text:
         host, _, port = text.partition(":")
         port = f":{port}"
