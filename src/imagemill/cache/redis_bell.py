@@ -50,7 +50,8 @@ class Bell:
             await asyncio.sleep(self._settings.probe_s)
 
     async def _hear_anew(self) -> None:
-        client = connect(self._settings, timeout_s=None)  # which reads `Level2.ca_file`: that may be gone for a moment
+        # over TLS this reads certificates: that takes longer than a request may lose, and they may be gone for a moment
+        client = await asyncio.to_thread(connect, self._settings, timeout_s=None)
         try:
             await self._hear(client)
         finally:
