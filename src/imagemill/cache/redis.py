@@ -24,8 +24,9 @@ from collections.abc import Callable
 import msgspec
 
 from imagemill.cache.base import Lease
+from imagemill.cache.ending import end
 from imagemill.cache.frame import CHECKSUM, HEAD_BYTES, OVERHEAD_BYTES, BadFrame, pack, unpack
-from imagemill.cache.redis_behind import Errands, Fates, Leases, Renewals
+from imagemill.cache.redis_behind import LONGEST_S, Errands, Fates, Leases, Renewals
 from imagemill.cache.redis_bell import Bell
 from imagemill.cache.redis_client import Client
 from imagemill.cache.redis_link import Away, Link, Odd
@@ -35,6 +36,8 @@ from imagemill.model.entry import MAX_LIFE_S, Entry, Failure
 from imagemill.settings import Level2
 
 _TRIES = 3
+_ENDLESS, _OVER = -1, -2
+"""What PTTL says instead of a time."""
 
 
 class RedisCache:
@@ -95,10 +98,7 @@ class RedisCache:
             self._errands.run(self._end(lease))
         self._renewals.flush()
         await self._errands.drain()
-        for loop in self._loops:
-            loop.cancel()
-        if self._loops:
-            await asyncio.wait(self._loops)
+        await end(self._loops)
         await self._link.close()
 
     async def get(self, key: str, /) -> Entry | Failure | None:
@@ -174,10 +174,10 @@ class RedisCache:
         with self._bell.waiting(key) as done:
             while (left_s := until - self._ticks()) > 0 and not done.is_set():
                 try:
-                    lease_ms = await self._link.ask(name, "PTTL", name)
+                    lease_ms = await self._lease_left_ms(name)
                 except (Away, Odd):
                     return
-                if not isinstance(lease_ms, int) or lease_ms < 0:
+                if lease_ms < 0:
                     return
                 try:
                     async with asyncio.timeout(min(left_s, lease_ms / 1000 + 0.005)):
@@ -215,6 +215,16 @@ class RedisCache:
     @property
     def _lease_ms(self) -> int:
         return int(self._settings.lease_s * 1000)
+
+    async def _lease_left_ms(self, name: str) -> int:
+        """How long the lease *name* has yet; less than 0 = it is over. One without an end, not ours, is given one."""
+        left_ms = await self._link.ask(name, "PTTL", name)
+        if not isinstance(left_ms, int):
+            return _OVER
+        if left_ms == _ENDLESS or left_ms > LONGEST_S * 1000:
+            await self._link.ask(name, "PEXPIRE", name, self._lease_ms, "LT", write=True)
+            return self._lease_ms
+        return left_ms
 
     def _name(self, key: str) -> str:
         return f"{self._settings.prefix}:{{{key}}}"

@@ -45,14 +45,17 @@ class Bell:
     async def listen(self) -> None:
         """Listen for as long as this runs; what cannot be reached is tried again."""
         while True:
-            client = connect(self._settings, timeout_s=None)
-            try:
-                await self._hear(client)
-            except Exception:  # noqa: BLE001, S110 - whatever it was: the link tells of it, we try again
-                pass
-            finally:
-                await _close(client)
+            with contextlib.suppress(Exception):  # whatever it was: the link tells of it, we try again
+                await self._hear_anew()
             await asyncio.sleep(self._settings.probe_s)
+
+    async def _hear_anew(self) -> None:
+        # over TLS this reads certificates: that takes longer than a request may lose, and they may be gone for a moment
+        client = await asyncio.to_thread(connect, self._settings, timeout_s=None)
+        try:
+            await self._hear(client)
+        finally:
+            await _close(client)
 
     async def _hear(self, client: Client) -> None:
         async with asyncio.timeout(max(1.0, self._settings.timeout_s)):

@@ -160,8 +160,8 @@ def _hosts(topology: Topology, text: str) -> tuple[tuple[str, int], ...]:
 def _host(text: str, default: int) -> tuple[str, int]:
     host, port = text, ""
     if text.startswith("["):
-        host, _, port = text[1:].partition("]")
-        host = _ipv6(host)
+        host, closed, port = text[1:].partition("]")
+        host = _ipv6(host if closed else "")
     elif ":" in text:
         host, _, port = text.partition(":")
         port = f":{port}"
@@ -207,6 +207,12 @@ def check(settings: Level2) -> Address:
     if settings.ca_file:
         _check_ca(settings.ca_file)
     return address
+
+
+def secrets_of(settings: Level2) -> tuple[str, ...]:
+    """What no message may show, should a server repeat it; the longest first, for one may be within another."""
+    secrets = {parse(settings.url).password or "", settings.sentinel_password, settings.secret} - {""}
+    return tuple(sorted(map(str, secrets), key=len, reverse=True))
 
 
 def _check_ca(file: str) -> None:
@@ -266,7 +272,8 @@ def _sentinel(settings: Level2, address: Address, trust: ssl.SSLContext | None, 
 
 def _cluster(address: Address, trust: ssl.SSLContext | None, options: dict[str, Any]) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in address.hosts]
-    client = RedisCluster(startup_nodes=nodes, ssl=trust is not None, **options)
+    # else it closes every connection, those in use too, each fifth time that a slot has moved
+    client = RedisCluster(startup_nodes=nodes, ssl=trust is not None, reinitialize_steps=0, **options)
     if trust is not None:
         kind = client.connection_kwargs["connection_class"] = _trusting(SSLConnection, trust)
         for node in client.startup_nodes:

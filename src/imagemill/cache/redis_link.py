@@ -15,13 +15,24 @@ ends when nothing was answered for `Level2.timeout_s`.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from redis.exceptions import AskError, ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from imagemill.cache.breaker import Health, State
-from imagemill.cache.redis_client import Client, Topology, check, close, connect, hang_up, server_of, version_of
+from imagemill.cache.ending import end
+from imagemill.cache.redis_client import (
+    Client,
+    Topology,
+    check,
+    close,
+    connect,
+    hang_up,
+    secrets_of,
+    server_of,
+    version_of,
+)
 from imagemill.cache.redis_patience import LIMIT, Seats, bounded
 from imagemill.cache.redis_scripts import Script, run
 from imagemill.settings import Level2
@@ -32,6 +43,7 @@ QUESTIONS, QUESTIONS_BEHIND = 16, 8
 """Asked at a time by requests, and behind them: more would only wait in Redis instead of here."""
 OLDEST = 7
 _MAX_WORDS = 200
+_REPEATED = ", with args beginning with"
 
 
 class Away(Exception):
@@ -59,6 +71,7 @@ class Link:
         self._states: dict[str, State] = {}
         self._suspects: dict[str, str] = {}
         self._told = (State.WELL, "")
+        self._secrets = secrets_of(settings)
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -86,8 +99,7 @@ class Link:
         """Ask nothing any more."""
         client, self._client = self._client, None
         if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait({self._watch})
+            await end({self._watch})
         if client is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(BEHIND_S):
@@ -131,6 +143,10 @@ class Link:
             async with asyncio.timeout(self._settings.timeout_s):
                 await hang_up(self.client)
 
+    def words(self, error: BaseException) -> str:
+        """What to tell people of *error*, without any secret of the settings."""
+        return words(error, self._secrets)
+
     async def _sit_down(self, health: Health, bound_s: float, *, write: bool) -> None:
         began_s = self._ticks()
 
@@ -154,7 +170,7 @@ class Link:
                 answer = await question
         except Exception as e:
             self._blame(health, name, began_s, e, write=write)
-            raise (Odd if type(e) is ResponseError and not write else Away)(words(e)) from e
+            raise (Odd if type(e) is ResponseError and not write else Away)(self.words(e)) from e
         health.reads.well()
         if write:
             health.writes.well()
@@ -167,9 +183,9 @@ class Link:
         self._count_failure()
         self._suspects[server_of(self.client, name) if self._client else ""] = name
         if write and _refuses(error):
-            health.writes.failed(began_s, words(error))
+            health.writes.failed(began_s, self.words(error))
         else:
-            health.reads.failed(began_s, words(error))
+            health.reads.failed(began_s, self.words(error))
 
     def _health(self, name: str) -> Health:
         server = server_of(self.client, name)
@@ -206,7 +222,7 @@ class Link:
                 await self.client.execute_command("GET", name)
                 refused = await self._refused(name)
         except Exception as e:  # noqa: BLE001 - see `_bounded`
-            health.reads.trip(words(e))
+            health.reads.trip(self.words(e))
             return
         if refused:
             health.writes.trip(refused)
@@ -219,16 +235,22 @@ class Link:
             await self.client.execute_command("SET", name, 1, "PX", 1000)
         except Exception as e:
             if _refuses(e):
-                return words(e)
+                return self.words(e)
             raise
         return ""
 
 
-def words(error: BaseException) -> str:
-    """What to tell people of *error*; its messages name hosts, never passwords."""
+def words(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """What to tell people of *error*: hosts may be in it, never what a server repeats of a command, nor *secrets*.
+
+    A server that does not know ``AUTH``, an old Sentinel or one where it was renamed, repeats its arguments, cut off.
+    """
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    return f"{type(error).__name__}: {error}"[:_MAX_WORDS]
+    said = f"{type(error).__name__}: {error}".partition(_REPEATED)[0]
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    return said[:_MAX_WORDS]
 
 
 def _refuses(error: Exception) -> bool:

@@ -15,8 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
+from imagemill.cache.ending import end
 from imagemill.cache.purge_events import BadEvent, Seal
 from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.cache.redis_client import Client, check, close, connect, hang_up
@@ -33,7 +34,8 @@ _PER_BOUND = 4
 _RETRY_S = 0.5
 _BATCH = 500
 _SAMPLES = 3
-_TROUBLE = (RedisError, OSError)  # a TimeoutError is an OSError
+_TROUBLE = (RedisError, RedisClusterException, OSError)
+"""A `TimeoutError` is an `OSError`; that no server of a Cluster can be reached is no `RedisError`."""
 
 Id = tuple[int, int]
 Raw = tuple[bytes, dict[bytes, bytes] | None]
@@ -65,7 +67,7 @@ class PurgeFeed:
         self._seen: Id = (0, 0)
         self._current = asyncio.Event()
         self._log = Log("imagemill.purges")
-        self._told_lost = False
+        self._told_lost = self._told_untold = False
         self._told_anew_s = float("-inf")
         self.reading = False
         """Whether all is heard just now."""
@@ -80,9 +82,7 @@ class PurgeFeed:
     async def close(self) -> None:
         """Stop reading and close all connections."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end({self._task})
         if self._own_client is not None:
             with suppress(*_TROUBLE):
                 async with asyncio.timeout(_ANSWER_S):
@@ -98,8 +98,9 @@ class PurgeFeed:
                     await self._add(purge)
             except _TROUBLE as e:
                 if not tries_left:
-                    self._log.warning("a purge could not be published", reason=type(e).__name__)
+                    self._say_untold(e)
             else:
+                self._told_untold = False
                 return True
         return False
 
@@ -133,6 +134,12 @@ class PurgeFeed:
             self._own_client = connect(self._settings, timeout_s=None)
         return self._own_client
 
+    def _say_untold(self, error: Exception) -> None:
+        """Once until one is told again: while Redis is away each change of a source would say so."""
+        if not self._told_untold:
+            self._told_untold = True
+            self._log.warning("a purge could not be published", reason=type(error).__name__)
+
     # hearing
 
     async def _run(self) -> None:
@@ -150,6 +157,7 @@ class PurgeFeed:
         async with asyncio.timeout(_ANSWER_S):
             await hang_up(self._client)
         await self._compare()
+        await self._check_kept()
         self._set_out()
         caught_up = False
         while loop.time() < until:
@@ -174,7 +182,7 @@ class PurgeFeed:
         for entry in entries:
             self._take(*entry)
         if stream is None or stream.last < self._seen:
-            await self._start_anew(begin=stream is None)
+            await self._start_anew()
             return False
         self._check_gap(stream, before)
         if len(entries) == _BATCH:
@@ -224,14 +232,29 @@ class PurgeFeed:
         if missed and self._purges.raise_floor(missed[0]) and self._current.is_set():
             self._log.warning("purges were missed: what was cached before is not used", until_ms=missed[0])
 
-    async def _start_anew(self, *, begin: bool) -> None:
-        """Go on with a stream that is not the one we knew: it may have held anything."""
+    async def _check_kept(self) -> None:
+        """Notice a failover that lost what we have read, also where something newer has been told since."""
+        if self._seen == (0, 0):
+            return
+        stream = await self._look()
+        if stream is None or stream.first > self._seen or stream.deleted >= self._seen:
+            return  # trimmed, or gone: see `_turn`
+        seen = "{}-{}".format(*self._seen)
+        async with asyncio.timeout(_ANSWER_S):
+            found = await self._ask("XRANGE", self._stream, seen, seen)
+        if not found:
+            await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        """Go on with a stream that is not the one we knew: it may have held anything.
+
+        Who had not read what an older stream lacks sees nothing wrong with it, so everybody is told.
+        """
         self._purges.raise_floor(self._purges.now_ms())
         self._say_anew()
         self._read_to = self._seen = (0, 0)
-        if begin:
-            async with asyncio.timeout(_ANSWER_S):
-                await self._begin()
+        async with asyncio.timeout(_ANSWER_S):
+            await self._begin()
 
     def _say_anew(self) -> None:
         """Once, also where several nodes found the stream missing and each has begun it."""

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from imagemill.cache.frame import HEAD_BYTES, OVERHEAD_BYTES, BadFrame, Glance, glance, unpack
 from imagemill.cache.redis_client import Client, pieces
-from imagemill.cache.redis_link import Away, Link, words
+from imagemill.cache.redis_link import Away, Link
 from imagemill.cache.redis_scripts import DISCARD, run
 from imagemill.model.errors import DependencyDown
 from imagemill.settings import Level2
@@ -168,4 +168,4 @@ class Survey:
             async with asyncio.timeout(_STEP_S):
                 return await question(self._link.client)
         except Exception as e:
-            raise DependencyDown(f"Redis: {e if isinstance(e, Away) else words(e)}") from e
+            raise DependencyDown(f"Redis: {e if isinstance(e, Away) else self._link.words(e)}") from e

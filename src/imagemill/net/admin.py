@@ -6,6 +6,7 @@ Errors   `DependencyDown` where no node answers.
 
 import asyncio
 import json
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
@@ -22,15 +23,13 @@ async def post(host: str, port: int, path: str, value: object) -> tuple[int, dic
 
 
 def _post(host: str, port: int, path: str, value: object) -> tuple[int, dict[str, Any]]:
-    connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
-        connection.request("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
-        reply = connection.getresponse()
-        answer = json.loads(reply.read(_MAX_ANSWER_BYTES))
-    except (OSError, HTTPException, ValueError) as e:
-        raise DependencyDown(f"no node answers at {host}:{port}: {e or type(e).__name__}") from e
-    finally:
-        connection.close()
+        with closing(HTTPConnection(host, port, timeout=_TIMEOUT_S)) as connection:
+            connection.request("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
+            reply = connection.getresponse()
+            answer = json.loads(reply.read(_MAX_ANSWER_BYTES))
+    except (OSError, HTTPException, ValueError, OverflowError, RecursionError) as e:  # a port may be none
+        raise DependencyDown(f"no node answers at {host}:{port}: {str(e) or type(e).__name__}") from e
     if not isinstance(answer, dict):
         raise DependencyDown(f"what answers at {host}:{port} is no node")
     return reply.status, answer

@@ -2,7 +2,9 @@
 
 Bounded  the body, `service.purge.MAX_ORDER_BYTES`.
 Errors   `BadRequest`, `OriginRefused`, `DependencyDown`.
-Source   Fetch standard: a browser names the ``Origin`` in every POST, and ``Sec-Fetch-Site`` in every request.
+Source   Fetch standard: a browser names the ``Origin`` in every POST, also to its own; Fetch Metadata: and
+         ``Sec-Fetch-Site`` in every request to a trustworthy place, such as loopback. So no name that is made to
+         point here (DNS rebinding) lets a page purge, whatever ``Host`` says.
          This port asks nobody who they are, so a page on the operator's own machine must not be able to speak to it.
 """
 

@@ -19,6 +19,7 @@ from imagemill.model.entry import Entry
 from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format, Rendition
 from imagemill.settings import Level2, Secret
+from support.ports import free_port
 from support.redis import cluster, cluster_url, standalone, watched
 
 RENDITION = Rendition(b"x", Format.PNG, "etag", 1, 1)
@@ -281,7 +282,7 @@ async def test_a_stream_that_has_gone_back_is_another(redis):
         await asyncio.sleep(0.05)
         fresh = node.entry()
         await asyncio.sleep(0.01)
-        await ask("XADD", STREAM, "2000-0", "e", Seal("", STREAM).encode(node.of("tag", "t")))
+        await ask("XADD", STREAM, "*", "e", Seal("", STREAM).encode(node.of("tag", "t")))
         await until(lambda: node.sees(fresh) is Verdict.GONE)
 
 
@@ -467,3 +468,53 @@ async def test_a_try_that_fails_is_repeated_once(redis):
         assert not await node.feed.publish(node.of("tag", "a"))
         failures[:] = [ReadOnlyError("no")]
         assert await node.feed.publish(node.of("tag", "a"))
+
+
+@pytest.mark.parametrize("form", ["redis://{}", "redis+cluster://{}", "redis+sentinel://{}/main"])
+async def test_where_nothing_answers_the_publisher_is_told_so(form):
+    """Whatever has to be reached: a Cluster that is wholly away has errors of its own."""
+    node = Member(Level2(url=Secret(form.format(f"127.0.0.1:{free_port()}"))))
+
+    assert not await node.feed.tune()
+    assert not await node.feed.publish(node.of("tag", "t"))
+    await node.feed.close()
+
+
+@pytest.mark.parametrize("told_since", [False, True])
+async def test_a_purge_that_a_failover_lost_is_made_up_for_by_whoever_had_read_it(redis, told_since):
+    """Another node that had not read it sees nothing wrong with the older stream, and must be told."""
+    async with members(settings_of(redis), 2) as (quick, slow), asking(redis) as ask:
+        held = slow.entry()
+        assert await quick.feed.publish(quick.of("tag", "another"))
+        await until(lambda: slow.events["tag"] == 1)
+        await slow.feed.close()
+        older = await ask("DUMP", STREAM)
+        assert await quick.feed.publish(quick.of("tag", "t"))
+        await until(lambda: quick.events["tag"] == 2)
+        await quick.feed.close()
+        await ask("RESTORE", STREAM, 0, older, "REPLACE")
+        if told_since:
+            assert await slow.feed.publish(slow.of("tag", "other"))
+        await asyncio.gather(quick.feed.start(), slow.feed.start())
+
+        await until(lambda: slow.sees(held) is Verdict.GONE)
+        assert quick.sees(held) is Verdict.GONE
+        await asyncio.sleep(0.02)
+        assert [n.sees(n.entry()) for n in (quick, slow)] == [Verdict.VALID] * 2
+
+
+async def test_what_cannot_be_published_is_told_once(tmp_path, caplog):
+    """No log storm while Redis is away, and a word again for the next time."""
+    with standalone(tmp_path) as server:
+        node = Member(settings_of(server))
+        with caplog.at_level(logging.WARNING, "imagemill.purges"):
+            for _ in range(2):
+                server.stop()
+                for _ in range(3):
+                    assert not await node.feed.publish(node.of("tag", "t"))
+                server.admin = type(server.admin)(port=server.port)
+                server.start()
+                assert await node.feed.publish(node.of("tag", "t"))
+        await node.feed.close()
+
+    assert [record.message for record in caplog.records] == ["a purge could not be published"] * 2

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from imagemill.cache.redis_client import Topology
-from imagemill.model.errors import SettingsError
+from imagemill.model.errors import DependencyDown, SettingsError
 from support.level2 import entry, level2, tolerance_s
 from support.redis import standalone
 from support.shim import relaying
@@ -289,3 +289,28 @@ async def test_wrong_settings_stop_the_start():
             pass
     assert "hush" not in str(caught.value)
     assert Topology.SENTINEL in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["hunter22", "long" * 40])
+async def test_what_a_server_repeats_of_its_commands_is_not_told(tmp_path, password):
+    """Redis repeats the arguments of a command that it does not know, cut off: those of AUTH are nobody's to read."""
+    with standalone(tmp_path, "--rename-command", "AUTH", "") as server:
+        url = server.url.replace("://", f"://mill:{password}@")
+        async with level2(url) as level:
+            with pytest.raises(DependencyDown, match="unknown command") as caught:
+                await level.cache.stats()
+
+    told = f"{caught.value} {level.states}"
+    assert "unknown command 'AUTH'" in told
+    assert password[:8] not in told
+
+
+async def test_a_message_with_a_secret_in_it_is_told_without(own):
+    """Whatever answers in the place of Redis may say anything."""
+    async with relaying(own.port) as shim:
+        with fault(shim, says=b"-ERR mill may not come in with p@ss/word\r\n"):
+            async with level2(shim.url.replace("://", "://mill:p%40ss%2Fword@")) as level:
+                ((well, why),) = level.states
+
+    assert not well
+    assert why.endswith("mill may not come in with ***")

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from redis.crc import key_slot
 
 from support.level2 import entry, level2, tolerance_s
 from support.redis import cluster, cluster_url, watched, with_tls, with_user
@@ -67,6 +68,39 @@ async def test_cluster(three):
     async with level2(url, timeout_s=0.5) as one, level2(url, timeout_s=0.5) as two:
         await use(one, two)
     assert all(server.admin.dbsize() for server in three)
+
+
+async def test_slots_that_move_disturb_nobody_else(three):
+    """While a Cluster is made larger each slot that has moved is said by an error; no other question is lost to it."""
+    names = [f"imagemill:{{{key}}}" for key in KEYS[:12]]
+    owner, others = three[0], three[1:]
+    for server in three:
+        server.admin.flushall()
+    slots = {name: key_slot(name.encode()) for name in names if key_slot(name.encode()) > 5460}
+    assert len(slots) > 5
+    first, home = "{imagemill}:queue", {slot: others[slot > 10921] for slot in slots.values()}
+    async with level2(cluster_url(three)) as level:
+        ask = level.cache.commands.execute_command
+        waiting = asyncio.create_task(ask("BLPOP", first, 5))
+        await asyncio.sleep(0.1)
+        try:
+            for name, slot in slots.items():
+                give(three, slot, owner)
+                assert await ask("GET", name) is None
+        finally:
+            for slot, server in home.items():
+                give(three, slot, server)
+
+        await ask("LPUSH", first, "x")
+        assert await waiting == (first.encode(), b"x")
+        assert level.states == []
+
+
+def give(servers, slot, owner):
+    """Say that *owner* has the empty *slot*."""
+    name = owner.admin.execute_command("CLUSTER", "MYID").decode()
+    for server in [owner, *servers]:
+        server.admin.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
 
 
 async def test_one_of_a_cluster_hangs(three):

@@ -249,6 +249,24 @@ async def test_a_lost_lease_is_noticed(empty):
         assert empty.admin.pttl(f"{NAME}:lease") > 50_000
 
 
+@pytest.mark.parametrize("life", ["endless", "a year", "a list"])
+async def test_a_lease_that_never_ends_ends(empty, life):
+    """No node of ours took it: else nobody could store the key any more, and all would ask for it without a rest."""
+    name = f"{NAME}:lease"
+    async with short(empty, lease_s=0.3) as level:
+        empty.admin.rpush(name, "x") if life == "a list" else empty.admin.set(name, "x")
+        if life == "a year":
+            empty.admin.expire(name, 365 * 86_400)
+        assert await level.cache.lease(KEY) is None
+
+        await level.timed(level.cache.wait(KEY, 5.0))
+
+        assert 0.2 < level.worst_s < 1.0
+        lease = await level.cache.lease(KEY)
+        assert lease
+        assert lease.token
+
+
 @pytest.mark.parametrize("how", ["put", "release", "too large"])
 async def test_who_waits_is_told_at_once(empty, how):
     """Not only when the lease would have run out."""

@@ -42,6 +42,7 @@ def test_what_is_meant(url, meant):
         ("redis://h:0", "port of h"),
         ("redis://h:65536", "port of h"),
         ("redis://[nonsense]:1", "IPv6"),
+        ("redis://[::1", "IPv6"),
         ("redis://h/x", "database"),
         ("redis+cluster://h/1", "database 0"),
         ("redis+sentinel://h", "name of the service"),
