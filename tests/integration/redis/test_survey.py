@@ -8,6 +8,7 @@ import redis
 from imagemill.cache.frame import pack
 from imagemill.model.entry import Failure
 from imagemill.model.errors import DependencyDown
+from imagemill.settings import Secret
 from support.level2 import entry, level2
 from support.redis import cluster_url
 from support.shim import relaying
@@ -45,7 +46,7 @@ async def test_stats(empty):
 
 
 async def test_sweep(empty):
-    """Bad, foreign, dead and long unread go; what was read lately stays."""
+    """Foreign, dead and long unread go; what was read lately stays, and what fails its checksum is left to nodes."""
     async with level2(empty.url, timeout_s=0.5, idle_s=7200) as level:
         await fill(level)
         good = pack(KEYS[95], entry(), b"")
@@ -58,11 +59,20 @@ async def test_sweep(empty):
 
         count, size = await level.cache.sweep(3600)
 
-        assert count == 14
+        assert count == 13
+        assert empty.admin.exists(name(KEYS[97]))
         assert size > 10 * 3000
         stats = await level.cache.stats()
-        assert (stats["entries"], stats["failures"], stats["others"]) == (80, 5, 0)
+        assert (stats["entries"], stats["failures"], stats["others"]) == (81, 5, 0)
         assert await level.cache.sweep(3600) == (0, 0)
+
+
+async def test_a_sweep_with_another_secret_takes_nothing(empty):
+    """An operator who forgot `l2.secret` does not empty the nodes' cache."""
+    async with level2(empty.url, timeout_s=0.5, idle_s=7200, secret=Secret("s" * 32)) as nodes:
+        await fill(nodes)
+    async with level2(empty.url, timeout_s=0.5, idle_s=7200) as operator:
+        assert await operator.cache.sweep(3600) == (0, 0)
 
 
 async def test_all_primaries_of_a_cluster(three):
