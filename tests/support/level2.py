@@ -17,7 +17,7 @@ STALE_S, NEGATIVE_S = 60, 10
 
 def tolerance_s() -> float:
     """How much later than promised a call may come back on a machine that has other things to do."""
-    return 0.03 * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    return 0.1 * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def entry(body=b"picture", **terms) -> Entry:

@@ -85,22 +85,24 @@ async def test_slots_that_move_disturb_nobody_else(three):
         await asyncio.sleep(0.1)
         try:
             for name, slot in slots.items():
-                give(three, slot, owner)
+                give(three, slot, home[slot], owner)
                 assert await ask("GET", name) is None
         finally:
             for slot, server in home.items():
-                give(three, slot, server)
+                give(three, slot, owner, server)
 
         await ask("LPUSH", first, "x")
         assert await waiting == (first.encode(), b"x")
         assert level.states == []
 
 
-def give(servers, slot, owner):
-    """Say that *owner* has the empty *slot*."""
-    name = owner.admin.execute_command("CLUSTER", "MYID").decode()
-    for server in [owner, *servers]:
-        server.admin.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+def give(servers, slot, giver, taker):
+    """Move the empty *slot* as operators do: who takes it in gets a newer epoch, so that gossip does not take it back."""
+    from_, to = (server.admin.execute_command("CLUSTER", "MYID").decode() for server in (giver, taker))
+    taker.admin.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", from_)
+    giver.admin.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", to)
+    for server in [taker, *servers]:
+        server.admin.execute_command("CLUSTER", "SETSLOT", slot, "NODE", to)
 
 
 async def test_one_of_a_cluster_hangs(three):
