@@ -33,6 +33,7 @@ from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
+from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob, Get
 from imagemill.web.admin import build as build_admin
@@ -120,9 +121,15 @@ def redis_cache(
     """The level that the nodes share, not started; or raise `SettingsError`."""
     with _extra():
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    cache = settings.cache
-    stale_s = max(cache.stale_s, cache.stale_if_error_s)
-    return RedisCache(settings.l2, stale_s=stale_s, negative_s=cache.negative_ttl_s, observe=observe, on_state=on_state)
+    return RedisCache(
+        settings.l2, stale_s=_stale_s(settings.cache), negative_s=settings.cache.negative_ttl_s, observe=observe,
+        on_state=on_state,
+    )  # fmt: skip
+
+
+def _stale_s(cache: CacheSettings) -> int:
+    """For how long an entry may be of use after its end."""
+    return max(cache.stale_s, cache.stale_if_error_s)
 
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
@@ -208,7 +215,7 @@ class Service:
         self.purges = Purges(
             shared.purges,
             blind_s=shared.blind_s if shared.url else None,
-            stale_s=max(cache.stale_s, cache.stale_if_error_s),
+            stale_s=_stale_s(cache),
         )
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(

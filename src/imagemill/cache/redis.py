@@ -21,8 +21,6 @@ import os
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from imagemill.cache.base import Lease
 from imagemill.cache.ending import end
 from imagemill.cache.frame import CHECKSUM, HEAD_BYTES, OVERHEAD_BYTES, BadFrame, pack, unpack
@@ -139,7 +137,7 @@ class RedisCache:
             return
         if key in self._extending:
             later = self._extending[key]
-            self._extending[key] = _joined(entry, later) if later and _are_one(later, entry) else entry
+            self._extending[key] = entry.joined(later) if later and entry.is_one_with(later) else entry
             return
         if not self._errands.fits(size + OVERHEAD_BYTES):
             self._observe("dropped", size)
@@ -302,9 +300,9 @@ class RedisCache:
         """Join *entry* with what is there of the same birth; again where another node has done so in between."""
         for _ in range(_TRIES):
             there, checksum = await self._read(key)
-            if not isinstance(there, Entry) or not _are_one(there, entry):
+            if not isinstance(there, Entry) or not entry.is_one_with(there):
                 return
-            if await self._swap(key, _joined(entry, there), checksum):
+            if await self._swap(key, entry.joined(there), checksum):
                 return
 
     async def _swap(self, key: str, entry: Entry, checksum: bytes) -> bool:
@@ -322,14 +320,3 @@ class RedisCache:
 
     def _note(self, key: str, frame: bytes, entry: Entry, due_s: float) -> None:
         self._fates.note(self._name(key), len(frame), due_s, entry.expires_s + self._stale_s)
-
-
-def _are_one(entry: Entry, other: Entry) -> bool:
-    """Whether both are the same rendition of the same fetch."""
-    return (entry.born_s, entry.rendition.etag) == (other.born_s, other.rendition.etag)
-
-
-def _joined(entry: Entry, other: Entry) -> Entry:
-    """One entry that lives as long as either and has the tags of both."""
-    tags = tuple(sorted({*entry.tags, *other.tags}))
-    return msgspec.structs.replace(entry, tags=tags, life_s=max(entry.life_s, other.life_s))

@@ -4,6 +4,7 @@ Units    ``_s`` Unix seconds or seconds; ``asked_ms`` milliseconds on the clock 
 """
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.model.media import Rendition
 
@@ -55,6 +56,18 @@ class Entry(Struct, frozen=True):
     """Version of the engine that made it, comparable; what an older one made is made anew in time."""
     seen_ms: int = 0
     """When a copy of this node's own was last the same as what nodes share; not shared itself."""
+
+    def is_one_with(self, other: "Entry") -> bool:
+        """Whether both are the same rendition of the same fetch."""
+        return (self.born_s, self.rendition.etag) == (other.born_s, other.rendition.etag)
+
+    def tagged(self, *tags: str) -> "Entry":
+        """The same with further names to be purged by."""
+        return replace(self, tags=tuple(sorted({*self.tags, *tags})))
+
+    def joined(self, other: "Entry") -> "Entry":
+        """The same, living as long as either and under the names of both."""
+        return replace(self.tagged(*other.tags), life_s=max(self.life_s, other.life_s))
 
     @property
     def expires_s(self) -> float:

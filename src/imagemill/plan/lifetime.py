@@ -11,7 +11,7 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry
+from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.request import Plan
 from imagemill.settings import Cache, Limits
@@ -79,11 +79,13 @@ def longer(plan: Plan, entry: Entry, policy: Cache) -> Entry | None:
     asked = wanted_s(plan, policy)
     if not plan.tags and (asked or 0) <= entry.life_s:
         return None
-    life = max(entry.life_s, min(asked or 0, MAX_LIFE_S))
-    tags = tuple(sorted({*entry.tags, *plan.tags}))
-    if life == entry.life_s and tags == entry.tags:
-        return None
-    return replace(entry, life_s=life, tags=tags)
+    better = replace(entry.tagged(*plan.tags), life_s=max(entry.life_s, min(asked or 0, MAX_LIFE_S)))
+    return None if better == entry else better
+
+
+def is_young(failure: Failure, now_s: float, policy: Cache) -> bool:
+    """Whether it is still of no use to ask again."""
+    return now_s - failure.born_s < policy.negative_ttl_s
 
 
 def is_early(entry: Entry, now_s: float, eagerness: float, chance: float) -> bool:

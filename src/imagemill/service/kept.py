@@ -14,7 +14,7 @@ from imagemill.model.entry import MAX_TAGS, Entry, Failure
 from imagemill.model.errors import ImagemillError
 from imagemill.model.failures import OF_SOURCE, SHARED, is_passing, is_remembered
 from imagemill.model.request import Plan
-from imagemill.plan.lifetime import Age, age_of, longer
+from imagemill.plan.lifetime import Age, age_of, is_young, longer
 from imagemill.settings import Cache as CacheSettings
 
 _ALWAYS_MS = 1 << 62
@@ -55,7 +55,7 @@ class Kept:
 
     def is_valid(self, plan: Plan, content: Entry | Failure) -> bool:
         """Whether nothing is known against *content*: no purge, no change of its source, nor the age of a failure."""
-        old = isinstance(content, Failure) and time.time() - content.born_s >= self._settings.negative_ttl_s
+        old = isinstance(content, Failure) and not is_young(content, time.time(), self._settings)
         return not old and self._judge(plan, content) is Verdict.VALID
 
     def is_gone(self, plan: Plan, content: Entry | Failure) -> bool:
@@ -123,7 +123,9 @@ class Kept:
         better = longer(plan, entry, self._settings)
         if better is None:
             return entry
-        better = _joined(better, self.peek(plan))  # others may have brought something to it meanwhile
+        own = self.peek(plan)
+        if own and better.is_one_with(own):  # others may have brought something to it meanwhile
+            better = better.joined(own)
         if self.is_storable(better):
             self.fill(plan, better)
             self._shared.extend(plan.key, better)
@@ -159,11 +161,3 @@ class Kept:
         """End *lease*, if there is one, without a result."""
         if lease and lease.token:
             self._shared.release(lease)
-
-
-def _joined(entry: Entry, there: Entry | None) -> Entry:
-    """*entry* with what *there* has, if it is the same one."""
-    if there is None or (there.born_s, there.rendition.etag) != (entry.born_s, entry.rendition.etag):
-        return entry
-    tags = tuple(sorted({*entry.tags, *there.tags}))
-    return replace(entry, life_s=max(entry.life_s, there.life_s), tags=tags)

@@ -11,7 +11,7 @@ from imagemill.model.entry import Failure, Validators
 from imagemill.model.errors import ImagemillError, SourceForbidden
 from imagemill.model.failures import OF_SOURCE, as_error, as_failure
 from imagemill.model.request import Plan, SourceRef
-from imagemill.plan.lifetime import wanted_s
+from imagemill.plan.lifetime import is_young, life_s
 from imagemill.service.flight import Flight
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Blob, Get, Unchanged
@@ -64,9 +64,9 @@ class Origin:
         now = time.monotonic()
         blob = self._cache.get(plan.source_key, now)
         if blob and blob.born_s > after_s and self._will_do(blob, plan) and self._allows(plan, blob.asked_ms):
-            return Unchanged(blob.max_age_s, blob.storable, blob.born_s, blob.asked_ms) if _is(blob, known) else blob
+            return _unchanged(blob) if _is(blob, known) else blob
         failure = self._failures.get(plan.source_key, now)
-        young = failure and time.time() - failure.born_s < self._settings.negative_ttl_s
+        young = failure and is_young(failure, time.time(), self._settings)
         return failure if failure and young and self._allows(plan, failure.asked_ms) else None
 
     async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
@@ -80,9 +80,7 @@ class Origin:
         return self._purges.allows(plan.source_key, asked_ms, key=plan.key, tags=plan.tags)
 
     def _will_do(self, blob: Blob, plan: Plan) -> bool:
-        asked_s = wanted_s(plan, self._settings)
-        life_s = blob.max_age_s if asked_s is None else asked_s
-        return life_s is None or time.time() - blob.born_s < max(life_s, BURST_S)
+        return time.time() - blob.born_s < max(life_s(plan, blob.max_age_s, self._settings), BURST_S)
 
     async def _fetch(self, source: SourceRef, key: str, known: Validators) -> Blob | Unchanged | Failure:
         begun, born_s, asked_ms = time.monotonic(), time.time(), self._purges.now_ms()
@@ -111,6 +109,10 @@ class Origin:
         if store is None:
             raise SourceForbidden(f"no store is called {name[:40]!r}")
         return await store.get(key, limit=self._limit, known=known)
+
+
+def _unchanged(blob: Blob) -> Unchanged:
+    return Unchanged(max_age_s=blob.max_age_s, storable=blob.storable, born_s=blob.born_s, asked_ms=blob.asked_ms)
 
 
 def _is(blob: Blob, known: Validators) -> bool:

@@ -53,17 +53,17 @@ class Renderer:
 
     def _entry(self, plan: Plan, blob: Blob, made: Made, cost_ms: int) -> Entry:
         return Entry(
-            made.rendition,
-            blob.born_s,
-            life_s(plan, blob.max_age_s, self._policy),
-            plan.source_key,
-            blob.validators,
-            blob.max_age_s,
-            blob.storable,
-            plan.tags,
-            blob.asked_ms,
-            max(1, cost_ms),
-            self._version(),
+            rendition=made.rendition,
+            born_s=blob.born_s,
+            life_s=life_s(plan, blob.max_age_s, self._policy),
+            source_key=plan.source_key,
+            validators=blob.validators,
+            max_age_s=blob.max_age_s,
+            storable=blob.storable,
+            tags=plan.tags,
+            asked_ms=blob.asked_ms,
+            cost_ms=max(1, cost_ms),
+            engine=self._version(),
         )
 
     async def _first(self, source: bytes, task: Task) -> Made:

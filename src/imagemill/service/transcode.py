@@ -25,7 +25,7 @@ from imagemill.service.behind import Behind
 from imagemill.service.changes import Changes, Tell
 from imagemill.service.flight import Flight
 from imagemill.service.kept import Kept
-from imagemill.service.render import Fresh, Renderer
+from imagemill.service.render import Renderer
 from imagemill.settings import MOST
 from imagemill.settings import Cache as CacheSettings
 from imagemill.storage.base import NONE_KNOWN, Unchanged
@@ -261,7 +261,7 @@ class Transcoder:
             self._put(plan, entry, lease, spare)
             return Served(entry, "L2")
         self._observe("ok", made.entry.rendition.format, made.stages, made.fetch_ms)
-        entry = _joined(made, spare)
+        entry = made.entry.tagged(*spare.tags) if spare else made.entry
         self._changes.note(entry, spare)
         self._put(plan, entry, lease, spare)
         return Served(entry, "MISS", made.stages, made.fetch_ms)
@@ -298,7 +298,9 @@ class Transcoder:
         if served:
             self._kept.give_up(lease)
             return served
-        return await self._lead(plan, _with_tags_of(entry, held), lease)
+        if isinstance(held, Entry):  # what replaces it goes on under the names that other nodes have given it meanwhile
+            entry = entry.tagged(*held.tags)
+        return await self._lead(plan, entry, lease)
 
     def _overtaken(self, plan: Plan, entry: Entry, held: Entry | Failure | None) -> Served | None:
         """What another node has put in *entry*'s place meanwhile; raise where it found that there is nothing."""
@@ -318,29 +320,15 @@ def _anew(plan: Plan) -> str:
     return f"{plan.key} anew"
 
 
-def _with_tags_of(entry: Entry, held: Entry | Failure | None) -> Entry:
-    """*entry*, a copy, with what other nodes have named it meanwhile: what replaces it goes on under those names."""
-    if not isinstance(held, Entry):
-        return entry
-    return replace(entry, tags=tuple(sorted({*entry.tags, *held.tags})))
-
-
 def _renewed(spare: Entry, plan: Plan, said: Unchanged, policy: CacheSettings) -> Entry:
     """*spare* with a new life: its source was asked, and has not changed; what it leaves out stays (RFC 9111 4.3.4)."""
     max_age_s = spare.max_age_s if said.max_age_s is None else said.max_age_s
     return replace(
-        spare,
+        spare.tagged(*plan.tags),
         born_s=said.born_s,
         asked_ms=said.asked_ms,
         life_s=life_s(plan, max_age_s, policy),
         max_age_s=max_age_s,
         storable=spare.storable and said.storable,
         seen_ms=0,
-        tags=tuple(sorted({*spare.tags, *plan.tags})),
     )
-
-
-def _joined(made: Fresh, spare: Entry | None) -> Entry:
-    """What was made, with the names of what it replaces."""
-    tags = tuple(sorted({*made.entry.tags, *(spare.tags if spare else ())}))
-    return replace(made.entry, tags=tags)
