@@ -55,7 +55,7 @@ class Bell:
         try:
             await self._hear(client)
         finally:
-            await _close(client)
+            await close(client)
 
     async def _hear(self, client: Client) -> None:
         async with asyncio.timeout(max(1.0, self._settings.timeout_s)):
@@ -80,9 +80,3 @@ class Bell:
         if message["type"] == "message" and isinstance(message["data"], bytes):
             self.ring(message["data"].decode("ascii", "replace"))
         return True
-
-
-async def _close(client: Client) -> None:
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(1.0):
-            await close(client)

@@ -7,8 +7,10 @@ Source   redis-py 8.1: a call that is cancelled while it waits closes its connec
          RESP 2 needs no greeting, and asks for no notices of maintenance: connecting costs one round trip or none.
 """
 
+import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -38,6 +40,7 @@ SENTINEL_PORT = 26379
 CONNECTIONS = 256
 """To one server at most; `RedisCache` itself asks far fewer questions at a time."""
 _CONNECT_S = 1.0
+_CLOSE_S = 1.0
 _SENTINEL_S = 0.2
 _MAX_PORT = 65535
 _FORMS = "redis://, rediss://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
@@ -199,13 +202,19 @@ def _path(topology: Topology, path: str) -> tuple[str, int]:
 
 def check(settings: Level2) -> Address:
     """Find whatever is wrong with the settings before anything is asked of the network, or raise `SettingsError`."""
+    address = _checked(settings)
+    if settings.ca_file:
+        _trust(settings, address)
+    return address
+
+
+def _checked(settings: Level2) -> Address:
+    """As `check`, save for the certificates: to read them takes longer than a request may lose."""
     address = parse(settings.url)
     if not settings.prefix or any(c in settings.prefix for c in "{}") or not settings.prefix.isprintable():
         raise SettingsError("l2.prefix is a word without braces: a Cluster reads what is in braces")
     if settings.secret and len(settings.secret.encode()) < MIN_KEY_BYTES:
         raise SettingsError(f"l2.secret: {len(settings.secret.encode())} bytes; at least {MIN_KEY_BYTES} are needed")
-    if settings.ca_file:
-        _check_ca(settings.ca_file)
     return address
 
 
@@ -215,13 +224,18 @@ def secrets_of(settings: Level2) -> tuple[str, ...]:
     return tuple(sorted(map(str, secrets), key=len, reverse=True))
 
 
-def _check_ca(file: str) -> None:
-    if not Path(file).is_file():
+def _trust(settings: Level2, address: Address) -> ssl.SSLContext | None:
+    """Whom to believe over TLS; None = nobody is asked."""
+    file = settings.ca_file
+    if file and not Path(file).is_file():
         raise SettingsError(f"l2.ca_file: {file} is no file")
+    if not (file or address.tls):
+        return None
     try:
-        ssl.create_default_context(cafile=file)
+        context = ssl.create_default_context(cafile=file or None)
     except (ssl.SSLError, OSError) as e:
         raise SettingsError(f"l2.ca_file: {file} holds no certificates") from e
+    return context if address.tls else None
 
 
 def connect(settings: Level2, *, timeout_s: float | None) -> Client:
@@ -230,8 +244,8 @@ def connect(settings: Level2, *, timeout_s: float | None) -> Client:
     Each of its steps (connecting, writing, reading) is bounded by *timeout_s*; with None only connecting is, by a
     second, and whoever asks bounds the whole, which is also cheaper: for reads that block, and for `RedisCache`.
     """
-    address = check(settings)
-    trust = ssl.create_default_context(cafile=settings.ca_file or None) if address.tls else None
+    address = _checked(settings)
+    trust = _trust(settings, address)
     options = {
         "username": address.username,
         "password": address.password,
@@ -293,10 +307,12 @@ def _trusting(kind: type[SSLConnection], trust: ssl.SSLContext) -> type[SSLConne
 
 
 async def close(client: Client) -> None:
-    """Close every connection for good, those to Sentinels included."""
-    await client.aclose()
-    if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
-        await client.connection_pool.sentinel_manager.aclose()
+    """Close every connection for good, those to Sentinels included: within a second, and whatever they say."""
+    with suppress(Exception):
+        async with asyncio.timeout(_CLOSE_S):
+            await client.aclose()
+            if isinstance(client, Redis) and isinstance(client.connection_pool, SentinelConnectionPool):
+                await client.connection_pool.sentinel_manager.aclose()
 
 
 def server_of(client: Client, name: str) -> str:

@@ -25,10 +25,10 @@ from imagemill.cache.ending import end
 from imagemill.cache.redis_client import (
     Client,
     Topology,
-    check,
     close,
     connect,
     hang_up,
+    parse,
     secrets_of,
     server_of,
     version_of,
@@ -88,7 +88,7 @@ class Link:
 
     async def start(self) -> None:
         """Find out how Redis is, and keep an eye on it; `SettingsError` where it cannot even be asked."""
-        topology = check(self._settings).topology
+        topology = parse(self._settings.url).topology
         # a client of a Cluster looks for a new primary only after a timeout of its own: probes wait for that
         step_s = BEHIND_S / 2 if topology is Topology.CLUSTER else None
         self._client = connect(self._settings, timeout_s=step_s)
@@ -101,9 +101,7 @@ class Link:
         if self._watch is not None:
             await end({self._watch})
         if client is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(BEHIND_S):
-                    await close(client)
+            await close(client)
 
     def takes(self, name: str) -> bool:
         """Whether a write of the key *name* behind requests would be tried."""

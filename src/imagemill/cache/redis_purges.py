@@ -84,9 +84,7 @@ class PurgeFeed:
         if self._task is not None:
             await end({self._task})
         if self._own_client is not None:
-            with suppress(*_TROUBLE):
-                async with asyncio.timeout(_ANSWER_S):
-                    await close(self._own_client)
+            await close(self._own_client)
 
     # telling
 
