@@ -29,13 +29,23 @@ class Flight(Generic[V]):
     def __contains__(self, key: str) -> bool:
         return key in self._running
 
-    async def once(self, key: str, make: Callable[[], Coroutine[None, None, V]]) -> tuple[V, bool]:
+    async def once(
+        self, key: str, make: Callable[[], Coroutine[None, None, V]], usable: Callable[[V], bool] = lambda _: True
+    ) -> tuple[V, bool]:
         """The value of *make*, and whether it was already being made for somebody else.
+
+        One that was, and is not *usable* to this caller, is made once more.
 
         Raises:
             BaseException: whatever *make* raises, to all who wait; but a computation that was cancelled
                 from within is begun anew by one of those who still want it.
         """
+        value, joined = await self._once(key, make)
+        if joined and not usable(value):
+            value, joined = await self._once(key, make)
+        return value, joined
+
+    async def _once(self, key: str, make: Callable[[], Coroutine[None, None, V]]) -> tuple[V, bool]:
         joined = False
         while True:
             running = self._running.get(key)

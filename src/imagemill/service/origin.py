@@ -71,9 +71,11 @@ class Origin:
 
     async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
         key = f"{plan.source_key} {known.version}"
-        got, joined = await self._flight.once(key, lambda: self._fetch(plan.source, plan.source_key, known))
-        if joined and not self._allows(plan, got.asked_ms):
-            got, _ = await self._flight.once(key, lambda: self._fetch(plan.source, plan.source_key, known))
+        got, _ = await self._flight.once(
+            key,
+            lambda: self._fetch(plan.source, plan.source_key, known),
+            lambda got: self._allows(plan, got.asked_ms),
+        )
         return got
 
     def _allows(self, plan: Plan, asked_ms: int) -> bool:

@@ -146,9 +146,11 @@ class Transcoder:
 
     async def _flown(self, plan: Plan) -> tuple[Served, bool]:
         """What comes of *plan*, and whether it was under way; of nothing that began before a purge."""
-        got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
-        if joined and self._kept.is_gone(plan, got.entry if isinstance(got, Served) else got):
-            got, joined = await self._flight.once(plan.key, lambda: self._outcome(plan, self._obtain(plan)))
+        got, joined = await self._flight.once(
+            plan.key,
+            lambda: self._outcome(plan, self._obtain(plan)),
+            lambda got: not self._kept.is_gone(plan, got.entry if isinstance(got, Served) else got),
+        )
         if isinstance(got, Failure):
             raise as_error(got)
         return got, joined
