@@ -8,8 +8,16 @@ ImagemillError
 │  ├─ SignatureInvalid      missing, wrong, truncated or by an unknown key: always the same words
 │  ├─ SourceForbidden       policy, address table, port or name: always the same words
 │  ├─ OriginRefused         a browser asked where only programs may
-│  └─ UrlExpired            ``expires`` has passed
+│  ├─ UrlExpired            ``expires`` has passed
+│  ├─ Unauthorized          no token, or none that is known here: always the same words
+│  └─ ScopeMissing          the token is known, and may not do this
 ├─ NoRoute                  no such path on this port
+├─ NotFound                 no such job, batch or schedule, or one of another tenant: always the same words
+├─ JobFinished              it is over, so this cannot be done to it any more
+├─ IdempotencyMismatch      the key was used with another body
+├─ QuotaExceeded            too many jobs of this tenant wait
+├─ NotSupported             the configured engine or store does not do this; the message says what does
+├─ Superseded               the work went to another worker meanwhile; what this one found does not count
 ├─ MethodNotAllowed         the path exists, the verb does not
 ├─ SourceError              the source, and not the caller, is at fault
 │  ├─ SourceNotFound        404 or 410 from the source, or no such key
@@ -23,6 +31,9 @@ ImagemillError
 ├─ ProcessingTimeout        the deadline killed the work
 ├─ Overloaded               the queue is full or too slow; try again later
 ├─ DependencyDown           a dependency is known to be failing; try again later
+├─ StoreRefused             the destination does not let us write there
+├─ StoreCorrupt             what was written is not what lies there; it is written again
+├─ JobCrashed               the process that did it died, again and again
 └─ SettingsError            a setting is wrong; the service does not start
 """
 
@@ -193,6 +204,84 @@ class DependencyDown(ImagemillError):
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unauthorized(Refused):
+    """No token, or none that is known. Says nothing more: the same words for every reason."""
+
+    code = "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__("a bearer token is needed")
+
+
+class ScopeMissing(Refused):
+    """The token is known and lacks a scope; the message names it."""
+
+    code = "scope_missing"
+
+
+class NotFound(ImagemillError):
+    """No such job, batch or schedule, or one of another tenant: the same words for both."""
+
+    code = "not_found"
+
+    def __init__(self, what: str = "job") -> None:
+        super().__init__(f"no such {what}")
+
+
+class JobFinished(ImagemillError):
+    """It is over, so this cannot be done to it any more."""
+
+    code = "job_finished"
+
+
+class IdempotencyMismatch(ImagemillError):
+    """The ``Idempotency-Key`` was used with another body."""
+
+    code = "idempotency_mismatch"
+
+
+class QuotaExceeded(ImagemillError):
+    """Too many jobs of this tenant, or of all, wait."""
+
+    code = "quota_exceeded"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotSupported(ImagemillError):
+    """The configured engine or store does not do this; the message says what does."""
+
+    code = "not_supported"
+
+
+class Superseded(ImagemillError):
+    """The work went to another worker meanwhile; what this one found does not count."""
+
+    code = "superseded"
+
+
+class StoreRefused(ImagemillError):
+    """The destination does not let us write there."""
+
+    code = "store_refused"
+
+
+class StoreCorrupt(ImagemillError):
+    """What was written is not what lies there."""
+
+    code = "store_corrupt"
+    retryable = True
+
+
+class JobCrashed(ImagemillError):
+    """The process that did the job died, again and again."""
+
+    code = "job_crashed"
 
 
 class SettingsError(ImagemillError):

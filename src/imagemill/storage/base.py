@@ -59,6 +59,52 @@ class Get(Protocol):
         ...
 
 
+class Stat(Struct, frozen=True):
+    """What a store says of one object without its bytes."""
+
+    body_bytes: int
+    sha256: str = ""
+    """64 hex digits; empty where the store cannot tell without reading."""
+    etag: str = ""
+    last_modified_s: int = 0
+
+
+class Terms(Struct, frozen=True):
+    """What is kept beside an object, as far as its store can."""
+
+    media_type: str = "application/octet-stream"
+    cache_control: str = ""
+    sha256: str = ""
+    """Of the body, 64 hex digits: the store is asked to check it, and to keep it."""
+
+
+class Put(Protocol):
+    """A place results are written to."""
+
+    async def put(self, key: str, body: bytes, /, terms: Terms) -> Stat:
+        """Write one object; a reader sees the old bytes or the new, never a mixture, and after this always the new.
+
+        Raises:
+            BadRequest: not a key of this store.
+            StoreRefused: it does not let us write there.
+            StoreCorrupt: what was written is not what lies there.
+            DependencyDown: it failed, and may not fail again.
+        """
+        ...
+
+    async def stat(self, key: str, /) -> Stat | None:
+        """What lies at *key*; None = nothing does."""
+        ...
+
+    def address(self, key: str, /) -> str:
+        """Where *key* is, for people and programs: ``s3://bucket/key``, ``local:<store>/<key>``."""
+        ...
+
+    async def url(self, key: str, /, *, good_for_s: int) -> str | None:
+        """An http address from which anybody may read *key* for so long; None where this store has none."""
+        ...
+
+
 def split(key: str) -> list[str]:
     """Cut a key at "/" into plain names of 1 to 255 bytes, or raise `BadRequest`."""
     parts = key.split("/")

@@ -28,7 +28,7 @@ WORK = ["unsupported_source_type", "image_corrupt", "limit_exceeded", "processin
 def made(kind, message="no"):
     if kind is errors.LimitExceeded:
         return kind("pixels", message)
-    return kind() if kind is errors.SignatureInvalid else kind(message)
+    return kind() if kind in {errors.SignatureInvalid, errors.Unauthorized} else kind(message)
 
 
 KEPT = [kind for kind in ALL if kind is not errors.Refused and is_remembered(made(kind))]
