@@ -344,7 +344,7 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     grace_s: Seconds = 20.0
     """After a stop signal: how long running jobs may take to finish; then they go back to the queue."""
     tenants: dict[str, Tenant] = {}
-    """``[jobs.tenants.<name>]``: ``stores``, ``secrets`` and ``max_waiting`` of one tenant, in place of all and of ours."""
+    """``[jobs.tenants.<name>]``: ``stores``, ``secrets`` and ``max_waiting`` of one tenant."""
 
 
 class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
