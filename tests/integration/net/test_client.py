@@ -28,9 +28,9 @@ from imagemill.model.errors import (
     SourceTooLarge,
     SourceTruncated,
 )
-from imagemill.net import client as client_module
 from imagemill.net import turns
 from imagemill.net.client import Client, NotModified
+from imagemill.net.connection import Connections, Hop, told
 from imagemill.settings import Fetch, Sources
 
 FETCH = Fetch(connect_s=0.4, first_byte_s=0.4, total_s=1.5, resolve_s=0.3, min_bytes_per_s=1000, slow_start_s=0.3)
@@ -207,7 +207,7 @@ async def test_no_packet_to_loopback(host):
 async def test_last_look_fails_closed(monkeypatch):
     """S01: with the first guard gone, the socket factory still refuses, literal or name."""
     monkeypatch.setattr("imagemill.net.client.check", lambda *_: None)
-    monkeypatch.setattr(Client, "_addresses", lambda *_: asyncio.sleep(0, ["127.0.0.1"]))
+    monkeypatch.setattr(Connections, "addresses", lambda *_: asyncio.sleep(0, ["127.0.0.1"]))
     async with Server(ok()) as canary, client(canary, networks=()) as it:
         for host in ("127.0.0.1", "some.test"):
             with pytest.raises(SourceForbidden):
@@ -218,7 +218,7 @@ async def test_last_look_fails_closed(monkeypatch):
 
 async def test_only_judged_addresses_are_dialled(monkeypatch):
     """S10: an address that policy allows, but that this hop did not judge, gets no socket."""
-    monkeypatch.setattr(Client, "_addresses", lambda *_: asyncio.sleep(0, ["127.0.0.9"]))
+    monkeypatch.setattr(Connections, "addresses", lambda *_: asyncio.sleep(0, ["127.0.0.9"]))
     async with Server(ok()) as canary, client(canary) as it:
         with pytest.raises(SourceForbidden):
             await it.get(canary.url(), limit=100)
@@ -230,10 +230,10 @@ async def test_no_socket_into_a_zone():
     """S18: an address with a scope gets no socket, even where the address without it was judged and allowed."""
     address = "2606:4700::1111"
     async with client() as it:
-        with client_module._told(client_module._Hop([address], 1, keep=True)):
-            it._socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0))).close()
+        with told(Hop([address], 1, keep=True)):
+            it._out.socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0))).close()
             with pytest.raises(PermissionError):
-                it._socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, 3)))
+                it._out.socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, 80, 0, 3)))
 
 
 # S08
