@@ -149,7 +149,7 @@ class Client:
             BadRequest: *url* is not one plain http(s) URL.
             SourceForbidden: blocked, or no such name; always the same words.
         """
-        return await self._out.judge(url, self._fetch.resolve_s)
+        return await self._out.judge(parse(url), self._fetch.resolve_s)
 
     async def get(self, url: str, *, limit: int, known: Validators = _NONE_KNOWN) -> Fetched | NotModified:
         """Fetch one body of at most *limit* bytes, following redirects, judging each place before it is asked.

@@ -14,7 +14,7 @@ import ssl
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from ipaddress import ip_address
@@ -34,7 +34,7 @@ from imagemill.model.errors import (
     SourceTimeout,
     SourceTruncated,
 )
-from imagemill.net.guard import Policy, Target, check, fixed_address, judge, parse
+from imagemill.net.guard import Policy, Target, check, fixed_address, judge
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses; `OSError` when there are none."""
@@ -227,27 +227,27 @@ class Connections:
             await session.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def judge(self, url: str, timeout_s: float) -> str:
-        """Refuse *url* now rather than later, or give its canonical form; nothing is connected to.
+    async def judge(self, target: Target, timeout_s: float) -> str:
+        """Refuse *target* now rather than later, or give its URL; nothing is connected to.
 
         A look-up that takes longer than *timeout_s* passes: it says nothing of the address, which is judged again
         whenever it is called.
 
         Raises:
-            BadRequest: *url* is not one plain http(s) URL.
             SourceForbidden: blocked, or no such name; always the same words.
         """
-        target = parse(url)
         check(target, self._policy)
-        try:
+        with suppress(Failed):
             await self.addresses(target, timeout_s)
-        except Failed as e:
-            if not isinstance(e.error, SourceTimeout):
-                raise e.error from e.__cause__
         return target.url
 
     async def addresses(self, target: Target, timeout_s: float) -> list[str]:
-        """Look the host up, once, and judge every answer: one bad address condemns the name."""
+        """Look the host up, once, and judge every answer: one bad address condemns the name.
+
+        Raises:
+            Failed: with `SourceTimeout`, where the look-up takes longer than *timeout_s*.
+            SourceForbidden: blocked, or no such name.
+        """
         fixed = fixed_address(target.host)
         try:
             async with asyncio.timeout(timeout_s):

@@ -1,4 +1,4 @@
-"""Say where a source URL leads, and whether we may go there: pure, no look-ups, no packets.
+"""Say where a URL leads, and whether we may go there: pure, no look-ups, no packets.
 
 Keys     `Target.url` is canonical: equal places written differently give equal text.
 Errors   `BadRequest` for what is not one plain http(s) URL; `SourceForbidden` for what policy refuses.
