@@ -36,10 +36,11 @@ class Store:
         return self.answer
 
 
-def origin(store: Store, **cache) -> Origin:
+def origin(store: Store, buckets=None, **cache) -> Origin:
     return Origin(
         store,
         {"photos": store},
+        buckets or {},
         MemoryCache(1_000_000, 60, lambda blob: len(blob.body)),
         MemoryCache(1_000_000, 30, lambda _: 1),
         Purges(100),
