@@ -36,6 +36,7 @@ from imagemill.storage.public import below, is_base
 from imagemill.storage.staged import replace, staging
 
 CHUNK_BYTES = 1024 * 1024
+_LAST_WORDS_S = 1.0
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -94,7 +95,15 @@ class FileStore:
         names = split(key)
         if not self._settings.write:
             raise StoreRefused("this store is not written to")
-        return await asyncio.to_thread(_replace, self._root, names, body, terms.sha256)
+        writing = asyncio.ensure_future(asyncio.to_thread(_replace, self._root, names, body, terms.sha256))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # a thread cannot be stopped; let it come to its end, so that it replaces nothing that is written after this
+            done, _ = await asyncio.wait({writing}, timeout=_LAST_WORDS_S)
+            for it in done:
+                it.exception()  # nobody is left who wants to know
+            raise
 
     async def stat(self, key: str, /) -> Stat | None:
         """What lies at *key*, read from beginning to end."""
@@ -106,7 +115,8 @@ class FileStore:
 
     async def url(self, key: str, /, *, good_for_s: int) -> str | None:  # noqa: ARG002 - a web server's are for ever
         """Below `public_url`; None without one."""
-        return below(self._settings.public_url, split(key)) if self._settings.public_url else None
+        names = split(key)
+        return below(self._settings.public_url, names) if self._settings.public_url else None
 
 
 def _read(root: Path, names: list[str], limit: int, known: str) -> Blob | Unchanged:
