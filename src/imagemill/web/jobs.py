@@ -142,8 +142,11 @@ class JobPort:
         call.tier = "stream"
         return stream
 
-    async def _prune(self, call: Call, _receive: Receive, who: Who) -> Reply:
-        return _json(200, {"pruned": await self._in_time(self._jobs.prune(who, before_of(call.query)))})
+    async def _prune(self, call: Call, receive: Receive, who: Who) -> Reply | None:
+        body = await _json_body(call, receive, "jobs.body_bytes", self._settings.body_bytes)
+        if body is None:
+            return None
+        return _json(200, {"pruned": await self._in_time(self._jobs.prune(who, before_of(body)))})
 
     # batches
 
@@ -226,7 +229,7 @@ def body_limit(settings: Settings) -> Callable[[str, str], tuple[int, str] | Non
 
     def limit(method: str, path: str) -> tuple[int, str] | None:
         if method == "POST":
-            return {"/jobs": single, "/jobs/batch": batch}.get(path)
+            return {"/jobs": single, "/jobs/prune": single, "/jobs/batch": batch}.get(path)
         return single if method == "PUT" and path.startswith("/schedules/") else None
 
     return limit

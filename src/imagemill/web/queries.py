@@ -8,6 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import msgspec
+from msgspec import Struct
+
 from imagemill.jobs.base import Query
 from imagemill.model.errors import BadOption
 from imagemill.model.job import State, is_id
@@ -15,49 +18,50 @@ from imagemill.model.request import is_tag
 from imagemill.model.token import is_name
 
 MAX_LIMIT = 200
+_REPEATABLE = "states"
 _MAX_CURSOR_CHARS = 1024
 _MAX_S = 253_402_300_799  # the last second of the year 9999
 
 
+class _Prune(Struct, frozen=True, forbid_unknown_fields=True):
+    before: str | int | float
+
+
 def query_of(raw: bytes, own_tenant: str, *, admin: bool) -> Query:
     """Which jobs ``GET /jobs`` asks for; only an admin may name another tenant than *own_tenant*."""
-    given: dict[str, Any] = pairs(raw, _FIELDS)
+    given: dict[str, Any] = pairs(raw)
     tenant = given.pop("tenant", None)
     if not admin and tenant not in {None, own_tenant}:
         raise BadOption("tenant: only an admin token may name another one")
     return Query(tenant=tenant if admin else own_tenant, **given)
 
 
-def before_of(raw: bytes) -> float:
-    """The moment before which ``POST /jobs/prune`` forgets."""
-    given = pairs(raw, {"before": ("before", moment)})
-    if "before" not in given:
-        raise BadOption("before: missing; a moment as RFC 3339 or in Unix seconds")
-    before_s: float = given["before"]
-    return before_s
+def before_of(body: bytes) -> float:
+    """The moment before which ``POST /jobs/prune`` forgets: ``{"before": …}``, RFC 3339 or Unix seconds."""
+    try:
+        before = msgspec.json.decode(body, type=_Prune).before
+        return moment(before if isinstance(before, str) else repr(before))
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as e:
+        raise BadOption(f"before: {e}") from e
 
 
-def pairs(raw: bytes, fields: dict[str, tuple[str, Callable[[str], Any]]]) -> dict[str, Any]:
-    """The parameters of *raw*, each read and renamed as *fields* says; percent-decoded once, a plus is a plus."""
+def pairs(raw: bytes) -> dict[str, Any]:
+    """The parameters of *raw*, read and named as `Query` has them; percent-decoded once, a plus is a plus."""
     given: dict[str, Any] = {}
     for part in filter(None, raw.split(b"&")):
-        name, equals, value = part.partition(b"=")
+        name, _, value = part.partition(b"=")
         shown = name[:40].decode("ascii", "backslashreplace")
-        if shown not in fields:
-            raise BadOption(f"{shown}: unknown; one of {', '.join(fields)}")
-        target, read = fields[shown]
-        if target in given:
-            raise BadOption(f"{shown}: given twice")
+        if shown not in _FIELDS:
+            raise BadOption(f"{shown}: unknown; one of {', '.join(_FIELDS)}")
+        target, read = _FIELDS[shown]
         try:
-            text = unquote_to_bytes(value).decode()
-            given[target] = read(text) if equals else read("")
-        except (ValueError, OverflowError) as e:
-            raise BadOption(f"{shown}: {_reason(e)}") from e
+            found = read(unquote_to_bytes(value).decode())
+        except ValueError as e:
+            raise BadOption(f"{shown}: {'not UTF-8' if isinstance(e, UnicodeDecodeError) else e}") from e
+        if target in given and target != _REPEATABLE:
+            raise BadOption(f"{shown}: given twice")
+        given[target] = found | given.get(target, frozenset()) if target == _REPEATABLE else found
     return given
-
-
-def _reason(error: Exception) -> str:
-    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def moment(text: str) -> float:
