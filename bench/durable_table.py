@@ -100,7 +100,10 @@ class _Worker:
     def _stop_cancelled(self):
         if not self._running:
             return
-        own = {row[0] for row in self._db.execute("SELECT id FROM job WHERE state = 'running' AND owner = ?", (self._epoch,))}
+        own = {
+            row[0]
+            for row in self._db.execute("SELECT id FROM job WHERE state = 'running' AND owner = ?", (self._epoch,))
+        }
         for job, task in self._running.items():
             if job not in own:
                 task.cancel()
