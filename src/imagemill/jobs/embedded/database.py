@@ -101,6 +101,11 @@ class Database:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be asked of it."""
+        return bool(self._threads)
+
     async def close(self) -> None:
         """Finish what waits, then let go of the file."""
         threads, self._threads = self._threads, ()
