@@ -30,9 +30,7 @@ def spec(name="small", **fields):
 
 
 def job(tenant="default", *, retry_of="", **fields):
-    return Job(
-        secrets.token_hex(16), tenant, spec(**fields), State.QUEUED, Timings(time.time()), retry_of=retry_of
-    )
+    return Job(secrets.token_hex(16), tenant, spec(**fields), State.QUEUED, Timings(time.time()), retry_of=retry_of)
 
 
 def batch(total, tenant="default", **fields):
