@@ -29,8 +29,15 @@ def spec(name="small", **fields):
     return JobSpec(SourceRef("local", "in/cat.jpg"), fields.pop("renditions", (wanted,)), **fields)
 
 
-def job(tenant="default", *, retry_of="", **fields):
-    return Job(secrets.token_hex(16), tenant, spec(**fields), State.QUEUED, Timings(time.time()), retry_of=retry_of)
+def job(tenant="default", *, retry_of="", created_s=None, **fields):
+    return Job(
+        secrets.token_hex(16),
+        tenant,
+        spec(**fields),
+        State.QUEUED,
+        Timings(created_s or time.time()),
+        retry_of=retry_of,
+    )
 
 
 def batch(total, tenant="default", **fields):
