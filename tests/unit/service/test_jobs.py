@@ -138,6 +138,19 @@ async def test_one_job_for_one_idempotency_key():
             await world.jobs.submit(ACME, body(), key)
 
 
+async def test_a_repeat_is_the_same_job_whatever_has_become_of_what_it_names():
+    """What was accepted is not judged again: its deadline may have passed, its receiver's name may be gone (J03)."""
+    world = World()
+    late = body(deadline=world.now_s + 60)
+    first = await world.jobs.submit(ACME, late, "k")
+
+    world.now_s += 120
+
+    assert await world.jobs.submit(ACME, late, "k") == first
+    with pytest.raises(BadOption):
+        await world.jobs.submit(ACME, late)
+
+
 async def test_a_job_is_its_tenants_and_admins():
     """To everybody else it is not there, and neither is what is no id (J08)."""
     world = World()
