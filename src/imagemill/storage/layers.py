@@ -99,9 +99,7 @@ class Metrics(_Around):
         begun, outcome = time.monotonic(), "internal"
         try:
             got = await call()
-            outcome = (
-                "absent" if got is None and operation == "stat" else "unchanged" if isinstance(got, Unchanged) else "ok"
-            )
+            outcome = _outcome(operation, got)
         except ImagemillError as e:
             outcome = e.code
             raise
@@ -111,6 +109,12 @@ class Metrics(_Around):
         finally:
             self._observe(operation, outcome, time.monotonic() - begun)
         return got
+
+
+def _outcome(operation: str, got: object) -> str:
+    if operation == "stat" and got is None:
+        return "absent"
+    return "unchanged" if isinstance(got, Unchanged) else "ok"
 
 
 class Retry(_Around):
