@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Secret, Settings
+from imagemill.settings import Jobs, Secret, Settings
 
 PREFIX = "IMAGEMILL_"
 
@@ -144,3 +144,27 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The file named by ``IMAGEMILL_CONFIG``, if any."""
     name = environ.get(f"{PREFIX}CONFIG")
     return Path(name) if name else None
+
+
+def data_directory(jobs: Jobs, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where jobs and tokens are kept: as set, else the user's directory for state; it need not exist yet.
+
+    Source: XDG Base Directory Specification 0.8; a relative ``XDG_STATE_HOME`` does not count.
+
+    Raises:
+        SettingsError: nothing says where.
+    """
+    if jobs.data:
+        return Path(jobs.data).absolute()
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():
+        return state / "imagemill"
+    home = Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        raise SettingsError("jobs.data: set it, as neither XDG_STATE_HOME nor HOME names a directory")
+    return home / ".local" / "state" / "imagemill"
+
+
+def tokens_file(jobs: Jobs, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of the bearer tokens; see `data_directory`."""
+    return Path(jobs.tokens).absolute() if jobs.tokens else data_directory(jobs, environ) / "tokens.json"

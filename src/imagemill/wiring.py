@@ -16,6 +16,7 @@ from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
+from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.model.request import Plan
@@ -35,10 +36,12 @@ from imagemill.storage.base import Blob
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
+from imagemill.web.jobs import body_limit
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
+from imagemill.wiring_port import submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -201,12 +204,16 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
+        self.submission = submission(settings, self.stores, native(settings), self.client)
         self.connections = Connections(
-            settings.server, lambda reason: self.metrics.count("connections_refused", reason)
+            settings.server,
+            lambda reason: self.metrics.count("connections_refused", reason),
+            **({"bodies": body_limit(settings)} if self.submission else {}),
         )
         self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        self.app = App(self._routes(), self._finished, self._begun)
+        table = self.submission.port.routes() if self.submission else ()
+        self.app = App(self._routes(), self._finished, self._begun, table=table)
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -219,6 +226,8 @@ class Service:
             await self.redis.start()
         if self.feed:
             await self.feed.start()
+        if self.submission:
+            await self.submission.engine.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
@@ -228,6 +237,8 @@ class Service:
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self.submission:
+            await self.submission.close()
         await self.transcoder.close()
         if self.redis:
             await self.redis.close()
@@ -344,9 +355,12 @@ class Service:
         self.metrics.observe("request", call.tier, seconds)
         fields = {
             "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
-            "status": reply.status if reply else 499, "bytes": len(reply.body) if reply else 0, "cache": call.tier,
+            "status": reply.status if reply else 499,
+            "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
             "ms": round(seconds * 1e3, 2),
         }  # fmt: skip
+        if call.caller:
+            fields["caller"] = call.caller
         if call.error is None:
             self._log.info("request", **fields)
             return
@@ -362,6 +376,8 @@ def check(settings: Settings) -> None:
     stores.open_all(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
+    guard.Policy.of_callbacks(settings.callbacks)
+    parse_secrets(settings.callbacks.secrets)
     if settings.l2.url:
         purge_feed(settings, Purges(1))
 

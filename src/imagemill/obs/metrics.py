@@ -3,7 +3,7 @@
 Labels have few values, all of them known here: never a URL, a host, a key or an error's text (threat O03).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+_DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0)
+"""Buckets of what may take a day."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 
@@ -21,6 +23,7 @@ class Metric(Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SECONDS
 
 
 DECLARED = (
@@ -71,6 +74,28 @@ DECLARED = (
     Metric("imagemill_purge_bad_events_total", "counter", "Events in the stream of purges that are none of ours."),
     Metric("imagemill_purge_feed_reading", "gauge", "1 while purges of other nodes are heard, else 0."),
     Metric("imagemill_purge_silence_seconds", "gauge", "Time since all purges of other nodes were known."),
+    Metric("imagemill_jobs", "gauge", "Jobs kept, by state and priority.", ("state", "priority")),
+    Metric(
+        "imagemill_jobs_finished_total",
+        "counter",
+        "Jobs whose outcome stands, by it and by priority.",
+        ("state", "priority"),
+    ),
+    Metric(
+        "imagemill_job_stage_seconds",
+        "histogram",
+        "Time of a job in a stage: waiting (from when it was due), making, delivering.",
+        ("stage",),
+        _DURATIONS,
+    ),
+    Metric(
+        "imagemill_callbacks_total",
+        "counter",
+        "Attempts to call back: delivered, again, gone, dead, later.",
+        ("outcome",),
+    ),
+    Metric("imagemill_callbacks_dead", "gauge", "Callbacks given up, which can be redelivered."),
+    Metric("imagemill_job_watchers", "gauge", "Event streams open."),
     Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
 )
@@ -105,6 +130,15 @@ class Metrics:
         assert isinstance(metric, Gauge)
         (metric.labels(*labels) if labels else metric).set_function(read)
 
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+        """Let the gauge ``imagemill_<name>`` show *values*, by its labels, and none that it showed before."""
+        metric = self._by_name[f"imagemill_{name}"]
+        assert isinstance(metric, Gauge)
+        if () not in values:
+            metric.clear()
+        for labels, value in values.items():
+            (metric.labels(*labels) if labels else metric).set(value)
+
     def build_info(self, version: str, libvips: str) -> None:
         """Say which versions are in force."""
         metric = self._by_name["imagemill_build_info"]
@@ -123,6 +157,6 @@ class Metrics:
 
     def _make(self, m: Metric) -> Counter | Gauge | Histogram:
         if m.kind == "histogram":
-            return Histogram(m.name, m.meaning, m.labels, buckets=_SECONDS, registry=self.registry)
+            return Histogram(m.name, m.meaning, m.labels, buckets=m.buckets, registry=self.registry)
         kind = Counter if m.kind == "counter" else Gauge
         return kind(m.name, m.meaning, m.labels, registry=self.registry)
