@@ -23,7 +23,7 @@ from imagemill.web.jobs import JobPort
 from imagemill.web.problems import STATUS, problem
 from imagemill.web.queries import _FIELDS as QUERY_FIELDS
 from imagemill.web.views import batch_view, delivery_view, job_view, page_view, schedule_view
-from support.jobs import ID, MemoryJobs, job, stored
+from support.job_port import ID, MemoryJobs, job, stored
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "reference" / "jobs.md").read_text()
