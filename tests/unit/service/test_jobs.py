@@ -96,6 +96,21 @@ async def test_what_a_tenant_may():
     assert str(other.value).replace("out", "nowhere") == str(absent.value)
 
 
+async def test_buckets_are_stores_of_a_tenant():
+    """``s3://`` names a bucket, and what a tenant may read is said by the store that it is."""
+    world = World()
+    warm = {"destination": None, "warm": True}
+
+    for who in (ACME, NARROW):
+        assert (await world.jobs.submit(who, body(source="s3://pictures/a", **warm))).spec.source.scheme == "s3"
+    for source in ("s3://sample/a", "s3://nope/a"):
+        with pytest.raises(SourceForbidden):
+            await world.jobs.submit(ACME, body(source=source, **warm))
+    world.admission.places = replace(world.admission.places, buckets={"pictures": "out"})
+    with pytest.raises(SourceForbidden):
+        await world.jobs.submit(NARROW, body(source="s3://pictures/a", **warm))
+
+
 async def test_warm_needs_a_second_level():
     world = World()
     warm = body(warm=True)
