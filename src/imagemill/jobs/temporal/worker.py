@@ -122,7 +122,7 @@ class TemporalRunner:
                 graceful_shutdown_timeout=timedelta(seconds=jobs.grace_s),
                 max_heartbeat_throttle_interval=_THROTTLE,
                 default_heartbeat_throttle_interval=_THROTTLE,
-                )
+            )
             for queue, most, work in places
         ]
 
