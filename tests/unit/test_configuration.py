@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemill.configuration import load, masked
+from imagemill.configuration import as_bytes, load, masked, of_bytes
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Secret, Settings
 
@@ -169,3 +169,21 @@ def test_secrets_are_taken_as_they_are(text):
     made = load(None, {"IMAGEMILL_L2__SECRET": long, "IMAGEMILL_SIGNING__KEYS__k1": long})
 
     assert (made.l2.secret, made.signing.keys["k1"]) == (long, long)
+
+
+def test_settings_reach_a_process_of_ours_whole():
+    """Every value, secrets too, as they were; what is no settings is refused without a word of it."""
+    settings = load(
+        None, UNSIGNED, {"l2": {"url": "redis://u:p@h"}, "callbacks": {"secrets": {"a": ["whsec_1", "whsec_2"]}}}
+    )  # fmt: skip
+
+    handed = of_bytes(as_bytes(settings))
+
+    assert handed == settings
+    assert repr(handed.callbacks.secrets["a"][0]) == "'***'"
+    with pytest.raises(SettingsError):
+        of_bytes(b'{"server": 1}')
+
+
+def test_whom_a_client_calls_is_no_setting():
+    assert load(None, UNSIGNED | {"IMAGEMILL_URL": "http://h", "IMAGEMILL_TOKEN": "t"}) == load(None, UNSIGNED)
