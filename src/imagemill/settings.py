@@ -363,9 +363,9 @@ class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Seconds = 10.0
     """One attempt, from looking the name up to the answer's head."""
     per_endpoint: Positive = 4
-    """Attempts at a time at one scheme, host and port."""
+    """Attempts at a time at one scheme, host and port, for one tenant."""
     total: Positive = 64
-    """Attempts at a time in one process."""
+    """Attempts at a time in one process; half of them are kept for receivers that answered last time."""
     breaker_failures: Positive = 5
     """Consecutive failures after which an endpoint is left alone for `breaker_s`."""
     breaker_s: Seconds = 30.0
