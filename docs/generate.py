@@ -17,6 +17,7 @@ from imagemill import settings
 from imagemill.dialects.native import PARAMETERS
 from imagemill.model import errors
 from imagemill.obs.metrics import DECLARED
+from imagemill.storage import file, s3
 from imagemill.web.problems import STATUS
 
 HERE = Path(__file__).parent / "reference"
@@ -72,28 +73,29 @@ def settings_page() -> str:
     """Every setting, its default and what it means."""
     lines = ["# Settings", _NOTE, _SETTINGS_INTRO]
     for table in fields(settings.Settings):
-        if not (isinstance(table.type, type) and issubclass(table.type, Struct)):
-            continue
-        promise = inspect.getdoc(table.type) or ""
-        lines += [f"## {promise}", "", "| name | values | default | meaning |", "|---|---|---|---|"]
-        words = _field_words(table.type)
-        for field in fields(table.type):
-            default = "" if field.default is NODEFAULT else _shown(field.default)
-            lines.append(f"| `{field.name}` | {_values(field.type)} | {default} | {words[field.name]} |")
-        lines.append("")
-    return "\n".join([*lines, _STORAGE])
+        if isinstance(table.type, type) and issubclass(table.type, Struct):
+            lines += _table(table.type)
+    lines += [_STORAGE, *_table(file.Settings), *_table(s3.Settings)]
+    return "\n".join(lines)
+
+
+def _table(kind: type[Struct]) -> list[str]:
+    """The section of one table."""
+    lines = [f"## {inspect.getdoc(kind) or ''}", "", "| name | values | default | meaning |", "|---|---|---|---|"]
+    words = _field_words(kind)
+    for field in fields(kind):
+        default = "" if field.default is NODEFAULT else _shown(field.default)
+        lines.append(f"| `{field.name}` | {_values(field.type)} | {default} | {words[field.name]} |")
+    return [*lines, ""]
 
 
 _SETTINGS_INTRO = """One TOML file (`--config FILE` or `IMAGEMILL_CONFIG`), then the environment over it: `IMAGEMILL_SERVER__PORT=9000`
 sets `port` in `[server]`; values are TOML, and what is not TOML is a string. An unknown name stops the start and
 comes with the nearest valid one; a value of another kind or beyond its bounds stops it too. `imagemill serve --check` checks and starts nothing; `imagemill serve --print-config` prints what is in force, secrets masked.
 """
-_STORAGE = """## `[storage.<name>]`: folders that `local:<name>/<key>` may read
+_STORAGE = """## Stores
 
-| name | default | meaning |
-|---|---|---|
-| `kind` | | `"file"`; the store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ |
-| `root` | | The folder. Nothing outside it is reachable by any spelling; symbolic links below it are not followed. |
+A store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ and its `kind` says which of these tables it has.
 """
 
 
@@ -122,6 +124,8 @@ def _field_words(kind: type[Struct]) -> dict[str, str]:
 
 
 def _shown(default: object) -> str:
+    if default is None:
+        return ""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, int) and default >= 1 << 20 and default % (1 << 20) == 0:

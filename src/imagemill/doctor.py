@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from imagemill import __version__, wiring
+from imagemill import __version__, stores, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.configuration import load
 from imagemill.engines.base import Task
@@ -87,10 +87,10 @@ def _port(name: str, host: str, port: int) -> Finding:
 
 def _stores(settings: Settings) -> list[Finding]:
     try:
-        stores = wiring.local_stores(settings)
+        found = stores.open_all(settings)
     except SettingsError as e:
         return [Finding("stores", "fail", str(e))]
-    return [Finding("stores", "ok", ", ".join(stores) or "none")]
+    return [Finding("stores", "ok", ", ".join(found.all) or "none")]
 
 
 async def _shared_level(settings: Settings) -> Finding:

@@ -1,22 +1,18 @@
 """The composition root: settings become live objects here, and nowhere else."""
 
 import os
-import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from imagemill import __version__
+from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
-from imagemill.configuration import refuse_unknown
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
@@ -35,7 +31,7 @@ from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
 from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
-from imagemill.storage.base import Blob, Get
+from imagemill.storage.base import Blob
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
@@ -54,13 +50,11 @@ __all__ = [
     "check",
     "engine",
     "l2",
-    "local_stores",
     "native",
     "purge",
     "worker_count",
 ]
 
-_STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
@@ -85,27 +79,6 @@ def _quota_cores(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 def native(settings: Settings) -> Native:
     """The native dialect; needs no live objects."""
     return Native(settings.limits, lambda url: guard.parse(url).url)
-
-
-def local_stores(settings: Settings) -> dict[str, Get]:
-    """The stores of ``[storage.<name>]``, by name."""
-    return {name: _store(name, raw) for name, raw in settings.storage.items()}
-
-
-def _store(name: str, raw: Mapping[str, Any]) -> Get:
-    from imagemill.storage import file  # noqa: PLC0415 - vendors are opened one by one, when they are asked for
-
-    kinds = {"file": (file.Settings, file.FileStore)}
-    if not _STORE_NAME.fullmatch(name):
-        raise SettingsError(f"storage.{name}: a store's name is 1 to 40 of a-z A-Z 0-9 . - _")
-    if (kind_name := str(raw.get("kind"))) not in kinds:
-        raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
-    kind, store = kinds[kind_name]
-    refuse_unknown(raw, kind, f"storage.{name}.")
-    try:
-        return store(msgspec.convert(raw, kind, dec_hook=_typed))
-    except (msgspec.ValidationError, SettingsError) as e:
-        raise SettingsError(f"storage.{name}: {e}") from e
 
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
@@ -171,13 +144,6 @@ async def purge(settings: Settings, order: Order) -> Purged:
         await feed.close()
 
 
-def _typed(kind: type, value: object) -> object:
-    """What msgspec does not convert by itself."""
-    if kind is Path and isinstance(value, str) and value:  # Path("") would be the current folder
-        return Path(value)
-    raise TypeError(f"Expected a path, got `{value!r}`")
-
-
 class Service:
     """All live parts of one node, and their beginning and end."""
 
@@ -224,9 +190,10 @@ class Service:
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
         versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
+        self.stores = stores.open_all(settings, self._stored)
         origin = Origin(
-            HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,
-            limit=settings.limits.source_bytes, observe=self._fetched,
+            HttpStore(self.client), self.stores.sources, self.stores.buckets, self.sources, self.failures,
+            self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         self.transcoder = Transcoder(
             Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
@@ -352,6 +319,10 @@ class Service:
         self.metrics.count("source_fetches", outcome)
         self.metrics.count("source_bytes", by=size)
 
+    def _stored(self, operation: str, outcome: str, seconds: float) -> None:
+        self.metrics.count("store_operations", operation, outcome)
+        self.metrics.observe("store", operation, seconds)
+
     def _rendered(self, outcome: str, format_: str, stages: Stages, fetch_ms: float) -> None:
         self.metrics.count("renders", format_, outcome)
         if outcome == "ok":
@@ -388,7 +359,7 @@ class Service:
 
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
-    local_stores(settings)
+    stores.open_all(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
     if settings.l2.url:

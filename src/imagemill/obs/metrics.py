@@ -55,6 +55,13 @@ DECLARED = (
     Metric("imagemill_poison_refused_total", "counter", "Sources refused because they ended workers before."),
     Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",)),
     Metric("imagemill_source_bytes_total", "counter", "Bytes of sources read."),
+    Metric(
+        "imagemill_store_operations_total",
+        "counter",
+        "Attempts at stores: get, put, stat or url; ok, unchanged, absent, cancelled or the error's code.",
+        ("operation", "outcome"),
+    ),
+    Metric("imagemill_store_seconds", "histogram", "Time of one attempt at a store.", ("operation",)),
     Metric("imagemill_fetches_in_flight", "gauge", "Downloads under way."),
     Metric("imagemill_requests_in_flight", "gauge", "Requests under way."),
     Metric("imagemill_connections", "gauge", "Open client connections on the public port."),

@@ -27,6 +27,7 @@ class Origin:
         self,
         remote: Get,
         local: Mapping[str, Get],
+        buckets: Mapping[str, Get],
         cache: Cache[Blob],
         failures: Cache[Failure],
         purges: Purges,
@@ -37,6 +38,8 @@ class Origin:
     ) -> None:
         self._remote = remote
         self._local = local
+        # the longest first: a folder of a bucket may be a store of its own
+        self._buckets = sorted(buckets.items(), key=lambda item: -len(item[0]))
         self._cache = cache
         self._failures = failures
         self._purges = purges
@@ -104,13 +107,24 @@ class Origin:
         return got
 
     async def _read(self, source: SourceRef, known: Validators) -> Blob | Unchanged:
-        if source.scheme != "local":
-            return await self._remote.get(source.address, limit=self._limit, known=known)
-        name, _, key = source.address.partition("/")
-        store = self._local.get(name)
-        if store is None:
-            raise SourceForbidden(f"no store is called {name[:40]!r}")
+        store, key = self._place(source)
         return await store.get(key, limit=self._limit, known=known)
+
+    def _place(self, source: SourceRef) -> tuple[Get, str]:
+        """Who has *source*, and under which key; *buckets* are ``<bucket>`` or ``<bucket>/<prefix>``."""
+        match source.scheme:
+            case "local":
+                name, _, key = source.address.partition("/")
+                if name in self._local:
+                    return self._local[name], key
+                raise SourceForbidden(f"no store is called {name[:40]!r}")
+            case "s3":
+                for place, store in self._buckets:
+                    if source.address.startswith(f"{place}/"):
+                        return store, source.address.removeprefix(f"{place}/")
+                raise SourceForbidden("no store has this bucket, or this part of it")
+            case _:
+                return self._remote, source.address
 
 
 def _unchanged(blob: Blob) -> Unchanged:

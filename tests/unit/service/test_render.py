@@ -20,7 +20,7 @@ from unit.service.cluster import ENGINE, SOURCE_KEY, Engine, Source, plan
 def renderer(source, engine, gate=None, **policy):
     settings = CacheSettings(**policy)
     caches = [MemoryCache(1_000_000, 60, lambda _: 1) for _ in range(2)]
-    origin = Origin(source, {}, *caches, Purges(10), settings, limit=1_000)
+    origin = Origin(source, {}, {}, *caches, Purges(10), settings, limit=1_000)
     gate = Gate(GateSettings(), 1) if gate is None else gate
     return Renderer(origin, engine, gate, settings, lambda: ENGINE)
 
