@@ -133,7 +133,7 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
     deadline_s: Seconds = 10.0
-    """Wall time of one job; then its worker is killed."""
+    """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25
     """How long a job that nobody wants any more may go on before its worker is killed."""
     max_jobs: Positive = 1_000

@@ -51,14 +51,14 @@ class Origin:
     async def get(self, plan: Plan, known: Validators = NONE_KNOWN, *, after_s: float = 0.0) -> Blob | Unchanged:
         """The bytes of *plan*'s source, at most `limit` of them, unless it is still the one *known*.
 
-        A copy kept here will do as long as a rendition of it would be fresh, if it was asked for later than *after_s*.
-        Neither it nor a failure is from before a purge of the source, a tag or the key of *plan*.
+        A copy kept here will do as long as a rendition of it would be fresh, if it was asked for later than *after_s*;
+        a failure, too. Neither is from before a purge of the source, a tag or the key of *plan*.
 
         Raises:
             SourceError: the source is at fault.
             SourceForbidden: it may not be asked, or leads nowhere.
         """
-        got = self._kept(plan, known, after_s) or await self._fetched(plan, known)
+        got = self._kept(plan, known, after_s) or await self._fetched(plan, known, after_s)
         if isinstance(got, Failure):
             raise as_error(got)
         return got
@@ -69,15 +69,15 @@ class Origin:
         if blob and blob.born_s > after_s and self._will_do(blob, plan) and self._allows(plan, blob.asked_ms):
             return _unchanged(blob) if _is(blob, known) else blob
         failure = self._failures.get(plan.source_key, now)
-        young = failure and is_young(failure, time.time(), self._settings)
+        young = failure and failure.born_s > after_s and is_young(failure, time.time(), self._settings)
         return failure if failure and young and self._allows(plan, failure.asked_ms) else None
 
-    async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
+    async def _fetched(self, plan: Plan, known: Validators, after_s: float) -> Blob | Unchanged | Failure:
         key = f"{plan.source_key} {known.version}"
         got, _ = await self._flight.once(
             key,
             lambda: self._fetch(plan.source, plan.source_key, known),
-            lambda got: self._allows(plan, got.asked_ms),
+            lambda got: got.born_s > after_s and self._allows(plan, got.asked_ms),
         )
         return got
 

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.JobFinished: 409,
+    errors.JobUnfinished: 409,
     errors.IdempotencyMismatch: 422,
     errors.QuotaExceeded: 429,
     errors.NotSupported: 501,
@@ -36,6 +37,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.ProcessingTimeout: 504,
     errors.Overloaded: 503,
     errors.DependencyDown: 503,
+    errors.DeadlinePassed: 504,
 }
 _MOST = 300
 
