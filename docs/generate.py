@@ -138,15 +138,17 @@ def _shown(default: object) -> str:
 def errors_page() -> str:
     """Every error code, its status and what it means."""
     lines = ["# Errors", _NOTE, _ERRORS_INTRO, "| status | code | retryable | meaning |", "|---|---|---|---|"]
-    rows = {}
+    rows: dict[tuple[int, str, str], list[str]] = {}
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.ImagemillError) and kind in STATUS:
             meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
-            rows.setdefault(
-                (STATUS[kind], kind.code),
-                f"| {STATUS[kind]} | `{kind.code}` | {'yes' if kind.retryable else 'no'} | {meaning} |",
-            )
-    return "\n".join([*lines, *(rows[k] for k in sorted(rows))]) + "\n"
+            row = rows.setdefault((STATUS[kind], kind.code, "yes" if kind.retryable else "no"), [])
+            row += [meaning] if meaning not in row else []
+    table = [
+        f"| {status} | `{code}` | {again} | {' '.join(rows[status, code, again])} |"
+        for status, code, again in sorted(rows)
+    ]
+    return "\n".join([*lines, *table]) + "\n"
 
 
 _ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json`): `type`, `title`, `status`, `detail`, `code`, `request_id`,

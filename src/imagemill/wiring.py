@@ -344,9 +344,12 @@ class Service:
         self.metrics.observe("request", call.tier, seconds)
         fields = {
             "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
-            "status": reply.status if reply else 499, "bytes": len(reply.body) if reply else 0, "cache": call.tier,
+            "status": reply.status if reply else 499,
+            "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
             "ms": round(seconds * 1e3, 2),
         }  # fmt: skip
+        if call.caller:
+            fields["caller"] = call.caller
         if call.error is None:
             self._log.info("request", **fields)
             return

@@ -3,7 +3,7 @@
 Labels have few values, all of them known here: never a URL, a host, a key or an error's text (threat O03).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -13,6 +13,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from imagemill.obs.exposition import chosen, joined
 
+_DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0)
+"""Buckets of what may take a day."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 
@@ -23,6 +25,7 @@ class Metric(Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SECONDS
     of_jobs: bool = False
     """Told by the process that does the jobs; `serve` shows it of its child."""
 
@@ -83,6 +86,31 @@ DECLARED = (
         ("reason",),
     ),
     Metric("imagemill_job_workers", "gauge", "Engine workers of the job process by state.", ("state",), of_jobs=True),
+    Metric("imagemill_jobs", "gauge", "Jobs kept, by state and priority.", ("state", "priority"), of_jobs=True),
+    Metric(
+        "imagemill_jobs_finished_total",
+        "counter",
+        "Jobs whose outcome stands, by it and by priority.",
+        ("state", "priority"),
+        of_jobs=True,
+    ),
+    Metric(
+        "imagemill_job_stage_seconds",
+        "histogram",
+        "Time of a job in a stage: waiting (from when it was due), making, delivering.",
+        ("stage",),
+        _DURATIONS,
+        of_jobs=True,
+    ),
+    Metric(
+        "imagemill_callbacks_total",
+        "counter",
+        "Attempts to call back: delivered, again, gone, dead, later.",
+        ("outcome",),
+        of_jobs=True,
+    ),
+    Metric("imagemill_callbacks_dead", "gauge", "Callbacks given up, which can be redelivered.", of_jobs=True),
+    Metric("imagemill_job_watchers", "gauge", "Event streams open."),
     Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
 )
@@ -118,6 +146,15 @@ class Metrics:
         assert isinstance(metric, Gauge)
         (metric.labels(*labels) if labels else metric).set_function(read)
 
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+        """Let the gauge ``imagemill_<name>`` show *values*, by its labels, and none that it showed before."""
+        metric = self._by_name[f"imagemill_{name}"]
+        assert isinstance(metric, Gauge)
+        if () not in values:
+            metric.clear()
+        for labels, value in values.items():
+            (metric.labels(*labels) if labels else metric).set(value)
+
     def build_info(self, version: str, libvips: str) -> None:
         """Say which versions are in force."""
         metric = self._by_name["imagemill_build_info"]
@@ -147,6 +184,6 @@ class Metrics:
 
     def _make(self, m: Metric) -> Counter | Gauge | Histogram:
         if m.kind == "histogram":
-            return Histogram(m.name, m.meaning, m.labels, buckets=_SECONDS, registry=self.registry)
+            return Histogram(m.name, m.meaning, m.labels, buckets=m.buckets, registry=self.registry)
         kind = Counter if m.kind == "counter" else Gauge
         return kind(m.name, m.meaning, m.labels, registry=self.registry)

@@ -1,6 +1,7 @@
 """The only table from error class to status, and the RFC 9457 body made of it."""
 
 import json
+from collections.abc import AsyncGenerator, Callable
 
 from msgspec import Struct
 
@@ -50,6 +51,16 @@ class Reply(Struct, frozen=True):
     body: bytes
 
 
+class Stream(Struct, frozen=True):
+    """An answer that comes in pieces, for as long as there are any and the client stays."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    pieces: AsyncGenerator[bytes, None]
+    closed: Callable[[], None]
+    """Called once it has ended, in whichever way, also where no piece was ever asked for."""
+
+
 def json_reply(status: int, value: object) -> Reply:
     """A value for programs and people, kept by nobody."""
     headers = (
@@ -85,7 +96,7 @@ def problem(error: BaseException, request_id: str) -> Reply:
     }
     if known and (limit := getattr(error, "limit", "")):
         body["limit"] = limit
-    return Reply(status, (*HEADERS, *_retry(error)), json.dumps(body).encode())
+    return Reply(status, (*HEADERS, *_retry(error), *_challenge(error)), json.dumps(body).encode())
 
 
 HEADERS = (
@@ -99,6 +110,17 @@ HEADERS = (
 def _retry(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
     after_s = getattr(error, "retry_after_s", None)
     return ((b"retry-after", b"%d" % after_s),) if isinstance(after_s, int) else ()
+
+
+def _challenge(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+    """What RFC 6750, section 3, has a client be told that lacks a token or a scope."""
+    match error:
+        case errors.Unauthorized():
+            return ((b"www-authenticate", b"Bearer"),)
+        case errors.ScopeMissing():
+            return ((b"www-authenticate", b'Bearer error="insufficient_scope"'),)
+        case _:
+            return ()
 
 
 def _plain(text: str) -> str:

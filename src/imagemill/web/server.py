@@ -11,7 +11,7 @@ import uvloop
 
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
-from imagemill.web.protocol import Connections, make_protocol
+from imagemill.web.protocol import Connections, keep_small, make_protocol
 
 _BACKLOG = 1024
 _BACKLOG_ROUNDS = 20
@@ -61,7 +61,7 @@ async def serve(
         public_socket.close()
         raise
     outer = _server(public, settings, shared, settings.grace_s)
-    inner = _server(admin, settings, Connections(settings, keep_bodies=True), _ADMIN_GRACE_S)
+    inner = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
     running = [
         asyncio.create_task(outer.serve([public_socket])),
         asyncio.create_task(inner.serve([admin_socket])),
@@ -95,7 +95,7 @@ async def serve_admin(
         SettingsError: the port cannot be had.
     """
     bound = _bind(host, port, name)
-    server = _server(admin, settings, Connections(settings, keep_bodies=True), _ADMIN_GRACE_S)
+    server = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
     running = [asyncio.create_task(server.serve([bound]))]
     try:
         while not server.started:
