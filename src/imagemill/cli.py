@@ -1,8 +1,7 @@
-"""The command line: serve, worker, render, sign, explain, jobs, cache, doctor."""
+"""The command line: serve, worker, render, sign, explain, jobs, token, cache, doctor."""
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
 import re
@@ -15,7 +14,18 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from imagemill import __version__, cache_commands, doctor, first_run, job_commands, job_process, wiring, wiring_jobs
+from imagemill import (
+    __version__,
+    cache_commands,
+    doctor,
+    first_run,
+    heap,
+    job_commands,
+    job_process,
+    token_commands,
+    wiring,
+    wiring_jobs,
+)
 from imagemill.configuration import PREFIX, config_path, load, masked
 from imagemill.engines.base import Task
 from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
@@ -30,7 +40,6 @@ from imagemill.supervisor import Supervisor
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 4 * 1024 * 1024
 _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
 _NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
 
@@ -64,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_sign(commands)
     _add_explain(commands)
     job_commands.add(_group(commands, "jobs", "Submit, watch and list jobs of a running service"), _command)
+    tokens = _group(commands, "token", "Make, list and revoke the bearer tokens of the job interface")
+    token_commands.add(tokens, lambda *words: _with_config(_command(*words)))
     cache = _group(commands, "cache", "Purge, look at and sweep caches")
     cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
@@ -125,23 +136,15 @@ def _serve(arguments: argparse.Namespace) -> int:
             wiring.check(settings)
             print("the settings are valid")
             return _OK
-        _keep_heap_small()
+        heap.keep_small()
         os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")  # a name server that is silent holds few threads
         return server.run(_serving(settings))
-
-
-def _keep_heap_small() -> None:
-    """Return large buffers to the system once they are freed; glibc raises its thresholds for ever (mallopt(3))."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl needs none
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
 
 
 async def _serving(settings: Settings) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill")
-    service = wiring.Service(settings)
+    service = wiring.Service(settings, face=wiring_jobs.face)
     service.watch_log(pipe)
     jobs = wiring_jobs.beside(service, pipe)
     stop = asyncio.Event()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from imagemill import wiring_jobs
+from imagemill import heap, wiring_jobs, wiring_worker
 from imagemill.configuration import config_path, load
 from imagemill.job_link import BEAT_S, REFUSED, Beat, LinkBroken, die_with_parent, hear_settings, tell
 from imagemill.model.errors import SettingsError
@@ -59,6 +59,7 @@ def _child(fd: int) -> int:
 
 def _run(settings: Settings, link: socket.socket | None) -> int:
     try:
+        heap.keep_small()
         return server.run(_working(settings, link))
     except SettingsError as e:
         if not wiring_jobs.taken(settings):
@@ -79,7 +80,7 @@ async def _working(settings: Settings, link: socket.socket | None) -> int:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, end)
-    process = wiring_jobs.JobProcess(settings)
+    process = wiring_worker.JobProcess(settings)
     beside = asyncio.create_task(_live(link, process) if link else _answer(settings, process, log))
     doing = asyncio.create_task(process.run(stop))
     try:
@@ -96,13 +97,13 @@ async def _working(settings: Settings, link: socket.socket | None) -> int:
         pipe.close()
 
 
-async def _live(link: socket.socket, process: wiring_jobs.JobProcess) -> int:
+async def _live(link: socket.socket, process: wiring_worker.JobProcess) -> int:
     """Tell `serve` now and then that this process is well, until it is not there any more."""
     reader, writer = await asyncio.open_unix_connection(sock=link)
     ended = asyncio.create_task(reader.read(1))  # nothing more is ever sent: it ends with `serve`
     try:
         while not ended.done():
-            await tell(writer, Beat(process.working, (await process.told()).decode()))
+            await tell(writer, Beat(process.working, process.metrics.of_jobs().decode()))
             await asyncio.wait({ended}, timeout=BEAT_S)
     except LinkBroken:
         pass
@@ -112,7 +113,7 @@ async def _live(link: socket.socket, process: wiring_jobs.JobProcess) -> int:
     return _LINK_GONE
 
 
-async def _answer(settings: Settings, process: wiring_jobs.JobProcess, log: logs.Log) -> int:
+async def _answer(settings: Settings, process: wiring_worker.JobProcess, log: logs.Log) -> int:
     """Health, readiness and metrics on a port of its own, for as long as the process lasts."""
     own = settings.server
     app = admin.build_for_jobs(process.metrics, process.not_ready, process.version)

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
@@ -39,6 +39,7 @@ from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
+from imagemill.web.routes import Route
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -92,7 +93,7 @@ def redis_cache(
     on_state: Callable[[bool, str], None] = lambda _well, _why: None,
 ) -> "RedisCache":
     """The level that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
     return RedisCache(
         settings.l2, stale_s=_stale_s(settings.cache), negative_s=settings.cache.negative_ttl_s, observe=observe,
@@ -107,7 +108,7 @@ def _stale_s(cache: CacheSettings) -> int:
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
     return PurgeFeed(settings.l2, purges, observe)
 
@@ -124,11 +125,12 @@ async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def needing(setting: str, name: str) -> Iterator[None]:
+    """Say how to install what *setting* needs, where an import of it fails."""
     try:
         yield
     except ModuleNotFoundError as e:
-        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+        raise SettingsError(f"{setting} needs: pip install 'imagemill[{name}]'") from e
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -144,10 +146,54 @@ async def purge(settings: Settings, order: Order) -> Purged:
         await feed.close()
 
 
+def purges_of(settings: Settings) -> Purges:
+    """What is known of purges here; nothing yet."""
+    shared = settings.l2
+    return Purges(
+        shared.purges, blind_s=shared.blind_s if shared.url else None, stale_s=_stale_s(settings.cache)
+    )  # fmt: skip
+
+
+def engine_version(versions: Mapping[str, str]) -> int:
+    """The version of an engine, comparable."""
+    parts = versions.get("libvips", "0").split(".")
+    return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
+
+
+class Face(Protocol):
+    """What else a node answers: the job interface."""
+
+    def routes(self) -> Iterable[Route]:
+        """Its routes on the public port."""
+        ...
+
+    def body_limit(self, method: str, path: str) -> tuple[int, str] | None:
+        """Which bodies it wants, up to how many bytes, by which setting."""
+        ...
+
+    async def start(self) -> None:
+        """Open what it needs, or raise `SettingsError`."""
+        ...
+
+    def drain(self) -> None:
+        """End what would never end by itself."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class Service:
     """All live parts of one node, and their beginning and end."""
 
-    def __init__(self, settings: Settings, *, pool: Pool | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        pool: Pool | None = None,
+        face: Callable[["Service"], Face | None] = lambda _: None,
+    ) -> None:
         from imagemill.storage.http import HttpStore  # noqa: PLC0415 - as above
 
         self.settings = settings
@@ -178,11 +224,7 @@ class Service:
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         shared = settings.l2
-        self.purges = Purges(
-            shared.purges,
-            blind_s=shared.blind_s if shared.url else None,
-            stale_s=_stale_s(cache),
-        )
+        self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
@@ -201,12 +243,14 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
-        self.connections = Connections(
-            settings.server, lambda reason: self.metrics.count("connections_refused", reason)
-        )
         self.in_flight = 0
+        self.face = face(self)
+        self.connections = Connections(
+            settings.server, lambda reason: self.metrics.count("connections_refused", reason),
+            bodies=self.face.body_limit if self.face else lambda *_: None,
+        )  # fmt: skip
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        self.app = App(self._routes(), self._finished, self._begun)
+        self.app = App(self._routes(), self._finished, self._begun, table=self.face.routes() if self.face else ())
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -219,15 +263,17 @@ class Service:
             await self.redis.start()
         if self.feed:
             await self.feed.start()
+        if self.face:
+            await self.face.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
-        """The version of the engine in force, comparable."""
-        parts = self.pool.versions.get("libvips", "0").split(".")
-        return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
+        return engine_version(self.pool.versions)
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self.face:
+            await self.face.close()
         await self.transcoder.close()
         if self.redis:
             await self.redis.close()
@@ -239,6 +285,8 @@ class Service:
     def drain(self) -> None:
         """Say not ready from now on."""
         self.draining = True
+        if self.face:
+            self.face.drain()
 
     def not_ready(self) -> list[str]:
         """Why this node should get no new work; empty = it should."""

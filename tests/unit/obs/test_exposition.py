@@ -19,6 +19,16 @@ def test_a_family_is_shown_once():
     assert joined(OWN, b"") == OWN
 
 
+def test_counters_are_added_up():
+    """A job may be over by what either process did; gauges are the job process's alone."""
+    own = b'# HELP a_total A.\n# TYPE a_total counter\na_total{s="x"} 1.0\na_total{s="y"} 2.0\n'
+    other = b'# HELP a_total A.\n# TYPE a_total counter\na_total{s="y"} 3.0\na_total{s="z"} 4.0\n'
+
+    assert joined(own, other) == (
+        b'# HELP a_total A.\n# TYPE a_total counter\na_total{s="x"} 1.0\na_total{s="y"} 5.0\na_total{s="z"} 4.0\n'
+    )
+
+
 def test_only_what_is_chosen_is_shown():
     assert chosen(OWN, frozenset({"b"})) == OWN[OWN.index(b"# HELP b B") :]
     assert chosen(OWN, frozenset()) == b""
