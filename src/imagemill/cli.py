@@ -25,6 +25,7 @@ from imagemill import (
     token_commands,
     wiring,
     wiring_jobs,
+    wiring_port,
 )
 from imagemill.configuration import PREFIX, config_path, load, masked
 from imagemill.engines.base import Task
@@ -144,7 +145,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 async def _serving(settings: Settings) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill")
-    service = wiring.Service(settings, face=wiring_jobs.face)
+    service = wiring.Service(settings)
     service.watch_log(pipe)
     jobs = wiring_jobs.beside(service, pipe)
     stop = asyncio.Event()
@@ -173,7 +174,7 @@ async def _serving(settings: Settings) -> int:
 
 def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int) -> None:
     settings, host = service.settings, service.settings.server.host
-    if wiring_jobs.kind(settings) == "off":
+    if wiring_port.kind(settings) == "off":
         log.info("jobs are off", reason=wiring_jobs.why_off(settings))
     if settings.signing.mode == "unsigned":
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")

@@ -2,11 +2,11 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
@@ -16,6 +16,8 @@ from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
+from imagemill.jobs.counting import Counting
+from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.model.request import Plan
@@ -35,11 +37,12 @@ from imagemill.storage.base import Blob
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
+from imagemill.web.jobs import body_limit
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
-from imagemill.web.routes import Route
+from imagemill.wiring_port import Submission, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -160,40 +163,10 @@ def engine_version(versions: Mapping[str, str]) -> int:
     return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
 
 
-class Face(Protocol):
-    """What else a node answers: the job interface."""
-
-    def routes(self) -> Iterable[Route]:
-        """Its routes on the public port."""
-        ...
-
-    def body_limit(self, method: str, path: str) -> tuple[int, str] | None:
-        """Which bodies it wants, up to how many bytes, by which setting."""
-        ...
-
-    async def start(self) -> None:
-        """Open what it needs, or raise `SettingsError`."""
-        ...
-
-    def drain(self) -> None:
-        """End what would never end by itself."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of it."""
-        ...
-
-
 class Service:
     """All live parts of one node, and their beginning and end."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        pool: Pool | None = None,
-        face: Callable[["Service"], Face | None] = lambda _: None,
-    ) -> None:
+    def __init__(self, settings: Settings, *, pool: Pool | None = None) -> None:
         from imagemill.storage.http import HttpStore  # noqa: PLC0415 - as above
 
         self.settings = settings
@@ -243,14 +216,18 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
-        self.in_flight = 0
-        self.face = face(self)
-        self.connections = Connections(
-            settings.server, lambda reason: self.metrics.count("connections_refused", reason),
-            bodies=self.face.body_limit if self.face else lambda *_: None,
+        self.submission = submission(
+            settings, self.stores, native(settings), self.client, Counting(self.metrics)
         )  # fmt: skip
+        self.connections = Connections(
+            settings.server,
+            lambda reason: self.metrics.count("connections_refused", reason),
+            **({"bodies": body_limit(settings)} if self.submission else {}),
+        )
+        self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        self.app = App(self._routes(), self._finished, self._begun, table=self.face.routes() if self.face else ())
+        table = self.submission.port.routes() if self.submission else ()
+        self.app = App(self._routes(), self._finished, self._begun, table=table)
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -263,8 +240,8 @@ class Service:
             await self.redis.start()
         if self.feed:
             await self.feed.start()
-        if self.face:
-            await self.face.start()
+        if self.submission:
+            await self.submission.engine.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
@@ -272,8 +249,8 @@ class Service:
 
     async def close(self) -> None:
         """End workers and connections."""
-        if self.face:
-            await self.face.close()
+        if self.submission:
+            await self.submission.close()
         await self.transcoder.close()
         if self.redis:
             await self.redis.close()
@@ -285,8 +262,8 @@ class Service:
     def drain(self) -> None:
         """Say not ready from now on."""
         self.draining = True
-        if self.face:
-            self.face.drain()
+        if self.submission:
+            self.submission.port.streams.end()
 
     def not_ready(self) -> list[str]:
         """Why this node should get no new work; empty = it should."""
@@ -320,6 +297,8 @@ class Service:
         mirror("connections", lambda: self.connections.open)
         mirror("requests_in_flight", lambda: self.in_flight)
         mirror("fetches_in_flight", lambda: self.client.in_flight)
+        if self.submission:
+            mirror("job_watchers", partial(_watchers, self.submission))
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
         if self.redis:
@@ -413,6 +392,8 @@ def check(settings: Settings) -> None:
     stores.open_all(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
+    guard.Policy.of_callbacks(settings.callbacks)
+    parse_secrets(settings.callbacks.secrets)
     if settings.l2.url:
         purge_feed(settings, Purges(1))
 
@@ -425,6 +406,10 @@ def _outcome(call: Call, reply: Reply) -> str:
 
 def _used(cache: MemoryCache[Any]) -> float:
     return cache.used_bytes
+
+
+def _watchers(submission: Submission) -> float:
+    return submission.port.streams.open
 
 
 def _entry_size(entry: Entry) -> int:

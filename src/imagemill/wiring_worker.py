@@ -16,6 +16,7 @@ from imagemill.configuration import data_directory
 from imagemill.engines.on_demand import OnDemand
 from imagemill.jobs import notices
 from imagemill.jobs.base import Observed
+from imagemill.jobs.counting import Counting
 from imagemill.jobs.courier import Courier
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Failure
@@ -33,7 +34,7 @@ from imagemill.service.steps import Steps, Warm
 from imagemill.service.warm import Warmer
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob
-from imagemill.wiring_jobs import Counting, engine, kind
+from imagemill.wiring_port import job_engine, kind
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -92,7 +93,7 @@ class JobProcess:
             self._redis = wiring.redis_cache(settings)
             self._feed = wiring.purge_feed(settings, self._purges)
         observed = Counting(self.metrics)
-        self._engine = engine(settings)
+        self._engine = job_engine(settings)
         self._runner = runner(settings, self._steps(workers), observed)
         for state in ("idle", "busy", "starting"):
             self.metrics.mirror("job_workers", partial(self._workers, state), state)

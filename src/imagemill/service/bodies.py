@@ -141,6 +141,6 @@ def _hint(name: str, known: Collection[str]) -> str:
 
 
 def _unread(where: str, words: str, error: Exception) -> BadRequest:
-    own = isinstance(error, msgspec.ValidationError)
+    own = isinstance(error, msgspec.MsgspecError)
     detail = str(error)[:200] if own else words
     return BadOption(f"{where}: {detail}") if where else BadRequest(f"body: {detail}")

@@ -39,7 +39,7 @@ def test_the_table():
         "unsupported_source_type": 415, "image_corrupt": 422, "limit_exceeded": 422, "source_bad_response": 502,
         "source_truncated": 502, "overloaded": 503, "dependency_down": 503, "source_timeout": 504, "processing_timeout": 504,
         "unauthorized": 401, "scope_missing": 403, "job_finished": 409, "idempotency_mismatch": 422, "quota_exceeded": 429,
-        "not_supported": 501, "store_refused": 403,
+        "not_supported": 501, "store_refused": 403, "job_unfinished": 409, "deadline_passed": 504,
     }  # fmt: skip
 
     assert {kind.code: status for kind, status in STATUS.items()} == expected
