@@ -6,6 +6,7 @@ import pytest
 
 from imagemill.model.errors import BadRequest, SettingsError, StoreRefused
 from imagemill.settings import Secret
+from imagemill.storage import s3
 from imagemill.storage.base import Terms
 from imagemill.storage.s3 import S3Store, Settings, place
 
@@ -124,6 +125,20 @@ async def test_addresses_of_public_buckets_are_plain(given, address):
     )
 
     assert await store.url("a b", good_for_s=60) == address
+
+
+def test_its_threads_may_finish_before_the_process_ends(monkeypatch):
+    """One pause at the exit, however many stores there are; without it one exit in five would end in SIGABRT."""
+    registered, pauses = [], []
+    monkeypatch.setattr(s3.atexit, "register", registered.append)
+    monkeypatch.setattr(s3.atexit, "unregister", lambda it: registered.remove(it) if it in registered else None)
+    monkeypatch.setattr(s3.time, "sleep", pauses.append)
+    for _ in range(3):
+        S3Store(settings())
+
+    for it in registered:
+        it()
+    assert pauses == [0.05]
 
 
 def test_secrets_do_not_show():
