@@ -6,10 +6,8 @@ meanwhile is added. Several processes together may therefore pass a limit by wha
 
 import time
 
-from temporalio.client import Client
-
 from imagemill.jobs.temporal import visibility
-from imagemill.jobs.temporal.connection import RPC
+from imagemill.jobs.temporal.link import Link
 from imagemill.model.errors import QuotaExceeded
 from imagemill.settings import Jobs
 
@@ -22,17 +20,17 @@ _OLD_S = 30.0
 class Quota:
     """Counts by tenant, and of all."""
 
-    def __init__(self, settings: Jobs, task_queue: str) -> None:
+    def __init__(self, settings: Jobs, link: Link) -> None:
         self._settings = settings
-        self._queue = task_queue
+        self._link = link
         self._counted: dict[str | None, tuple[float, int]] = {}
 
-    async def admit(self, client: Client, tenant: str, number: int) -> None:
+    async def admit(self, tenant: str, number: int) -> None:
         """Let *number* more jobs in, or raise `QuotaExceeded`."""
         own = self._settings.tenants.get(tenant)
         most = self._settings.max_waiting if own is None or own.max_waiting is None else own.max_waiting
         for who, limit in ((tenant, most), (None, self._settings.max_waiting_all)):
-            waiting = await self._waiting(client, who, limit - number)
+            waiting = await self._waiting(who, limit - number)
             if waiting + number > limit:
                 words = "all tenants" if who is None else "this tenant"
                 raise QuotaExceeded(f"jobs of {words} that wait: {waiting} + {number} > {limit}")
@@ -40,12 +38,12 @@ class Quota:
             counted_s, waiting = self._counted[who]
             self._counted[who] = (counted_s, waiting + number)
 
-    async def _waiting(self, client: Client, who: str | None, limit: int) -> int:
+    async def _waiting(self, who: str | None, limit: int) -> int:
         counted_s, waiting = self._counted.get(who, (0.0, 0))
         now_s = time.monotonic()
         fresh_s = _OLD_S if waiting < limit * _LEAST_ASKED else _FRESH_S
         if counted_s and now_s - counted_s < fresh_s:
             return waiting
-        found = await client.count_workflows(visibility.waiting(self._queue, who), rpc_timeout=RPC)
-        self._counted[who] = (now_s, found.count)
-        return found.count
+        waiting = await self._link.count(visibility.waiting(self._link.queue, who))
+        self._counted[who] = (now_s, waiting)
+        return waiting

@@ -7,7 +7,6 @@ Errors   an `ImagemillError` of an attempt goes back as an `ApplicationError` wh
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +19,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from imagemill import __version__
 from imagemill.jobs.base import Again, Delivered, Gone, Later, Observed, Outcome, Steps, Work
 from imagemill.jobs.retry import delivery_delay_s
 from imagemill.jobs.temporal import names
@@ -31,9 +29,10 @@ from imagemill.jobs.temporal.orders import WORKER_STOPPED, Attempt, Begun, Lette
 from imagemill.jobs.temporal.workflow import ImageJob
 from imagemill.model.errors import DependencyDown, ImagemillError, Superseded
 from imagemill.model.job import FINAL, Delivery, Result
+from imagemill.obs.logs import Log
 from imagemill.settings import Settings
 
-_log = logging.getLogger(__name__)
+_log = Log("imagemill.jobs")
 
 WORKFLOWS: tuple[type, ...] = (ImageJob, Delivering, JobBatch, ScheduledJobs)
 SANDBOX = SandboxedWorkflowRunner(
@@ -78,7 +77,7 @@ class TemporalRunner:
                 client = await connect(self._settings.temporal)
                 await ensure_attributes(client)
             except DependencyDown as e:
-                _log.warning("temporal is not there yet", extra={"reason": str(e)})
+                _log.warning("temporal_down", reason=str(e))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _RECONNECT_S)
             else:
@@ -112,7 +111,6 @@ class TemporalRunner:
             activities=[done.settled],
             workflow_runner=SANDBOX,
             no_remote_activities=True,
-            identity=f"imagemill {__version__}",
         )
         return [workflows] + [
             Worker(
@@ -124,8 +122,7 @@ class TemporalRunner:
                 graceful_shutdown_timeout=timedelta(seconds=jobs.grace_s),
                 max_heartbeat_throttle_interval=_THROTTLE,
                 default_heartbeat_throttle_interval=_THROTTLE,
-                identity=f"imagemill {__version__}",
-            )
+                )
             for queue, most, work in places
         ]
 
@@ -220,8 +217,9 @@ class _as_theirs:  # noqa: N801 - reads as the verb it is
         if isinstance(error, ImagemillError):
             raise _failure(str(error)[:300], error.code, retryable=error.retryable) from None
         if isinstance(error, Exception):
-            _log.error("an attempt failed unexpectedly", exc_info=error)
-            raise _failure("internal error", "internal") from None
+            _log.failure("job_broke", error)
+            # What nobody foresaw may pass: it is tried as often as the job allows.
+            raise _failure("an unforeseen error; see the log", ImagemillError.code, retryable=True) from None
 
 
 def _failure(message: str, code: str, *, retryable: bool = False) -> ApplicationError:
