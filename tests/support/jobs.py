@@ -1,145 +1,154 @@
-"""Jobs that are made up, and use cases that keep them in memory: what the web layer shows and asks."""
+"""Orders for tests, work that only takes notes, and engines that are held to one contract."""
 
 import asyncio
-from typing import Any
+import secrets
+import time
+from contextlib import asynccontextmanager, suppress
 
-import msgspec
 from msgspec.structs import replace
 
-from imagemill.jobs.base import Page
-from imagemill.model.errors import JobFinished, NotFound
-from imagemill.model.job import (
-    OVER,
-    Batch,
-    Callback,
-    Delivery,
-    Event,
-    Job,
-    JobSpec,
-    Result,
-    ResultState,
-    Schedule,
-    State,
-    Timings,
-    Wanted,
-)
+from imagemill.jobs.base import Delivered, Work
+from imagemill.jobs.embedded.engine import EmbeddedEngine
+from imagemill.jobs.embedded.runner import Runner
+from imagemill.model.job import Batch, Callback, Event, Job, JobSpec, Result, ResultState, State, Timings, Wanted
+from imagemill.model.media import Format
 from imagemill.model.recipe import Encode
 from imagemill.model.request import SourceRef
+from imagemill.settings import Jobs
 
-ID = "0123456789abcdef0123456789abcdef"
-SECRET = "CANARY"
-CALLBACK = Callback(f"https://u:{SECRET}@hooks.example/in?key={SECRET}", "main")
-
-
-def spec(**changes: Any) -> JobSpec:
-    source = SourceRef("https", f"https://u:{SECRET}@img.example/cat.jpg?sig={SECRET}")
-    wanted = (Wanted("small", (Encode(),), "{job}/{name}"), Wanted("large", (Encode(),), "{job}/{name}"))
-    return JobSpec(source, wanted, **({"store": "out", "callback": CALLBACK} | changes))
+ALL_EVENTS = (Event.ACCEPTED, Event.FAILED, Event.PROGRESS, Event.RENDITION, Event.SUCCEEDED)
 
 
-def job(**changes: Any) -> Job:
-    given = {"id": ID, "tenant": "acme", "spec": spec(), "state": State.QUEUED, "times": Timings(1_800_000_000.25)}
-    return Job(**(given | changes))
+def callback(host="receiver.example", events=(Event.FAILED, Event.SUCCEEDED)):
+    return Callback(f"https://{host}/hook", "main", tuple(events))
 
 
-def stored(name: str) -> Result:
-    return Result(name, ResultState.STORED, "out", f"{ID}/{name}.webp", "ab" * 32, 1234, "image/webp", 512, 341, 1)
+def spec(name="small", **fields):
+    fields.setdefault("store", "out")
+    wanted = Wanted(name, (Encode(Format.WEBP),), f"{{job}}/{name}.webp")
+    return JobSpec(SourceRef("local", "in/cat.jpg"), fields.pop("renditions", (wanted,)), **fields)
 
 
-class MemoryJobs:
-    """`service.jobs.Jobs` without an engine; remembers what it was asked."""
+def job(tenant="default", *, retry_of="", created_s=None, **fields):
+    return Job(
+        secrets.token_hex(16),
+        tenant,
+        spec(**fields),
+        State.QUEUED,
+        Timings(created_s or time.time()),
+        retry_of=retry_of,
+    )
 
-    def __init__(self, *jobs: Job) -> None:
-        self.jobs = {one.id: one for one in jobs}
-        self.asked: list[tuple[Any, ...]] = []
-        self.batch = Batch(ID, "acme", "5e" * 32, 3, 1_800_000_000, CALLBACK, counts={"queued": 3}, made=3)
-        self.schedule = Schedule("warm", "acme", "*/5 * * * *", (spec(),), created_s=1_800_000_000)
-        self.slow_s = 0.0
-        self._changed = asyncio.Condition()
 
-    async def change(self, job_id: str, **changes: Any) -> None:
-        async with self._changed:
-            old = self.jobs[job_id]
-            self.jobs[job_id] = replace(old, version=old.version + 1, **changes)
-            self._changed.notify_all()
+def batch(total, tenant="default", **fields):
+    return Batch(secrets.token_hex(16), tenant, secrets.token_hex(32), total, time.time(), **fields)
 
-    async def submit(self, who: Any, body: bytes, idempotency_key: str | None) -> Job:
-        await asyncio.sleep(self.slow_s)
-        self.asked.append(("submit", who, body, idempotency_key))
-        metadata = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get("metadata", msgspec.Raw(b"null"))
-        made = job(tenant=who.tenant, spec=spec(metadata=msgspec.Raw(bytes(metadata))))
-        return self.jobs.setdefault(made.id, made)
 
-    async def submit_batch(self, who: Any, body: bytes, idempotency_key: str | None) -> Batch:
-        self.asked.append(("submit_batch", who, len(body), idempotency_key))
-        return self.batch
+def stored(job, name="small"):
+    return Result(name, ResultState.STORED, "out", f"{job.id}/{name}.webp", "ab" * 32, 1234, "image/webp", 4, 3, 1)
 
-    async def read(self, who: Any, job_id: str) -> Job:
-        found = self.jobs.get(job_id)
-        if found is None or not (who.admin or found.tenant == who.tenant):
-            raise NotFound
-        return found
 
-    async def wait(self, who: Any, job_id: str, version: int, timeout_s: float) -> Job:
-        async with self._changed:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._changed.wait_for(lambda: self.jobs[job_id].version > version)
-            except TimeoutError:
-                pass
-        return await self.read(who, job_id)
+class NoteTaking:
+    """Steps that do nothing but say so; `work` and `answer` may be put in their place."""
 
-    async def list(self, who: Any, query: Any) -> Page:
-        self.asked.append(("list", who, query))
-        return Page(tuple(self.jobs.values()), "next")
+    def __init__(self, work=None, answer=None):
+        self.made = []
+        self.told = []
+        self.making = 0
+        self.most_making = 0
+        self._work = work
+        self._answer = answer
 
-    async def cancel(self, who: Any, job_id: str) -> Job:
-        found = await self.read(who, job_id)
-        if found.state in OVER:
-            raise JobFinished("it is over")
-        await self.change(job_id, state=State.CANCELLED, outcome=State.CANCELLED)
-        return self.jobs[job_id]
+    async def make(self, job, report):
+        self.made.append(job)
+        self.making += 1
+        self.most_making = max(self.most_making, self.making)
+        try:
+            if self._work is not None:
+                return await self._work(job, report)
+            return await store(job, report)
+        finally:
+            self.making -= 1
 
-    async def retry(self, who: Any, job_id: str) -> Job:
-        return replace(await self.read(who, job_id), id=ID[::-1], retry_of=job_id)
+    async def deliver(self, delivery, about):
+        self.told.append((delivery, about))
+        return self._answer(delivery) if self._answer else Delivered(204)
 
-    async def redeliver(self, who: Any, job_id: str) -> int:
-        self.asked.append(("redeliver", who, job_id))
-        return 2
+    def ids_told(self, event):
+        return [delivery.id for delivery, _ in self.told if delivery.event is event]
 
-    async def deliveries(self, who: Any, job_id: str) -> tuple[Delivery, ...]:
-        return (Delivery("msg_1", job_id, who.tenant, CALLBACK, Event.SUCCEEDED, 1_800_000_000, status=500),)
 
-    async def read_batch(self, who: Any, batch_id: str) -> Batch:
-        if batch_id != ID:
-            raise NotFound
-        return self.batch
+async def store(job, report):
+    results = []
+    for wanted in job.spec.renditions:
+        result = stored(job, wanted.name)
+        await report(replace(result, state=ResultState.STORING))
+        await report(result)
+        results.append(result)
+    return Work(tuple(results), 1.0, 2.0)
 
-    async def cancel_batch(self, who: Any, batch_id: str) -> Batch:
-        return replace(await self.read_batch(who, batch_id), state=State.CANCELLED)
 
-    async def put_schedule(self, who: Any, name: str, body: bytes) -> Schedule:
-        self.asked.append(("put_schedule", who, name, body))
-        return replace(self.schedule, name=name)
+class Unobserved:
+    """Nobody counts."""
 
-    async def read_schedule(self, who: Any, name: str) -> Schedule:
-        if name != self.schedule.name:
-            raise NotFound("schedule")
-        return self.schedule
+    def stage(self, stage, seconds):
+        pass
 
-    async def schedules(self, who: Any) -> tuple[Schedule, ...]:
-        return (self.schedule,)
+    def job(self, state, priority):
+        pass
 
-    async def pause_schedule(self, who: Any, name: str, *, paused: bool) -> Schedule:
-        return replace(await self.read_schedule(who, name), paused=paused)
+    def callback(self, outcome):
+        pass
 
-    async def drop_schedule(self, who: Any, name: str) -> None:
-        await self.read_schedule(who, name)
 
-    async def prune(self, who: Any, before_s: float) -> int:
-        self.asked.append(("prune", who, before_s))
-        return 7
+class Embedded:
+    """The embedded engine in a directory of its own, as the contract wants it."""
 
-    async def addresses(self, one: Job) -> dict[str, tuple[str, str | None]]:
-        kept = [r for r in one.results if r.state is ResultState.STORED]
-        return {r.name: (f"local:out/{r.key}", f"https://cdn.example/{r.key}") for r in kept}
+    exact_order = True
+    counts_quota_at_once = True
+    prunes = True
+
+    def __init__(self, directory, **settings):
+        self.directory = directory
+        self.settings = Jobs(**({"grace_s": 0.5} | settings))
+        self.engine = EmbeddedEngine(self.settings, directory)
+
+    @asynccontextmanager
+    async def run(self, steps):
+        """Work with *steps* as long as this is open."""
+        stop = asyncio.Event()
+        runner = asyncio.create_task(Runner(self.settings, self.directory, steps, Unobserved()).run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await runner
+
+
+async def until(engine, job_id, *states, timeout_s=20.0):
+    """The job, as soon as it is in one of *states*."""
+    deadline_s = time.monotonic() + timeout_s
+    found = await engine.read(job_id)
+    while found is None or found.state not in states:
+        assert time.monotonic() < deadline_s, found
+        found = await engine.wait(job_id, found.version if found else 0, 0.5)
+    return found
+
+
+async def eventually(question, timeout_s=20.0):
+    """Ask until the answer is true."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (answer := await question()):
+        assert time.monotonic() < deadline_s, answer
+        await asyncio.sleep(0.02)
+    return answer
+
+
+@asynccontextmanager
+async def opened(engine):
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        with suppress(Exception):
+            await engine.close()

@@ -5,6 +5,7 @@ import io
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import pytest
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ from imagemill.settings import Cache, Engine, Level2, Limits, Secret
 from imagemill.settings import Gate as GateSettings
 from imagemill.storage.base import Blob
 from support.node import PHOTO, SourceServer, serving
-from support.nodes import image, renders, tier
+from support.nodes import entered, image, renders, tier
 from support.redis import Server, standalone
 from support.store import MemoryStore
 
@@ -63,12 +64,12 @@ class Counted:
 
 
 class World:
-    def __init__(self, pool: Pool, source: Source, warm=None) -> None:
+    def __init__(self, pool: Pool, source: Source, warm=None, version=0) -> None:
         self.engine, self.source, self.store, self.told = Counted(pool), source, MemoryStore(), []
         self.gate = Gate(GateSettings(wait_s=60), pool.size)
         caches = [MemoryCache(100_000_000, 60, lambda _: 1) for _ in range(2)]
         origin = Origin(source, {}, *caches, Purges(10), Cache(), limit=Limits().source_bytes)
-        renderer = Renderer(origin, self.engine, self.gate, Cache())
+        renderer = Renderer(origin, self.engine, self.gate, Cache(), lambda: version)
         self.steps = Steps(renderer, {"out": self.store}, warm, lambda *_: b"", self.attempt, address_s=60)
 
     async def attempt(self, _delivery, _body):
@@ -90,7 +91,7 @@ def job(*recipes, **terms) -> Job:
 
 @asynccontextmanager
 async def pool(**engine) -> AsyncIterator[Pool]:
-    running = Pool(Engine(**engine), Limits(), workers=1)
+    running = Pool(Engine(**engine), Limits(cpu_s=80_000), workers=1)
     await running.start()
     try:
         yield running
@@ -126,7 +127,10 @@ async def test_one_fetch_and_one_decode_for_six_renditions():
 
 
 async def test_a_half_done_job_goes_on():
-    """Two of six are there, one was told of and never written: four are made, of one decode."""
+    """Two of six are there, one was told of and never written: four are made, of one decode.
+
+    Of a smaller one, as the largest are there: that may change bytes, so what is told is told anew.
+    """
     async with pool() as running:
         world = World(running, Source())
         it = job()
@@ -137,25 +141,9 @@ async def test_a_half_done_job_goes_on():
 
         again = await world.make(replace(it, results=told))
 
-    assert again.results == done
+    assert (again.results[:2], [r.width_px for r in again.results]) == (done[:2], list(WIDTHS))
     assert (world.engine.runs, len(world.engine.probes), len(world.store.puts)) == (2, 10, 10)
-
-
-async def test_each_rendition_has_the_whole_deadline():
-    """Many renditions, and a destination that takes its time, are no reason to kill a worker."""
-    async with pool(deadline_s=1.0, avif_effort=0) as running:
-        world = World(running, Source(noise(300)))
-        put = world.store.put
-
-        async def slowly(*terms):
-            await asyncio.sleep(0.4)
-            return await put(*terms)
-
-        world.store.put = slowly
-        work = await world.make(job(*[(Resize(w), Encode(Format.WEBP)) for w in (50, 51, 52, 53)]))
-
-        assert [result.state for result in work.results] == [ResultState.STORED] * 4
-        assert running.states["busy"] == 0
+    assert all(sha256(world.store.objects[r.key][0]).hexdigest() == r.sha256 for r in again.results)
 
 
 async def test_a_deadline_is_still_kept():
@@ -231,25 +219,23 @@ async def test_what_is_warmed_is_a_hit_of_the_second_level(tmp_path, redis: Serv
     """A node that has never seen the picture answers from L2: it renders nothing, and asks the source nothing."""
     source.bodies["/warm.jpg"] = PHOTO
     l2 = Level2(url=Secret(redis.url), timeout_s=1.0)
-    shared = RedisCache(l2, stale_s=3_600, negative_s=10)
-    await shared.start()
-    warmer = Warmer(shared, Purges(10), Cache(), shared_bytes=l2.max_bytes, wait_s=5)
-    recipe = Native(Limits(), lambda url: guard.parse(url).url).parse(b"source=http://x/&width=40&format=webp").recipe
-    spec = JobSpec(SourceRef("http", source.url("/warm.jpg")), (Wanted("a", recipe, ""),), warm=True, tags=("set",))
-    try:
-        async with pool() as running:
-            world = World(running, Source(), warmer.warm)
+    parsed = Native(Limits(), lambda url: guard.parse(url).url).parse(b"source=http://x/&width=40&format=webp")
+    wanted = Wanted("a", parsed.recipe, "")
+    spec = JobSpec(SourceRef("http", source.url("/warm.jpg")), (wanted,), warm=True, tags=("set",))
+    node_here = serving(tmp_path, sources=source.allowed(), l2={"url": redis.url, "timeout_s": 1.0})
+
+    async with entered(node_here) as node, pool() as running:
+        shared = RedisCache(l2, stale_s=3_600, negative_s=10)
+        await shared.start()
+        try:
+            warmer = Warmer(shared, Purges(10), Cache(), shared_bytes=l2.max_bytes, wait_s=5)
+            world = World(running, Source(), warmer.warm, version=100_000_000)
             warmed = await world.make(replace(job(), spec=spec))
-    finally:
-        await shared.close()
+        finally:
+            await shared.close()
+        first, second = [await asyncio.to_thread(node.get, image(source, "/warm.jpg")) for _ in range(2)]
+        rendered = await asyncio.to_thread(renders, [node])
 
-    def answers():
-        with serving(
-            tmp_path, sources=source.allowed(), l2={"url": redis.url, "timeout_s": 1.0}, engine={"workers": 1}
-        ) as node:
-            first, second = node.get(image(source, "/warm.jpg")), node.get(image(source, "/warm.jpg"))
-            return tier(first), tier(second), renders([node]), first.headers["etag"]
-
-    first, second, rendered, etag = await asyncio.to_thread(answers)
-    assert (first, second, rendered, source.asked("/warm.jpg")) == ("L2", "L1", 0, 0)
-    assert (warmed.results[0].warmed, warmed.results[0].sha256[:40]) == (True, etag.strip('"'))
+    assert (tier(first), tier(second), rendered, source.asked("/warm.jpg")) == ("L2", "L1", 0, 0)
+    assert warmed.results[0].warmed
+    assert sha256(first.body).hexdigest() == warmed.results[0].sha256

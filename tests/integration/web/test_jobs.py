@@ -22,7 +22,7 @@ from imagemill.web.app import App
 from imagemill.web.jobs import JobPort, body_limit
 from imagemill.web.protocol import MAX_BODY_BYTES, Connections
 from imagemill.web.server import serve
-from support.jobs import ID, MemoryJobs, job
+from support.job_port import ID, MemoryJobs, job
 
 TEXT, TOKEN = make(lambda size: b"s" * size, "shop", "acme", [Scope.SUBMIT, Scope.READ], 1_800_000_000)
 SOME = Register((TOKEN,))

@@ -1,7 +1,9 @@
 """Files are replaced whole, durably, and nowhere else than below the root (J02)."""
 
+import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,27 @@ async def test_a_write_that_fails_leaves_the_old(store, root, monkeypatch, call)
     assert isinstance(caught.value.__cause__, OSError)
     assert (await store.get("a", limit=9)).body == b"old"
     assert unfinished(root) == []
+
+
+async def test_a_cancelled_write_replaces_nothing_later(store, root, monkeypatch):
+    """A thread goes on when nobody waits for it any more; who was cancelled ends only after it."""
+    rename = os.rename
+
+    def slowly(*args, **rest):
+        time.sleep(0.1)
+        rename(*args, **rest)
+
+    monkeypatch.setattr(staged.os, "rename", slowly)
+    first = asyncio.create_task(store.put("a", b"cancelled", Terms()))
+    await asyncio.sleep(0.03)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    monkeypatch.undo()
+    await store.put("a", b"later", Terms())
+    await asyncio.sleep(0.15)
+
+    assert (await store.get("a", limit=9)).body == b"later"
 
 
 async def test_short_writes_are_gone_on_with(store, monkeypatch):

@@ -12,7 +12,7 @@ from imagemill.service.jobs import Who
 from imagemill.settings import Jobs, Server, Settings, Signing
 from imagemill.web.app import App
 from imagemill.web.jobs import BODIES_AT_A_TIME, JobPort, body_limit
-from support.jobs import ID, MemoryJobs, job, stored
+from support.job_port import ID, MemoryJobs, job, stored
 
 JSON = (b"content-type", b"application/json")
 

@@ -13,7 +13,7 @@ from imagemill.settings import Jobs, Settings, Signing
 from imagemill.web.app import App
 from imagemill.web.jobs import JobPort
 from imagemill.web.stream import Streams
-from support.jobs import ID, MemoryJobs, job
+from support.job_port import ID, MemoryJobs, job
 
 LOCAL = (b"host", b"localhost")
 

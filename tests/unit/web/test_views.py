@@ -9,7 +9,7 @@ from imagemill.jobs.base import Page
 from imagemill.model.job import Batch, Delivery, Event, Fault, Schedule, State, Timings
 from imagemill.model.request import SourceRef
 from imagemill.web.views import batch_view, delivery_view, job_view, page_view, schedule_view, source_text, time_text
-from support.jobs import CALLBACK, ID, SECRET, job, spec, stored
+from support.job_port import CALLBACK, ID, SECRET, job, spec, stored
 
 
 def shown(view):

@@ -21,18 +21,13 @@ def accepted(job: Job, now_s: float) -> Job:
     return replace(job, state=State.SCHEDULED if later else State.QUEUED, times=times, version=1)
 
 
-def due(kept: Kept) -> Kept:
-    """Its time has come."""
-    return _changed(kept, state=State.QUEUED)
-
-
 def begun(kept: Kept, epoch: int, now_s: float) -> Kept:
     """A place was free for it."""
     times = replace(kept.job.times, started_s=now_s)
     return replace(_changed(kept, state=State.RUNNING, attempts=kept.job.attempts + 1, times=times), owner=epoch)
 
 
-def reported(kept: Kept, result: Result) -> Kept:
+def reported(kept: Kept, result: Result, now_s: float) -> Kept:  # noqa: ARG001 - a step like the others
     """One of its renditions is further than it was."""
     return _changed(kept, results=merged(kept.job.results, (result,)))
 

@@ -24,7 +24,8 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 _MOST_TOGETHER = 256
 POLL_S = 0.025
-"""How often the bell is looked at, while anyone listens."""
+"""How often the bell is looked at while anyone listens; half as often where it has been silent for `_LATELY_S`."""
+_LATELY_S = 2.0
 _WORDS = {
     sqlite3.SQLITE_BUSY: f"locked by another process for more than {schema.BUSY_S:g} s",
     sqlite3.SQLITE_LOCKED: "locked",
@@ -61,15 +62,29 @@ _Queue = SimpleQueue[_Task | _Nobody | None]
 class _Bell:
     """Rings where another connection has written since the last look; always at a listener's first look."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, poll_s: float) -> None:
         self._db = db
+        self._poll_s = poll_s
         self._seen: object = None
+        self._rang_s = 0.0
+        self._looked_s = 0.0
+
+    @property
+    def every_s(self) -> float:
+        """How often to look now."""
+        lately = time.monotonic() - self._rang_s < _LATELY_S
+        return self._poll_s if lately else self._poll_s * 2
 
     def look(self, listener: _Listener) -> None:
+        now_s = time.monotonic()
+        if now_s - self._looked_s < self._poll_s * 0.9:
+            return
+        self._looked_s = now_s
         with suppress(sqlite3.Error, RuntimeError):  # whoever reads next is told; or the loop is closed
             (version,) = self._db.execute("PRAGMA data_version").fetchone()
             if self._seen != (version, listener):
                 self._seen = (version, listener)
+                self._rang_s = now_s
                 listener[0].call_soon_threadsafe(listener[1])
 
 
@@ -100,6 +115,11 @@ class Database:
         )
         for thread in self._threads:
             thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be asked of it."""
+        return bool(self._threads)
 
     async def close(self) -> None:
         """Finish what waits, then let go of the file."""
@@ -158,22 +178,19 @@ class Database:
             raise DependencyDown(f"{self.path.name}: moved or deleted while in use")
 
     def _read_all(self, db: sqlite3.Connection) -> None:
-        bell = _Bell(db)
-        looked_s = 0.0
+        bell = _Bell(db, self._poll_s)
         while True:
             listener = self._listener
             try:
-                task = self._reads.get(timeout=self._poll_s if listener else None)
+                task = self._reads.get(timeout=bell.every_s if listener else None)
             except Empty:
                 task = _NOBODY
             if task is None:
                 break
             if isinstance(task, _Task):
                 _answer([_plain(db, task, self.path)])
-            # Also where one read follows the other without a pause.
-            if listener and time.monotonic() - looked_s >= self._poll_s * 0.9:
-                looked_s = time.monotonic()
-                bell.look(listener)
+            if listener:
+                bell.look(listener)  # also where one read follows the other without a pause
         db.close()
 
 

@@ -17,7 +17,7 @@ from imagemill.jobs.embedded import admission, batches, orders, outbox, schedule
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.database import Database
 from imagemill.jobs.embedded.schema import FILE
-from imagemill.model.errors import BadOption, IdempotencyMismatch, NotFound
+from imagemill.model.errors import BadOption, DependencyDown, IdempotencyMismatch, NotFound
 from imagemill.model.job import Batch, Delivery, Job, JobSpec, Schedule, State
 from imagemill.settings import Jobs as Settings
 
@@ -195,11 +195,13 @@ class EmbeddedEngine:
         self._again = True
         while self._again:
             self._again = False
-            now = await self._db.read(partial(orders.versions, ids=tuple(self._waiting)))
-            for job_id, waiters in self._waiting.items():
-                for waiter in waiters:
-                    if now.get(job_id, -1) != waiter.version:
-                        waiter.changed.set()
+            try:
+                now = await self._db.read(partial(orders.versions, ids=tuple(self._waiting)))
+            except DependencyDown:
+                return  # whoever waits is told when its time is up, and reads by itself
+            for waiter, version in [(w, now.get(i, -1)) for i, waiters in self._waiting.items() for w in waiters]:
+                if version != waiter.version:
+                    waiter.changed.set()
 
 
 class _Waiter:

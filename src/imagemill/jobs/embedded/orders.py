@@ -13,8 +13,19 @@ from imagemill.jobs.embedded import admission, batches, course, rows
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
 from imagemill.jobs.notices import owed
-from imagemill.model.errors import IdempotencyMismatch, JobFinished, NotFound
+from imagemill.model.errors import IdempotencyMismatch, JobFinished, NotFound, Superseded
 from imagemill.model.job import OVER, Job, State
+
+
+def fence(db: sqlite3.Connection, epoch: int) -> None:
+    """Refuse whoever began before the process that works now.
+
+    Raises:
+        Superseded: another process has begun since.
+    """
+    (current,) = db.execute("SELECT epoch FROM meta").fetchone()
+    if current != epoch:
+        raise Superseded(f"epoch {epoch} is over: {current} works now")
 
 
 def submit(db: sqlite3.Connection, job: Job, claim: Claim | None, quota: Quota, now_s: float) -> Job:
@@ -56,6 +67,19 @@ def read(db: sqlite3.Connection, job_id: str) -> Job | None:
     """The job of that id."""
     kept = rows.job_where(db, "id = ?", (job_id,))
     return kept.job if kept else None
+
+
+def mine(db: sqlite3.Connection, job_id: str, epoch: int) -> Kept:
+    """The job, as long as the process of *epoch* works on it.
+
+    Raises:
+        Superseded: it was cancelled, or another process has begun since.
+    """
+    fence(db, epoch)
+    kept = rows.job_where(db, "id = ? AND state = 'running' AND owner = ?", (job_id, epoch))
+    if kept is None:
+        raise Superseded(f"{job_id}: not this process's any more")
+    return kept
 
 
 def versions(db: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:

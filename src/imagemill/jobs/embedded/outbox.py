@@ -9,7 +9,7 @@ import sqlite3
 from msgspec.structs import replace
 
 from imagemill.jobs.base import Again, Delivered, Gone
-from imagemill.jobs.embedded import batches, course, orders, rows, upkeep
+from imagemill.jobs.embedded import batches, course, orders, rows
 from imagemill.jobs.retry import delivery_delay_s
 from imagemill.model.errors import NotFound
 from imagemill.model.job import FINAL, Delivery, DeliveryState, Event
@@ -59,7 +59,7 @@ def attempted(delivery: Delivery, outcome: Delivered | Again | Gone, now_s: floa
 
 def settle(db: sqlite3.Connection, epoch: int, after: Delivery, now_s: float) -> None:
     """Write what came of an attempt, and end the job or batch that waited for it only."""
-    upkeep.fence(db, epoch)
+    orders.fence(db, epoch)
     rows.update_delivery(db, after)
     if after.event in FINAL and after.state is not DeliveryState.PENDING:
         _tell(db, after, now_s)

@@ -153,6 +153,15 @@ def update_job(db: sqlite3.Connection, before: Kept, after: Kept) -> None:
         raise Superseded(f"{job.id}: changed since version {before.job.version}")
 
 
+def give_up(db: sqlite3.Connection, job_id: str, fault: Fault, now_s: float) -> None:
+    """Fail a job that cannot be read, so that it cannot owe anything either."""
+    db.execute(
+        """UPDATE jobs SET state = 'failed', outcome = 'failed', finished_s = ?, version = version + 1, fault = ?
+        WHERE id = ?""",
+        (now_s, encode(fault), job_id),
+    )
+
+
 def insert_deliveries(db: sqlite3.Connection, deliveries: Iterable[Delivery], priority: int) -> None:
     """Add what is not there yet."""
     db.executemany(
@@ -165,7 +174,7 @@ def insert_deliveries(db: sqlite3.Connection, deliveries: Iterable[Delivery], pr
                 priority,
                 d.event,
                 d.rendition,
-                endpoint(d.callback.url),
+                endpoint(d.tenant, d.callback.url),
                 d.made_s,
                 d.state,
                 d.attempts,
@@ -193,10 +202,10 @@ def deliveries_where(db: sqlite3.Connection, condition: str, values: Iterable[An
     return [_delivery(row) for row in rows]
 
 
-def endpoint(url: str) -> str:
-    """Whose place a callback takes: all addresses of one host and port are one receiver."""
+def endpoint(tenant: str, url: str) -> str:
+    """Whose place a callback takes: all addresses of one host and port are one receiver of a tenant."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{tenant} {parts.scheme}://{parts.netloc}"
 
 
 def insert_batch(db: sqlite3.Connection, batch: Batch) -> None:

@@ -7,13 +7,18 @@ Errors   `Superseded` where another process has begun since.
 import sqlite3
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct
 
-from imagemill.jobs.embedded import course, orders, rows, upkeep
+from imagemill.jobs.base import fault_of
+from imagemill.jobs.embedded import course, orders, rows
 from imagemill.jobs.embedded.rows import Kept
+from imagemill.model.errors import ImagemillError
+from imagemill.obs.logs import Log
 
 URGENT = 7
 """Priorities from here on have one place to themselves."""
+_log = Log("imagemill.jobs")
 
 
 class Places(Struct, frozen=True):
@@ -48,14 +53,14 @@ def claim(db: sqlite3.Connection, epoch: int, places: Places, served: Mapping[st
 
     *served* says which tenant was served last, for those that have equally many.
     """
-    upkeep.fence(db, epoch)
+    orders.fence(db, epoch)
     waiting = loads(db)
     turns = dict(served)
     ordinary, urgent = places.ordinary, places.urgent
     begun: list[Kept] = []
     while urgent > 0 and (tenant := next_tenant(waiting, turns, urgent_only=ordinary <= 0)) is not None:
-        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0)
-        if kept is None:  # the tallies are exact, so this is never; and never is no reason to turn for ever
+        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, now_s)
+        if kept is None:  # the next turn goes on without it
             break
         begun.append(orders.change(db, kept, course.begun(kept, epoch, now_s), now_s))
         is_urgent = kept.job.spec.priority >= URGENT
@@ -73,9 +78,16 @@ def next_tenant(waiting: Mapping[str, Loads], served: Mapping[str, int], *, urge
     return min(ready, key=lambda t: (waiting[t].running, served.get(t, 0), t), default=None)
 
 
-def _foremost(db: sqlite3.Connection, tenant: str, least: int) -> Kept | None:
-    return rows.job_where(
-        db,
-        "state = 'queued' AND tenant = ? AND priority >= ? ORDER BY priority DESC, due_s, seq",
+def _foremost(db: sqlite3.Connection, tenant: str, least: int, now_s: float) -> Kept | None:
+    (job_id,) = db.execute(
+        """SELECT id FROM jobs WHERE state = 'queued' AND tenant = ? AND priority >= ?
+        ORDER BY priority DESC, due_s, seq LIMIT 1""",
         (tenant, least),
-    )
+    ).fetchone() or ("",)
+    try:
+        return rows.job_where(db, "id = ?", (job_id,))
+    except (msgspec.MsgspecError, ImagemillError) as e:
+        # An order that this version cannot read any more must not stand in the way of the others.
+        _log.failure("job_unreadable", e, job=job_id)
+        rows.give_up(db, job_id, fault_of(ImagemillError.code, "its order cannot be read", retryable=False), now_s)
+        return None

@@ -7,29 +7,18 @@ Errors   `Superseded` where another process has begun since.
 
 import math
 import sqlite3
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
 from imagemill.jobs.embedded import admission, batches, course, orders, rows, schedules
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.errors import Superseded
 from imagemill.model.job import Job, State, Timings
 
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
 _TERMINAL = "state IN ('succeeded', 'failed', 'cancelled', 'expired')"
-
-
-def fence(db: sqlite3.Connection, epoch: int) -> None:
-    """Refuse whoever began before the process that works now.
-
-    Raises:
-        Superseded: another process has begun since.
-    """
-    (current,) = db.execute("SELECT epoch FROM meta").fetchone()
-    if current != epoch:
-        raise Superseded(f"epoch {epoch} is over: {current} works now")
 
 
 def begin_epoch(db: sqlite3.Connection) -> int:
@@ -38,25 +27,36 @@ def begin_epoch(db: sqlite3.Connection) -> int:
     return int(epoch)
 
 
-def recover(db: sqlite3.Connection, epoch: int, crashes: int, now_s: float) -> list[Kept]:
-    """Take back what earlier processes died over."""
-    fence(db, epoch)
-    lost = rows.jobs_where(db, "state = 'running' AND owner <> ?", (epoch,))
+def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashes: int, now_s: float) -> list[Kept]:
+    """Take back what earlier processes died over, and what of this one's is not *at_work*; each as it stands then."""
+    orders.fence(db, epoch)
+    lost = [kept for kept in rows.jobs_where(db, "state = 'running'", ()) if kept.job.id not in at_work]
     return [orders.change(db, kept, course.crashed(kept, crashes, now_s), now_s) for kept in lost]
 
 
+def give_back(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
+    """Queue what this process has begun and will not end, as if it had not been begun; how many."""
+    orders.fence(db, epoch)
+    left = rows.jobs_where(db, "state = 'running' AND owner = ?", (epoch,))
+    for kept in left:
+        orders.change(db, kept, course.returned(kept), now_s)
+    return len(left)
+
+
 def promote(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> int:
-    """Queue what was scheduled and is due by now."""
-    fence(db, epoch)
-    found = rows.jobs_where(db, "state = 'scheduled' AND due_s <= ? ORDER BY due_s LIMIT ?", (now_s, most))
-    for kept in found:
-        orders.change(db, kept, course.due(kept), now_s)
-    return len(found)
+    """Queue up to *most* of what was scheduled and is due by now; how many. It owes no message."""
+    orders.fence(db, epoch)
+    return db.execute(
+        """UPDATE jobs SET state = 'queued', version = version + 1 WHERE seq IN (
+            SELECT seq FROM jobs WHERE state = 'scheduled' AND due_s <= ? ORDER BY due_s LIMIT ?
+        )""",
+        (now_s, most),
+    ).rowcount
 
 
 def expire(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> list[Kept]:
     """End what waited until its deadline."""
-    fence(db, epoch)
+    orders.fence(db, epoch)
     found = rows.jobs_where(db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most))
     return [orders.change(db, kept, course.concluded(kept, State.EXPIRED, now_s), now_s) for kept in found]
 
@@ -96,7 +96,7 @@ def prune_batches(db: sqlite3.Connection, before_s: float, most: int) -> int:
 
 def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
     """Make one page of the batch that has least made; how many jobs."""
-    fence(db, epoch)
+    orders.fence(db, epoch)
     page = batches.next_page(db)
     if page is None:
         return 0
@@ -109,7 +109,7 @@ def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
 
 def go_on_cancelling(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> int:
     """Cancel what is left of a cancelled batch, whose canceller may have died over it; how many jobs."""
-    fence(db, epoch)
+    orders.fence(db, epoch)
     batch_id = batches.cancelled_one(db)
     return 0 if batch_id is None else cancel_some(db, batch_id, most, now_s)
 
@@ -124,17 +124,17 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
     return len(left)
 
 
-def fire(db: sqlite3.Connection, epoch: int, quota: Quota, now_s: float) -> str:
+def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
     Raises:
         QuotaExceeded: too many jobs wait; it stays due.
     """
-    fence(db, epoch)
+    orders.fence(db, epoch)
     schedule = schedules.due(db, now_s)
     if schedule is None or schedule.next_s is None:
         return ""
-    admission.keep_to(db, schedule.tenant, len(schedule.specs), quota)
+    admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
     for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
         job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
         orders.add(db, job, now_s)
@@ -150,8 +150,10 @@ class Agenda(Struct, frozen=True):
     queued: bool
     pages: bool
     cancelling: bool
-    next_s: float
-    """When the next scheduled job, deadline or schedule is due; infinite = nothing is."""
+    job_s: float
+    """When the next scheduled job or deadline is due; infinite = none is."""
+    schedule_s: float
+    """When the next schedule is."""
 
 
 def look(db: sqlite3.Connection, epoch: int) -> Agenda:
@@ -171,5 +173,6 @@ def look(db: sqlite3.Connection, epoch: int) -> Agenda:
         queued=bool(queued),
         pages=bool(pages),
         cancelling=bool(cancelling),
-        next_s=min((t for t in times if t is not None), default=math.inf),
+        job_s=min((t for t in times[:2] if t is not None), default=math.inf),
+        schedule_s=math.inf if times[2] is None else times[2],
     )
