@@ -139,10 +139,11 @@ def _serve(arguments: argparse.Namespace) -> int:
             return _OK
         heap.keep_small()
         os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")  # a name server that is silent holds few threads
-        return server.run(_serving(settings))
+        evaluating = arguments.sample or first_run.nothing_said(arguments, path, os.environ)
+        return server.run(_serving(settings, evaluating=evaluating))
 
 
-async def _serving(settings: Settings) -> int:
+async def _serving(settings: Settings, *, evaluating: bool) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill")
     service = wiring.Service(settings)
@@ -160,7 +161,7 @@ async def _serving(settings: Settings) -> int:
             service.admin,
             settings.server,
             shared=service.connections,
-            on_ready=lambda public, admin: _announce(log, service, public, admin),
+            on_ready=lambda public, admin: _announce(log, service, public, admin, evaluating=evaluating),
             on_drain=lambda: _stopping(log, service, jobs),
             stop=stop,
         )
@@ -172,10 +173,10 @@ async def _serving(settings: Settings) -> int:
     return _OK
 
 
-def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int) -> None:
+def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int, *, evaluating: bool) -> None:
     settings, host = service.settings, service.settings.server.host
     if wiring_port.kind(settings) == "off":
-        log.info("jobs are off", reason=wiring_jobs.why_off(settings))
+        log.info("jobs are off", reason=wiring_jobs.why_off(settings, evaluating=evaluating))
     if settings.signing.mode == "unsigned":
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
     admin = f"http://{settings.server.admin_host}:{admin_port}"

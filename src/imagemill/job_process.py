@@ -24,6 +24,8 @@ Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Any, str, Command, str, str], Any]
 _OK = 0
 _LINK_GONE = 1
+_SOON_S = 0.2
+"""How often it is told while it is not at work yet."""
 _MORE = """
 `serve` starts one of these by itself, so this is for running jobs apart from it: with `jobs.engine = "temporal"` as
 many as you like, with the embedded engine one for each data directory.
@@ -104,7 +106,7 @@ async def _live(link: socket.socket, process: wiring_worker.JobProcess) -> int:
     try:
         while not ended.done():
             await tell(writer, Beat(process.working, process.metrics.of_jobs().decode()))
-            await asyncio.wait({ended}, timeout=BEAT_S)
+            await asyncio.wait({ended}, timeout=BEAT_S if process.working else _SOON_S)
     except LinkBroken:
         pass
     finally:

@@ -1,7 +1,5 @@
 """The composition root of jobs beside a node: who keeps the process alive that does them."""
 
-import os
-
 from msgspec import structs
 
 from imagemill import wiring
@@ -13,18 +11,16 @@ from imagemill.supervisor import Supervisor
 from imagemill.wiring_port import kind
 
 
-def why_off(settings: Settings) -> str:
-    """Why there are no jobs, for an operator."""
+def why_off(settings: Settings, *, evaluating: bool) -> str:
+    """Why there are no jobs, for an operator; a first run, *evaluating*, would have had them where it could write."""
     if settings.jobs.engine:
         return "jobs.engine says so"
+    if not evaluating:
+        return "no [storage.<name>] has write = true"
     try:
-        data = data_directory(settings.jobs)
+        return f"{data_directory(settings.jobs)} cannot be made or written; jobs.data names another directory"
     except SettingsError as e:
         return str(e)
-    above = next(folder for folder in (data, *data.parents) if folder.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-        return f"{data} cannot be made or written; jobs.data names another directory"
-    return "no [storage.<name>] has write = true"
 
 
 def taken(settings: Settings) -> bool:

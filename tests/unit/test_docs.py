@@ -74,7 +74,9 @@ def test_only_one_file_goes_out(path: Path):
         for n in ast.walk(tree)
         if isinstance(n, ast.Call)
         and isinstance(n.func, ast.Attribute)
-        and not (isinstance(n.func.value, ast.Name) and n.func.value.id in {"sqlite3", "schema", "Client"})  # a file; Temporal
+        and not (
+            isinstance(n.func.value, ast.Name) and n.func.value.id in {"sqlite3", "schema", "Client"}
+        )  # a file; Temporal
     }
 
     if path.parts[-2:] in {("net", "admin.py"), ("net", "jobs_api.py")}:  # the operator's own tools, to their own node

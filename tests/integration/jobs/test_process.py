@@ -229,7 +229,7 @@ def test_two_nodes_on_one_directory(node, tmp_path, tables):
 
         later = submit(second)
         assert ended(second, later)["state"] == "succeeded"
-        assert second.metric("imagemill_job_process_up") == 1
+        until(lambda: second.metric("imagemill_job_process_up") == 1)
 
 
 def worker(config, log, *words):
@@ -253,7 +253,7 @@ def test_a_worker_of_its_own(node, tmp_path):
         job = submit(node)
 
         assert ended(node, job)["state"] == "succeeded"
-        assert child(node) is None
+        until(lambda: child(node) is None)
     finally:
         alone.terminate()
         assert alone.wait(30) == 0
