@@ -21,6 +21,9 @@ from imagemill.model.errors import SettingsError
 from imagemill.settings import Jobs, Secret, Settings
 
 PREFIX = "IMAGEMILL_"
+CONFIG, TOKEN, URL = f"{PREFIX}CONFIG", f"{PREFIX}TOKEN", f"{PREFIX}URL"
+NO_SETTINGS = frozenset({CONFIG, TOKEN, URL})
+"""Variables of that form that say something else: which file, and what ``imagemill jobs`` calls."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any] | None = None) -> Settings:
@@ -34,6 +37,19 @@ def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, An
     except msgspec.ValidationError as e:
         cause = e.__cause__
         raise (cause if isinstance(cause, SettingsError) else SettingsError(str(e))) from e
+
+
+def as_bytes(settings: Settings) -> bytes:
+    """*settings* for a process of our own, secrets and all: for a pipe, never for an argument, a variable or a log."""
+    return msgspec.json.encode(settings, enc_hook=str)
+
+
+def of_bytes(raw: bytes) -> Settings:
+    """The settings of `as_bytes`; `SettingsError` for anything else."""
+    try:
+        return msgspec.json.decode(raw, type=Settings, dec_hook=_decode)
+    except msgspec.MsgspecError as e:
+        raise SettingsError(f"what was handed over is no settings: {e}") from e
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+        if name.startswith(PREFIX) and name not in NO_SETTINGS:
             *tables, last = name.removeprefix(PREFIX).split("__")
             key_id = [t.lower() for t in tables] == ["signing", "keys"]
             spot = raw
@@ -142,7 +158,7 @@ def _encode(value: Any) -> Any:
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The file named by ``IMAGEMILL_CONFIG``, if any."""
-    name = environ.get(f"{PREFIX}CONFIG")
+    name = environ.get(CONFIG)
     return Path(name) if name else None
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
+from imagemill.jobs.counting import Counting
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import DependencyDown, SettingsError
@@ -41,7 +42,7 @@ from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
-from imagemill.wiring_port import submission
+from imagemill.wiring_port import Submission, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -95,7 +96,7 @@ def redis_cache(
     on_state: Callable[[bool, str], None] = lambda _well, _why: None,
 ) -> "RedisCache":
     """The level that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
     return RedisCache(
         settings.l2, stale_s=_stale_s(settings.cache), negative_s=settings.cache.negative_ttl_s, observe=observe,
@@ -110,7 +111,7 @@ def _stale_s(cache: CacheSettings) -> int:
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
     return PurgeFeed(settings.l2, purges, observe)
 
@@ -127,11 +128,12 @@ async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def needing(setting: str, name: str) -> Iterator[None]:
+    """Say how to install what *setting* needs, where an import of it fails."""
     try:
         yield
     except ModuleNotFoundError as e:
-        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+        raise SettingsError(f"{setting} needs: pip install 'imagemill[{name}]'") from e
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -145,6 +147,20 @@ async def purge(settings: Settings, order: Order) -> Purged:
         raise DependencyDown("Redis did not take the purge, so nodes may not know of it; repeat it") from e
     finally:
         await feed.close()
+
+
+def purges_of(settings: Settings) -> Purges:
+    """What is known of purges here; nothing yet."""
+    shared = settings.l2
+    return Purges(
+        shared.purges, blind_s=shared.blind_s if shared.url else None, stale_s=_stale_s(settings.cache)
+    )  # fmt: skip
+
+
+def engine_version(versions: Mapping[str, str]) -> int:
+    """The version of an engine, comparable."""
+    parts = versions.get("libvips", "0").split(".")
+    return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
 
 
 class Service:
@@ -181,11 +197,7 @@ class Service:
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         shared = settings.l2
-        self.purges = Purges(
-            shared.purges,
-            blind_s=shared.blind_s if shared.url else None,
-            stale_s=_stale_s(cache),
-        )
+        self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
@@ -204,7 +216,9 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
-        self.submission = submission(settings, self.stores, native(settings), self.client)
+        self.submission = submission(
+            settings, self.stores, native(settings), self.client, Counting(self.metrics)
+        )  # fmt: skip
         self.connections = Connections(
             settings.server,
             lambda reason: self.metrics.count("connections_refused", reason),
@@ -231,9 +245,7 @@ class Service:
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
-        """The version of the engine in force, comparable."""
-        parts = self.pool.versions.get("libvips", "0").split(".")
-        return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
+        return engine_version(self.pool.versions)
 
     async def close(self) -> None:
         """End workers and connections."""
@@ -285,6 +297,8 @@ class Service:
         mirror("connections", lambda: self.connections.open)
         mirror("requests_in_flight", lambda: self.in_flight)
         mirror("fetches_in_flight", lambda: self.client.in_flight)
+        if self.submission:
+            mirror("job_watchers", partial(_watchers, self.submission))
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
         if self.redis:
@@ -394,6 +408,10 @@ def _outcome(call: Call, reply: Reply) -> str:
 
 def _used(cache: MemoryCache[Any]) -> float:
     return cache.used_bytes
+
+
+def _watchers(submission: Submission) -> float:
+    return submission.port.streams.open
 
 
 def _entry_size(entry: Entry) -> int:

@@ -58,7 +58,9 @@ class Submission(Struct, frozen=True):
         await self.poster.close()
 
 
-def submission(settings: Settings, stores: Stores, dialect: Dialect, client: Client) -> Submission | None:
+def submission(
+    settings: Settings, stores: Stores, dialect: Dialect, client: Client, observed: Observed
+) -> Submission | None:
     """What a node answers about jobs with; None where there are none.
 
     Raises:
@@ -67,7 +69,7 @@ def submission(settings: Settings, stores: Stores, dialect: Dialect, client: Cli
     if kind(settings) == "off":
         return None
     parse_secrets(settings.callbacks.secrets)
-    engine, poster = job_engine(settings), Poster(settings.callbacks)
+    engine, poster = job_engine(settings, observed), Poster(settings.callbacks)
     admission = Admission(settings, _places(stores), client.judge, poster.judge)
     jobs = Jobs(engine, dialect, admission, stores.writable, settings)
     return Submission(engine, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))

@@ -15,8 +15,9 @@ TARGET = "/image?source=local:photos/a.jpg&width=5"
 
 
 @pytest.fixture(autouse=True)
-def environ(monkeypatch):
-    """No setting of whoever runs the tests."""
+def environ(monkeypatch, tmp_path):
+    """No setting, and no directory, of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in [n for n in os.environ if n.startswith("IMAGEMILL_")]:
         monkeypatch.delenv(name)
     return monkeypatch
@@ -68,7 +69,7 @@ def test_flags_lie_over_everything(capsys, key):
 
     assert settings["server"] | {"host": "::1", "port": 1, "admin_port": 2} == settings["server"]
     assert settings["signing"] == {"mode": "unsigned", "keys": {"k1": "***"}}
-    assert list(settings["storage"]) == ["sample"]
+    assert list(settings["storage"]) == ["sample", "out"]
 
 
 def test_check_starts_nothing_and_says_what_is_wrong(capsys, environ, key):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemill.configuration import data_directory, load, masked, tokens_file
+from imagemill.configuration import as_bytes, data_directory, load, masked, of_bytes, tokens_file
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Jobs, Secret, Settings
 
@@ -190,3 +190,21 @@ def test_where_jobs_and_tokens_are_kept(data, environ, directory):
 def test_nowhere_to_keep_them_is_said():
     with pytest.raises(SettingsError, match=r"jobs\.data"):
         data_directory(Jobs(), {"HOME": "relative"})
+
+
+def test_settings_reach_a_process_of_ours_whole():
+    """Every value, secrets too, as they were; what is no settings is refused without a word of it."""
+    settings = load(
+        None, UNSIGNED, {"l2": {"url": "redis://u:p@h"}, "callbacks": {"secrets": {"a": ["whsec_1", "whsec_2"]}}}
+    )  # fmt: skip
+
+    handed = of_bytes(as_bytes(settings))
+
+    assert handed == settings
+    assert repr(handed.callbacks.secrets["a"][0]) == "'***'"
+    with pytest.raises(SettingsError):
+        of_bytes(b'{"server": 1}')
+
+
+def test_whom_a_client_calls_is_no_setting():
+    assert load(None, UNSIGNED | {"IMAGEMILL_URL": "http://h", "IMAGEMILL_TOKEN": "t"}) == load(None, UNSIGNED)

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from imagemill.obs.exposition import chosen, joined
+
 _DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0)
 """Buckets of what may take a day."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
@@ -24,6 +26,8 @@ class Metric(Struct, frozen=True):
     meaning: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = _SECONDS
+    of_jobs: bool = False
+    """Told by the process that does the jobs; `serve` shows it of its child."""
 
 
 DECLARED = (
@@ -74,12 +78,21 @@ DECLARED = (
     Metric("imagemill_purge_bad_events_total", "counter", "Events in the stream of purges that are none of ours."),
     Metric("imagemill_purge_feed_reading", "gauge", "1 while purges of other nodes are heard, else 0."),
     Metric("imagemill_purge_silence_seconds", "gauge", "Time since all purges of other nodes were known."),
-    Metric("imagemill_jobs", "gauge", "Jobs kept, by state and priority.", ("state", "priority")),
+    Metric("imagemill_job_process_up", "gauge", "1 while the job process of this node takes jobs, else 0."),
+    Metric(
+        "imagemill_job_process_restarts_total",
+        "counter",
+        "Job processes replaced: crash, silent, start, ended.",
+        ("reason",),
+    ),
+    Metric("imagemill_job_workers", "gauge", "Engine workers of the job process by state.", ("state",), of_jobs=True),
+    Metric("imagemill_jobs", "gauge", "Jobs kept, by state and priority.", ("state", "priority"), of_jobs=True),
     Metric(
         "imagemill_jobs_finished_total",
         "counter",
         "Jobs whose outcome stands, by it and by priority.",
         ("state", "priority"),
+        of_jobs=True,
     ),
     Metric(
         "imagemill_job_stage_seconds",
@@ -87,14 +100,16 @@ DECLARED = (
         "Time of a job in a stage: waiting (from when it was due), making, delivering.",
         ("stage",),
         _DURATIONS,
+        of_jobs=True,
     ),
     Metric(
         "imagemill_callbacks_total",
         "counter",
         "Attempts to call back: delivered, again, gone, dead, later.",
         ("outcome",),
+        of_jobs=True,
     ),
-    Metric("imagemill_callbacks_dead", "gauge", "Callbacks given up, which can be redelivered."),
+    Metric("imagemill_callbacks_dead", "gauge", "Callbacks given up, which can be redelivered.", of_jobs=True),
     Metric("imagemill_job_watchers", "gauge", "Event streams open."),
     Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
@@ -110,6 +125,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._before: list[Callable[[], None]] = []
+        self._beside: list[Callable[[], bytes]] = []
         self._by_name: dict[str, Counter | Gauge | Histogram] = {m.name: self._make(m) for m in DECLARED}
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
@@ -149,11 +165,22 @@ class Metrics:
         """Call *update* before every scrape."""
         self._before.append(update)
 
+    def beside(self, read: Callable[[], bytes]) -> None:
+        """Show what *read* gives, of another process of this node, in place of metrics of the same names."""
+        self._beside.append(read)
+
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""
         for update in self._before:
             update()
-        return generate_latest(self.registry)
+        text = generate_latest(self.registry)
+        for read in self._beside:
+            text = joined(text, read())
+        return text
+
+    def of_jobs(self) -> bytes:
+        """Those that only the process that does the jobs can tell, in the same format."""
+        return chosen(self.render(), frozenset(m.name for m in DECLARED if m.of_jobs))
 
     def _make(self, m: Metric) -> Counter | Gauge | Histogram:
         if m.kind == "histogram":

@@ -86,6 +86,27 @@ async def serve(
         await asyncio.gather(*running, return_exceptions=True)
 
 
+async def serve_admin(
+    admin: Any, host: str, port: int, settings: Server, *, name: str, on_ready: Callable[[int], None]
+) -> None:
+    """Serve an admin port alone, called *name* in the settings, until cancelled.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    bound = _bind(host, port, name)
+    server = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
+    running = [asyncio.create_task(server.serve([bound]))]
+    try:
+        while not server.started:
+            await _while_running(running, asyncio.sleep(_STARTED_POLL_S))
+        on_ready(bound.getsockname()[1])
+        await running[0]
+    finally:
+        server.should_exit = True
+        await asyncio.gather(*running, return_exceptions=True)
+
+
 async def _while_running(running: list[asyncio.Task[None]], wanted: Coroutine[Any, Any, object]) -> None:
     """Wait for *wanted*; a server that ends before it raises why it did."""
     waiting = asyncio.ensure_future(wanted)

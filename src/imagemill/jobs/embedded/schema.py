@@ -9,7 +9,7 @@ Source   sqlite.org/wal.html and sqlite.org/pragma.html#pragma_synchronous (2026
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from imagemill.model.errors import SettingsError
@@ -190,8 +190,11 @@ def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives the log and the index beside it the mode of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # SQLite gives the log and the index beside it the mode of the file itself. A file that is there is not opened: with
+    # any descriptor of it that is closed, this process loses the locks of all its connections (fcntl(2)), and another
+    # that closes its own then takes itself for the last and deletes the log under them.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _bring_forward(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> None:
