@@ -1,0 +1,93 @@
+"""Who goes next: among tenants the one that has fewest running, within a tenant the most urgent, longest due job.
+
+Units    Unix seconds.
+Errors   `Superseded` where another process has begun since.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from imagemill.jobs.base import fault_of
+from imagemill.jobs.embedded import course, orders, rows
+from imagemill.jobs.embedded.rows import Kept
+from imagemill.model.errors import ImagemillError
+from imagemill.obs.logs import Log
+
+URGENT = 7
+"""Priorities from here on have one place to themselves."""
+_log = Log("imagemill.jobs")
+
+
+class Places(Struct, frozen=True):
+    """How many more jobs may begin."""
+
+    ordinary: int
+    urgent: int
+    """Of `URGENT` priority; includes the ordinary ones."""
+
+
+class Loads(Struct, frozen=True):
+    """What one tenant has running and waiting."""
+
+    running: int
+    waiting: int
+    urgent: int
+    """Of those waiting, the ones of `URGENT` priority."""
+
+
+def loads(db: sqlite3.Connection) -> dict[str, Loads]:
+    """Tenants that have anything queued."""
+    found = db.execute(
+        f"""SELECT tenant, sum(jobs * (state = 'running')), sum(jobs * (state = 'queued')),
+            sum(jobs * (state = 'queued' AND priority >= {URGENT}))
+        FROM tallies WHERE state IN ('queued', 'running') GROUP BY tenant HAVING sum(jobs * (state = 'queued')) > 0"""  # noqa: S608
+    )
+    return {tenant: Loads(*numbers) for tenant, *numbers in found}
+
+
+def claim(db: sqlite3.Connection, epoch: int, places: Places, served: Mapping[str, int], now_s: float) -> list[Kept]:
+    """Begin as many jobs as there are places: of the tenant that has fewest running, its most urgent, longest due one.
+
+    *served* says which tenant was served last, for those that have equally many.
+    """
+    orders.fence(db, epoch)
+    waiting = loads(db)
+    turns = dict(served)
+    ordinary, urgent = places.ordinary, places.urgent
+    begun: list[Kept] = []
+    while urgent > 0 and (tenant := next_tenant(waiting, turns, urgent_only=ordinary <= 0)) is not None:
+        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, now_s)
+        if kept is None:  # the next turn goes on without it
+            break
+        begun.append(orders.change(db, kept, course.begun(kept, epoch, now_s), now_s))
+        is_urgent = kept.job.spec.priority >= URGENT
+        urgent -= 1
+        ordinary = min(ordinary - (not is_urgent), urgent)
+        load = waiting[tenant]
+        waiting[tenant] = Loads(load.running + 1, load.waiting - 1, load.urgent - is_urgent)
+        turns[tenant] = max(turns.values(), default=0) + 1
+    return begun
+
+
+def next_tenant(waiting: Mapping[str, Loads], served: Mapping[str, int], *, urgent_only: bool) -> str | None:
+    """Whose turn it is: who has fewest running; among equals, who was served longest ago."""
+    ready = [t for t, load in waiting.items() if (load.urgent if urgent_only else load.waiting) > 0]
+    return min(ready, key=lambda t: (waiting[t].running, served.get(t, 0), t), default=None)
+
+
+def _foremost(db: sqlite3.Connection, tenant: str, least: int, now_s: float) -> Kept | None:
+    (job_id,) = db.execute(
+        """SELECT id FROM jobs WHERE state = 'queued' AND tenant = ? AND priority >= ?
+        ORDER BY priority DESC, due_s, seq LIMIT 1""",
+        (tenant, least),
+    ).fetchone() or ("",)
+    try:
+        return rows.job_where(db, "id = ?", (job_id,))
+    except (msgspec.MsgspecError, ImagemillError) as e:
+        # An order that this version cannot read any more must not stand in the way of the others.
+        _log.failure("job_unreadable", e, job=job_id)
+        rows.give_up(db, job_id, fault_of(ImagemillError.code, "its order cannot be read", retryable=False), now_s)
+        return None
