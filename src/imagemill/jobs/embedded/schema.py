@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from imagemill.jobs.directory import made
 from imagemill.model.errors import SettingsError
 
 FILE = "jobs.db"
@@ -189,7 +190,7 @@ def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made(path.parent)
     # SQLite gives the log and the index beside it the mode of the file itself. A file that is there is not opened: with
     # any descriptor of it that is closed, this process loses the locks of all its connections (fcntl(2)), and another
     # that closes its own then takes itself for the last and deletes the log under them.
