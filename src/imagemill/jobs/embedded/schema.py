@@ -9,7 +9,7 @@ Source   sqlite.org/wal.html and sqlite.org/pragma.html#pragma_synchronous (2026
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from imagemill.model.errors import SettingsError
@@ -190,8 +190,11 @@ def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives the log and the index beside it the mode of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    # Never a descriptor on a file that is there: to close it drops the locks that this process's connections hold
+    # (fcntl(2)), whereupon another process may take the log away from under them. SQLite gives the log and the index
+    # beside the file the mode of the file itself.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _bring_forward(db: sqlite3.Connection, path: Path, steps: Sequence[Sequence[str]]) -> None:

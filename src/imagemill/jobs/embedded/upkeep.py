@@ -28,10 +28,22 @@ def begin_epoch(db: sqlite3.Connection) -> int:
 
 
 def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashes: int, now_s: float) -> list[Kept]:
-    """Take back what earlier processes died over, and what of this one's is not *at_work*; each as it stands then."""
+    """Take back what earlier processes died over, and what of this one's is not *at_work*; each as it stands then.
+
+    Where a suspect is among them (see `turns.claim`) it is to blame; the others were only beside it.
+    """
     orders.fence(db, epoch)
     lost = [kept for kept in rows.jobs_where(db, "state = 'running'", ()) if kept.job.id not in at_work]
-    return [orders.change(db, kept, course.crashed(kept, crashes, now_s), now_s) for kept in lost]
+    suspected = any(kept.crashes for kept in lost)
+    return [
+        orders.change(
+            db,
+            kept,
+            course.crashed(kept, crashes, now_s) if kept.crashes or not suspected else course.returned(kept),
+            now_s,
+        )
+        for kept in lost
+    ]
 
 
 def give_back(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
