@@ -7,18 +7,13 @@ Errors   `Superseded` where another process has begun since.
 import sqlite3
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 
-from imagemill.jobs.base import fault_of
-from imagemill.jobs.embedded import course, orders, rows
+from imagemill.jobs.embedded import course, orders
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.errors import ImagemillError
-from imagemill.obs.logs import Log
 
 URGENT = 7
 """Priorities from here on have one place to themselves."""
-_log = Log("imagemill.jobs")
 
 
 class Places(Struct, frozen=True):
@@ -61,7 +56,7 @@ def claim(db: sqlite3.Connection, epoch: int, places: Places, served: Mapping[st
     begun: list[Kept] = []
     while urgent > 0 and (tenant := next_tenant(waiting, turns, urgent_only=ordinary <= 0)) is not None:
         kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, suspects, now_s)
-        if kept is None:  # nothing but suspects
+        if kept is None:  # nothing but suspects, or unreadable
             del waiting[tenant]
             continue
         begun.append(orders.change(db, kept, course.begun(kept, epoch, now_s), now_s))
@@ -82,15 +77,11 @@ def next_tenant(waiting: Mapping[str, Loads], served: Mapping[str, int], *, urge
 
 
 def _foremost(db: sqlite3.Connection, tenant: str, least: int, suspects: int, now_s: float) -> Kept | None:
-    (job_id,) = db.execute(
-        """SELECT id FROM jobs WHERE state = 'queued' AND tenant = ? AND priority >= ? AND (crashes = 0 OR ?)
+    found = orders.readable(
+        db,
+        """state = 'queued' AND tenant = ? AND priority >= ? AND (crashes = 0 OR ?)
         ORDER BY priority DESC, due_s, seq LIMIT 1""",
         (tenant, least, suspects),
-    ).fetchone() or ("",)
-    try:
-        return rows.job_where(db, "id = ?", (job_id,))
-    except (msgspec.MsgspecError, ImagemillError) as e:
-        # An order that this version cannot read any more must not stand in the way of the others.
-        _log.failure("job_unreadable", e, job=job_id)
-        rows.give_up(db, job_id, fault_of(ImagemillError.code, "its order cannot be read", retryable=False), now_s)
-        return None
+        now_s,
+    )
+    return found[0] if found else None
