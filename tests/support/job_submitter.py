@@ -1,4 +1,4 @@
-"""Submit jobs, and say so once they are accepted: ``python -m support.job_submitter DIRECTORY COUNT``."""
+"""Submit jobs, and say so once they are accepted: ``python -m support.job_submitter DIRECTORY COUNT CALLERS``."""
 
 import asyncio
 import os
@@ -15,11 +15,14 @@ async def main():
     await engine.start()
     os.write(1, b"ready\n")
 
-    async def submit():
-        accepted = await engine.submit(job())
-        os.write(1, f"accepted {accepted.id}\n".encode())
+    left = iter(range(int(sys.argv[2])))
 
-    await asyncio.gather(*(submit() for _ in range(int(sys.argv[2]))))
+    async def call():
+        for _ in left:
+            accepted = await engine.submit(job())
+            os.write(1, f"accepted {accepted.id}\n".encode())
+
+    await asyncio.gather(*(call() for _ in range(int(sys.argv[3]))))
     await engine.close()
 
 

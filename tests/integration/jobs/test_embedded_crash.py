@@ -245,7 +245,7 @@ async def test_whoever_wakes_up_to_a_later_epoch_changes_nothing(engine, start, 
     await ended(engine, [accepted.id])
 
 
-def _traced(directory, count):
+def _traced(directory, count, callers):
     strace = shutil.which("strace")
     if strace is None:
         if os.environ.get("CI") == "true":
@@ -255,7 +255,7 @@ def _traced(directory, count):
     done = subprocess.run(
         [
             *(strace, "-f", "-y", "-e", "trace=fsync,fdatasync,write", "-o", str(log)),
-            *(sys.executable, "-m", "support.job_submitter", str(directory / "data"), str(count)),
+            *(sys.executable, "-m", "support.job_submitter", str(directory / "data"), str(count), str(callers)),
         ],
         env=ENVIRONMENT,
         capture_output=True,
@@ -270,18 +270,22 @@ def _traced(directory, count):
 
 
 def test_what_is_accepted_was_synced_before(tmp_path):
-    """The log of the database is on the disk before anybody is told."""
-    calls = _traced(tmp_path, 1)
+    """The log of the database is on the disk before anybody is told, each time."""
+    calls = _traced(tmp_path, 5, 1)
 
-    answered = next(i for i, call in enumerate(calls) if '"accepted' in call)
-    synced = [i for i, call in enumerate(calls) if re.match(r"f(data)?sync\(\d+<[^>]*jobs\.db-wal>\) += 0", call)]
-    resumed = [i for i, call in enumerate(calls) if re.match(r"<\.\.\. f(data)?sync resumed>.*= 0", call)]
-    assert min(synced + resumed) < answered
+    answered = [i for i, call in enumerate(calls) if '"accepted' in call]
+    assert len(answered) == 5
+    begun = re.compile(r"f(data)?sync\(\d+<[^>]*jobs\.db-wal>(\) += 0| <unfinished)")
+    ended = re.compile(r"(f(data)?sync\(\d+<[^>]*jobs\.db-wal>\)|<\.\.\. f(data)?sync resumed>\)) += 0")
+    for before, after in zip([0, *answered], answered, strict=False):
+        between = calls[before:after]
+        assert any(map(begun.match, between)), between
+        assert any(map(ended.match, between)), between
 
 
 def test_many_at_once_are_few_syncs(tmp_path):
     """They are committed together."""
-    calls = _traced(tmp_path, 100)
+    calls = _traced(tmp_path, 100, 100)
 
     assert sum('"accepted' in call for call in calls) == 100
     assert sum(call.startswith(("fsync(", "fdatasync(")) for call in calls) <= 20
