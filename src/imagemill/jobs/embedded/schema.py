@@ -190,9 +190,9 @@ def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives the log and the index beside it the mode of the file itself. A file that is there is not opened: with
-    # any descriptor of it that is closed, this process loses the locks of all its connections (fcntl(2)), and another
-    # that closes its own then takes itself for the last and deletes the log under them.
+    # Never a descriptor on a file that is there: to close it drops the locks that this process's connections hold
+    # (fcntl(2)), whereupon another process may take the log away from under them. SQLite gives the log and the index
+    # beside the file the mode of the file itself.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
