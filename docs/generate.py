@@ -1,6 +1,6 @@
 """Write the reference pages from the code, so that they cannot drift.
 
-python docs/generate.py            rewrite docs/reference/{parameters,settings,errors}.md
+python docs/generate.py            rewrite docs/reference/{parameters,settings,errors,metrics}.md and openapi.json
 python docs/generate.py --check    exit 1 where a page is not what the code says
 """
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+import openapi  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
@@ -164,7 +165,13 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def openapi_page() -> str:
+    """The job interface for machines."""
+    return openapi.document(HERE / "jobs.md")
+
+
 PAGES = {
+    "openapi.json": openapi_page,
     "parameters.md": parameters,
     "settings.md": settings_page,
     "errors.md": errors_page,

@@ -1,5 +1,6 @@
 """Look at this machine and the settings as `serve` would find them, and say what is wrong."""
 
+import asyncio
 import os
 import resource
 import socket
@@ -33,7 +34,7 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
     except SettingsError as e:
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
-    found += [_memory(settings), _files(settings), *_ports(settings), *_stores(settings)]
+    found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
     found += [await _shared_level(settings), *await doctor_jobs.examine(settings)]
     return [*found, *await _worker(settings)]
 
@@ -80,12 +81,25 @@ def _port(name: str, host: str, port: int) -> Finding:
         return Finding(name, "fail", f"{host}:{port}: {e.strerror}")
 
 
-def _stores(settings: Settings) -> list[Finding]:
+async def _stores(settings: Settings) -> list[Finding]:
+    """Their names, and what each says when it is asked."""
     try:
         found = stores.open_all(settings)
     except SettingsError as e:
         return [Finding("stores", "fail", str(e))]
-    return [Finding("stores", "ok", ", ".join(found.all) or "none")]
+    names = Finding("stores", "ok", ", ".join(found.all) or "none")
+    return [names, *await asyncio.gather(*(_store(name, found) for name in found.all))]
+
+
+async def _store(name: str, found: stores.Stores) -> Finding:
+    store = found.all[name]
+    uses = ["read by callers"] * (name in found.sources) + ["written by jobs"] * (name in found.writable)
+    try:
+        await store.check()
+    except ImagemillError as e:
+        cause = f" ({type(e.__cause__).__name__})" if e.__cause__ else ""
+        return Finding(f"store {name}", "fail", f"{store.address('…')}: {e}{cause}")
+    return Finding(f"store {name}", "ok", f"{store.address('…')} answers; {' and '.join(uses) or 'not in use'}")
 
 
 async def _shared_level(settings: Settings) -> Finding:

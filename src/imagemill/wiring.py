@@ -263,7 +263,7 @@ class Service:
         """Say not ready from now on."""
         self.draining = True
         if self.submission:
-            self.submission.port.streams.end()
+            self.submission.port.streams.end()  # or their listeners would hold the stop for its whole grace
 
     def not_ready(self) -> list[str]:
         """Why this node should get no new work; empty = it should."""
@@ -306,6 +306,8 @@ class Service:
         if self.feed:
             mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
             mirror("purge_silence_seconds", self.purges.silence_s)
+        if self.submission:
+            mirror("job_watchers", partial(getattr, self.submission.port.streams, "open"))
         for state in ("idle", "busy", "starting"):
             mirror("workers", partial(self._workers, state), state)
 

@@ -364,6 +364,12 @@ async def test_a_store_is_written_to_only_by_its_settings(read_only):
     assert await read_only.stat("never") is None
 
 
+async def test_a_store_that_is_there_says_so(store, read_only):
+    """Whether it is written to or not, and whether anything lies in it or not."""
+    await store.check()
+    await read_only.check()
+
+
 async def test_a_reader_never_sees_a_mixture(store):
     """While one body takes another's place again and again, whoever reads gets the one or the other, whole."""
     bodies = [bytes([n]) * 300_000 for n in (1, 2)]

@@ -28,6 +28,11 @@ class MemoryEngine:
         self.jobs[job.id] = job
         return job
 
+    async def claimed(self, tenant, claim):
+        if (tenant, claim.key) not in self.claims:
+            return None
+        return self._claimed(tenant, claim, None)
+
     async def read(self, job_id):
         return self.jobs.get(job_id)
 

@@ -108,21 +108,23 @@ class Embedded:
     counts_quota_at_once = True
     prunes = True
 
-    def __init__(self, directory, **settings):
+    def __init__(self, directory, clock=time.time, **settings):
         self.directory = directory
+        self.clock = clock
         self.settings = Jobs(**({"grace_s": 0.5} | settings))
-        self.engine = EmbeddedEngine(self.settings, directory)
+        self.engine = EmbeddedEngine(self.settings, directory, clock=clock)
 
     @asynccontextmanager
     async def run(self, steps):
         """Work with *steps* as long as this is open."""
         stop = asyncio.Event()
-        runner = asyncio.create_task(Runner(self.settings, self.directory, steps, Unobserved()).run(stop))
+        self.runner = Runner(self.settings, self.directory, steps, Unobserved(), clock=self.clock)
+        running = asyncio.create_task(self.runner.run(stop))
         try:
             yield
         finally:
             stop.set()
-            await runner
+            await running
 
 
 async def until(engine, job_id, *states, timeout_s=20.0):

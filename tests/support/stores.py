@@ -48,6 +48,9 @@ class MemoryStore:
         split(key)
         return self.objects[key][1] if key in self.objects else None
 
+    async def check(self):
+        pass
+
     def address(self, key, /):
         return f"memory:{key}"
 

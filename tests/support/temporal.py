@@ -4,10 +4,10 @@ The program is looked for on the path and where ``make servers`` puts it. Where 
 name, and fails where the environment says ``CI``.
 """
 
+import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -50,10 +50,10 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> "Server":
-        http, metrics = self._ports
+        web, metrics = self._ports
         command = [
             self._program, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(self.port),
-            "--http-port", str(http), "--metrics-port", str(metrics), "--log-level", "error",
+            "--http-port", str(web), "--metrics-port", str(metrics), "--log-level", "error",
             "--db-filename", str(self._folder / "temporal.db"),
         ]  # fmt: skip
         for pair in self._dynamic:
@@ -72,9 +72,14 @@ class Server:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        with socket.socket() as sock:
-            sock.settimeout(1)
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+        connection = http.client.HTTPConnection("127.0.0.1", self._ports[0], timeout=2)
+        try:
+            connection.request("GET", "/api/v1/namespaces/default")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def kill(self) -> None:
         """As a power cut of the process."""

@@ -1,7 +1,7 @@
 """Jobs, steps and a worker process for tests of the Temporal engine.
 
 Steps do what a job's tags say: ``sleep:2`` works for so long after its first rendition, ``corrupt`` and ``slow`` fail,
-``flaky`` fails once. What they are asked to do is written down, line by line, so that a killed worker's part is kept.
+``flaky`` fails once, ``noop`` does nothing. What they are asked to do is written down, line by line, so that a killed worker's part is kept.
 """
 
 import asyncio
@@ -88,6 +88,8 @@ class Steps:
 
     async def _make(self, job: Job, report: Report, have: dict[str, Result]) -> Work:
         tags = job.spec.tags
+        if "noop" in tags:
+            return Work(())
         if "corrupt" in tags:
             raise ImageCorrupt("not a picture")
         if "slow" in tags or ("flaky" in tags and job.attempts == 0):
@@ -156,7 +158,7 @@ async def until(true: Any, what: str, seconds: float = 30.0) -> None:
         if await said if asyncio.iscoroutine(said) else said:
             return
         assert time.monotonic() < until_s, what
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
 @contextmanager

@@ -1,6 +1,10 @@
 """Which stores there are, who may read them, and who may write to them."""
 
+import os
+import re
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +67,18 @@ def test_wrong_buckets_are_refused(table, words):
         opened(a=BUCKET | table)
 
     assert words in str(e.value)
+
+
+def test_what_the_how_to_shows_is_right(monkeypatch, tmp_path):
+    """Every block of settings on the page is accepted as it stands, but for where the folder is."""
+    monkeypatch.setitem(os.environ, "AWS_REGION", "")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "s3.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    for block in blocks:
+        tables = tomllib.loads(block.replace("/srv/imagemill/out", str(tmp_path)))["storage"]
+        assert set(opened(**tables).all) == set(tables)
+
+    assert len(blocks) == 4
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -23,7 +23,6 @@ _TEXT = re.compile(r"imt_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID_BYTES, _SECRET_BYTES = 4, 32
-_NO_DIGEST = "0" * 64
 
 
 class Scope(StrEnum):
@@ -91,11 +90,9 @@ def known(text: str, tokens: Iterable[Token], now_s: float) -> Token | None:
     parts = _TEXT.fullmatch(text)
     if parts is None:
         return None
-    digest, found = _digest(parts[2]), None
-    for token in tokens:
-        same = token.id == parts[1]  # ids are no secret
-        if compare_digest(token.sha256 if same else _NO_DIGEST, digest) and same:
-            found = token
+    digest = _digest(parts[2])
+    named = [token for token in tokens if token.id == parts[1]]  # ids are no secret
+    found = next((token for token in named if compare_digest(token.sha256, digest)), None)
     return None if found is None or (found.expires_s is not None and found.expires_s <= now_s) else found
 
 

@@ -77,6 +77,8 @@ class Jobs:
         """Accept the job that the JSON *body* describes, or give back the one that it was accepted as before."""
         given = fields(body, "", FIELDS)
         claim = _claim(idempotency_key, body)
+        if claim is not None and (earlier := await self._engine.claimed(who.tenant, claim)) is not None:
+            return earlier  # whatever has become of its source or its deadline since
         now_s = self._clock()
         spec = Reader(self._dialect, self._settings, now_s).spec(given)
         return await self._accept(who.tenant, await self._admission.of(who.tenant).admit(spec), now_s, claim)

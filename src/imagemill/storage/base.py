@@ -108,6 +108,15 @@ class Put(Protocol):
 class Store(Get, Put, Protocol):
     """A place of both kinds, as `[storage.<name>]` describes it; what its settings do not allow is refused."""
 
+    async def check(self) -> None:
+        """Ask whether it is there and lets us in.
+
+        Raises:
+            StoreRefused: it is not, or does not.
+            DependencyDown: it failed, or is away.
+        """
+        ...
+
 
 MAX_URL_S = 7 * 86_400
 """For no longer is an address good: the most that S3 signs for (Signature Version 4)."""

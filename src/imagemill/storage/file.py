@@ -118,6 +118,12 @@ class FileStore:
         names = split(key)
         return below(self._settings.public_url, names) if self._settings.public_url else None
 
+    async def check(self) -> None:
+        """Look at the folder, and whether it may be written where it should."""
+        wanted = os.R_OK | os.X_OK | (os.W_OK if self._settings.write else 0)
+        if not await asyncio.to_thread(os.access, self._root, wanted):
+            raise StoreRefused("the store's folder is not there, or does not let us in")
+
 
 def _read(root: Path, names: list[str], limit: int, known: str) -> Blob | Unchanged:
     with _as_ours(), _opened(root, names) as descriptor:

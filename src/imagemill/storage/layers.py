@@ -20,7 +20,7 @@ from imagemill.storage.base import NONE_KNOWN, Blob, Stat, Store, Terms, Unchang
 
 T = TypeVar("T")
 Observe = Callable[[str, str, float], None]
-"""Told of an operation (``get``, ``put``, ``stat``, ``url``), its outcome and its seconds."""
+"""Told of an operation (``get``, ``put``, ``stat``, ``url``, ``check``), its outcome and its seconds."""
 
 
 class Attempts(Struct, frozen=True):
@@ -61,6 +61,10 @@ class _Around(ABC):
         """See `storage.base.Put`."""
         return await self._do("url", lambda: self._store.url(key, good_for_s=good_for_s))
 
+    async def check(self) -> None:
+        """See `storage.base.Store`."""
+        await self._do("check", self._store.check)
+
     @abstractmethod
     async def _do(self, operation: str, call: Callable[[], Awaitable[T]]) -> T: ...
 
@@ -95,7 +99,7 @@ class Metrics(_Around):
         begun, outcome = time.monotonic(), "internal"
         try:
             got = await call()
-            outcome = "absent" if got is None else "unchanged" if isinstance(got, Unchanged) else "ok"
+            outcome = _outcome(operation, got)
         except ImagemillError as e:
             outcome = e.code
             raise
@@ -105,6 +109,12 @@ class Metrics(_Around):
         finally:
             self._observe(operation, outcome, time.monotonic() - begun)
         return got
+
+
+def _outcome(operation: str, got: object) -> str:
+    if operation == "stat" and got is None:
+        return "absent"
+    return "unchanged" if isinstance(got, Unchanged) else "ok"
 
 
 class Retry(_Around):

@@ -180,6 +180,11 @@ class S3Store:
             signed = await self._signer.presign_read(path, max(1, min(good_for_s, MAX_URL_S)))
         return signed.url
 
+    async def check(self) -> None:
+        """List one object at most."""
+        with _as_destination():
+            await self._bucket.check()
+
     async def _verified(self, path: str, body_bytes: int, digest: str) -> Stat:
         with _as_destination():
             found = await self._look(path)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from imagemill.jobs.tokens import Register
 from imagemill.model.errors import BadRequest, LimitExceeded, Overloaded, ProcessingTimeout, ScopeMissing
@@ -42,6 +43,15 @@ _HEADERS = (
 )
 
 
+class Entry(Struct, frozen=True):
+    """A method, a path, the scope it wants, and who answers."""
+
+    method: str
+    path: str
+    scope: Scope
+    handler: Handler
+
+
 class JobPort:
     """The handlers, and what they share."""
 
@@ -53,34 +63,35 @@ class JobPort:
         self._held_bytes = 0
         self.streams = Streams(settings.jobs.watchers)
 
-    def routes(self) -> tuple[Route, ...]:
-        """All of them: method, path, scope, handler."""
+    def table(self) -> tuple[Entry, ...]:
+        """All that is answered, and what a caller must be allowed for it."""
         submit, read, admin = Scope.SUBMIT, Scope.READ, Scope.ADMIN
-        return tuple(
-            Route(method, path, self._judged(scope, handler))
-            for method, path, scope, handler in (
-                ("POST", "/jobs", submit, self._submit),
-                ("GET", "/jobs", read, self._list),
-                ("POST", "/jobs/batch", submit, self._submit_batch),
-                ("POST", "/jobs/prune", admin, self._prune),
-                ("GET", "/jobs/{id}", read, self._read),
-                ("DELETE", "/jobs/{id}", submit, self._cancel),
-                ("GET", "/jobs/{id}/events", read, self._events),
-                ("GET", "/jobs/{id}/deliveries", read, self._deliveries),
-                ("POST", "/jobs/{id}/retry", submit, self._retry),
-                ("POST", "/jobs/{id}/redeliver", submit, self._redeliver),
-                ("GET", "/batches/{id}", read, self._read_batch),
-                ("DELETE", "/batches/{id}", submit, self._cancel_batch),
-                ("GET", "/batches/{id}/deliveries", read, self._deliveries),
-                ("POST", "/batches/{id}/redeliver", submit, self._redeliver),
-                ("GET", "/schedules", read, self._schedules),
-                ("GET", "/schedules/{name}", read, self._read_schedule),
-                ("PUT", "/schedules/{name}", submit, self._put_schedule),
-                ("DELETE", "/schedules/{name}", submit, self._drop_schedule),
-                ("POST", "/schedules/{name}/pause", submit, self._pause_schedule),
-                ("POST", "/schedules/{name}/resume", submit, self._resume_schedule),
-            )
+        return (
+            Entry("POST", "/jobs", submit, self._submit),
+            Entry("GET", "/jobs", read, self._list),
+            Entry("POST", "/jobs/batch", submit, self._submit_batch),
+            Entry("POST", "/jobs/prune", admin, self._prune),
+            Entry("GET", "/jobs/{id}", read, self._read),
+            Entry("DELETE", "/jobs/{id}", submit, self._cancel),
+            Entry("GET", "/jobs/{id}/events", read, self._events),
+            Entry("GET", "/jobs/{id}/deliveries", read, self._deliveries),
+            Entry("POST", "/jobs/{id}/retry", submit, self._retry),
+            Entry("POST", "/jobs/{id}/redeliver", submit, self._redeliver),
+            Entry("GET", "/batches/{id}", read, self._read_batch),
+            Entry("DELETE", "/batches/{id}", submit, self._cancel_batch),
+            Entry("GET", "/batches/{id}/deliveries", read, self._deliveries),
+            Entry("POST", "/batches/{id}/redeliver", submit, self._redeliver),
+            Entry("GET", "/schedules", read, self._schedules),
+            Entry("GET", "/schedules/{name}", read, self._read_schedule),
+            Entry("PUT", "/schedules/{name}", submit, self._put_schedule),
+            Entry("DELETE", "/schedules/{name}", submit, self._drop_schedule),
+            Entry("POST", "/schedules/{name}/pause", submit, self._pause_schedule),
+            Entry("POST", "/schedules/{name}/resume", submit, self._resume_schedule),
         )
+
+    def routes(self) -> tuple[Route, ...]:
+        """The same, each with its caller judged before anything else is done."""
+        return tuple(Route(e.method, e.path, self._judged(e.scope, e.handler)) for e in self.table())
 
     def _judged(self, scope: Scope, handler: Handler) -> Callable[[Call, Receive], Awaitable[Reply | Stream | None]]:
         async def judged(call: Call, receive: Receive) -> Reply | Stream | None:

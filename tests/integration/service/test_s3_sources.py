@@ -7,6 +7,8 @@ import opendal
 import pytest
 from PIL import Image
 
+from imagemill import doctor
+from imagemill.configuration import load
 from support.node import PHOTO, Node, serving
 from support.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server, serving_tls
 from support.s3 import serving as serving_s3
@@ -141,6 +143,29 @@ def test_over_tls_by_an_authority_of_ones_own(tmp_path):
         with serving(tmp_path, storage=storage, engine={"workers": 1}, env={"SSL_CERT_FILE": str(authority)}) as node:
             assert image(node, f"s3://{BUCKET}/a.jpg").status == 200
             assert node.stop() == 0
+
+
+async def test_the_doctor_asks_each_store(server, tmp_path):
+    """It says what each is for and which does not answer, and why; and no secret."""
+    storage = {
+        "photos": server.settings(prefix="public"),
+        "results": server.settings(prefix="results", write=True),
+        "gone": server.settings(bucket="nowhere"),
+        "away": server.settings(endpoint="http://127.0.0.1:1", attempts=1, sources=False),
+        "out": {"kind": "file", "root": str(tmp_path), "write": True, "sources": True},
+    }
+
+    settings = load(None, {}, {"signing": {"mode": "unsigned"}, "storage": storage})
+    found = {f.check: (f.state, f.detail) for f in await doctor._stores(settings)}
+
+    assert found == {
+        "stores": ("ok", "photos, results, gone, away, out"),
+        "store photos": ("ok", f"s3://{BUCKET}/public/… answers; read by callers"),
+        "store results": ("ok", f"s3://{BUCKET}/results/… answers; written by jobs"),
+        "store gone": ("fail", "s3://nowhere/…: the store does not let us do that there (ConfigInvalid)"),
+        "store away": ("fail", f"s3://{BUCKET}/…: the store failed, or is away (Unexpected)"),
+        "store out": ("ok", "local:out/… answers; read by callers and written by jobs"),
+    }
 
 
 def test_secrets_are_not_shown(node):

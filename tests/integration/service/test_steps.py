@@ -68,7 +68,7 @@ class World:
         self.engine, self.source, self.store, self.told = Counted(pool), source, MemoryStore(), []
         self.gate = Gate(GateSettings(wait_s=60), pool.size)
         caches = [MemoryCache(100_000_000, 60, lambda _: 1) for _ in range(2)]
-        origin = Origin(source, {}, *caches, Purges(10), Cache(), limit=Limits().source_bytes)
+        origin = Origin(source, {}, {}, *caches, Purges(10), Cache(), limit=Limits().source_bytes)
         renderer = Renderer(origin, self.engine, self.gate, Cache(), lambda: version)
         self.steps = Steps(renderer, {"out": self.store}, warm, lambda *_: b"", self.attempt, address_s=60)
 

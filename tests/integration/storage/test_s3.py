@@ -255,8 +255,10 @@ async def test_wrong_settings_are_no_riddle(settings, store, wrong, outcome):
         await stranger.get("there", limit=len(BODY))
     with pytest.raises(outcome[1] if outcome else (DependencyDown, StoreRefused)) as written:
         await stranger.put("there", b"x", Terms())
+    with pytest.raises(outcome[1] if outcome else (DependencyDown, StoreRefused)) as checked:
+        await stranger.check()
 
-    for caught in (read, written):
+    for caught in (read, written, checked):
         assert caught.value.__cause__ is not None
         assert not re.search(rf"{BUCKET}|nowhere|127\.0|{ACCESS_KEY}|there\b/", str(caught.value))
     assert (await store.get("there", limit=len(BODY))).body == BODY

@@ -96,6 +96,21 @@ async def test_what_a_tenant_may():
     assert str(other.value).replace("out", "nowhere") == str(absent.value)
 
 
+async def test_buckets_are_stores_of_a_tenant():
+    """``s3://`` names a bucket, and what a tenant may read is said by the store that it is."""
+    world = World()
+    warm = {"destination": None, "warm": True}
+
+    for who in (ACME, NARROW):
+        assert (await world.jobs.submit(who, body(source="s3://pictures/a", **warm))).spec.source.scheme == "s3"
+    for source in ("s3://sample/a", "s3://nope/a"):
+        with pytest.raises(SourceForbidden):
+            await world.jobs.submit(ACME, body(source=source, **warm))
+    world.admission.places = replace(world.admission.places, buckets={"pictures": "out"})
+    with pytest.raises(SourceForbidden):
+        await world.jobs.submit(NARROW, body(source="s3://pictures/a", **warm))
+
+
 async def test_warm_needs_a_second_level():
     world = World()
     warm = body(warm=True)
@@ -121,6 +136,19 @@ async def test_one_job_for_one_idempotency_key():
     for key in ("", "x" * 256, "é", "a\n"):
         with pytest.raises(BadRequest, match="Idempotency-Key"):
             await world.jobs.submit(ACME, body(), key)
+
+
+async def test_a_repeat_is_the_same_job_whatever_has_become_of_what_it_names():
+    """What was accepted is not judged again: its deadline may have passed, its receiver's name may be gone (J03)."""
+    world = World()
+    late = body(deadline=world.now_s + 60)
+    first = await world.jobs.submit(ACME, late, "k")
+
+    world.now_s += 120
+
+    assert await world.jobs.submit(ACME, late, "k") == first
+    with pytest.raises(BadOption):
+        await world.jobs.submit(ACME, late)
 
 
 async def test_a_job_is_its_tenants_and_admins():

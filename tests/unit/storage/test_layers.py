@@ -21,6 +21,7 @@ CALLS = {
     "put": lambda store: store.put("a", b"1", Terms()),
     "stat": lambda store: store.stat("a"),
     "url": lambda store: store.url("a", good_for_s=9),
+    "check": lambda store: store.check(),
 }
 
 
@@ -49,6 +50,9 @@ class Failing(MemoryStore):
     async def stat(self, key, /):
         await self._next()
         return await super().stat(key)
+
+    async def check(self):
+        await self._next()
 
     async def url(self, key, /, *, good_for_s):
         await self._next()
@@ -162,11 +166,12 @@ async def test_outcomes_are_told():
     await counted.put("a", b"1", Terms())
     await counted.stat("no")
     await counted.url("a", good_for_s=9)
+    await counted.check()
     assert told == [
         (operation, outcome, True)
         for operation, outcome in [
             ("stat", "dependency_down"), ("stat", "internal"), ("stat", "cancelled"), ("get", "ok"),
-            ("get", "unchanged"), ("put", "ok"), ("stat", "absent"), ("url", "ok"),
+            ("get", "unchanged"), ("put", "ok"), ("stat", "absent"), ("url", "ok"), ("check", "ok"),
         ]
     ]  # fmt: skip
 

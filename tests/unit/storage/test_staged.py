@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -208,6 +209,19 @@ def test_nothing_is_made_in_a_folder_that_is_only_read(root):
     FileStore(Settings(root=root))
 
     assert list(root.iterdir()) == []
+
+
+async def test_a_folder_that_is_gone_or_shut_is_found_out(store, root):
+    shut = not os.access("/", os.W_OK)
+    root.chmod(0o500 if shut else 0o700)
+    if shut:
+        with pytest.raises(StoreRefused):
+            await store.check()
+    root.chmod(0o700)
+    shutil.rmtree(root)
+
+    with pytest.raises(StoreRefused):
+        await store.check()
 
 
 async def test_addresses(store, root):

@@ -76,6 +76,7 @@ class JobBatch:
 
     async def _go(self) -> bool:
         """Whether it has ended; if not, it goes on with a new history."""
+        await asyncio.sleep(0)  # a cancellation that came before any worker did is heard first
         while self._batch.made < self._batch.total and not self._cancelled:
             if _is_long():
                 return False
@@ -115,7 +116,7 @@ class JobBatch:
 
     async def _stop(self, index: int) -> None:
         job_id = names.child_id(self._batch.seed, index)
-        handle = workflow.get_external_workflow_handle(names.job_workflow(self._order.terms.prefix, job_id))
+        handle = workflow.get_external_workflow_handle(names.workflow_id(self._order.terms.prefix, job_id))
         try:
             await handle.cancel()
         except FailureError:
@@ -192,7 +193,7 @@ async def _start(order: Order) -> None:
         await workflow.start_child_workflow(
             "ImageJob",
             order,
-            id=names.job_workflow(order.terms.prefix, job.id),
+            id=names.workflow_id(order.terms.prefix, job.id),
             memo={MEMO_ORDER: job},
             search_attributes=of_job(job),
             priority=rank(job.tenant, job.spec.priority),

@@ -26,7 +26,7 @@ class Batches:
     async def submit(self, batch: Batch, specs: Sequence[JobSpec], claim: Claim | None) -> Batch:
         """Start its workflow, or give back what was started under the same claim."""
         if claim is not None:
-            batch = replace(batch, id=names.claimed_id("batch", batch.tenant, claim.key))
+            batch = replace(batch, id=names.claimed_id(batch.tenant, claim.key))
             if (earlier := await self._claimed(batch.id, claim)) is not None:
                 return earlier
         await self._quota.admit(batch.tenant, len(specs))
@@ -40,11 +40,11 @@ class Batches:
             return batch
         earlier = None if claim is None else await self._claimed(batch.id, claim)
         if earlier is None:
-            raise IdempotencyMismatch("a batch of this id is there already")
+            raise IdempotencyMismatch("the Idempotency-Key was used with another body")
         return earlier
 
     async def _claimed(self, batch_id: str, claim: Claim) -> Batch | None:
-        found = await self._link.described(self._workflow(batch_id))
+        found = await self._link.described("JobBatch", self._workflow(batch_id))
         if found is None:
             return None
         await hold_to(claim, found)
@@ -52,7 +52,7 @@ class Batches:
 
     async def read(self, batch_id: str) -> Batch | None:
         """The batch now; outcomes are counted exactly, what is not over yet by the visibility store."""
-        found = await self._link.described(self._workflow(batch_id))
+        found = await self._link.described("JobBatch", self._workflow(batch_id))
         if found is None:
             return None
         batch = await batch_in(found)
@@ -81,4 +81,4 @@ class Batches:
         return found
 
     def _workflow(self, batch_id: str) -> str:
-        return names.batch_workflow(self._link.queue, batch_id)
+        return names.workflow_id(self._link.queue, batch_id)

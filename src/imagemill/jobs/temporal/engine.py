@@ -43,7 +43,7 @@ from imagemill.settings import Settings
 
 _LOOK_S = (0.05, 0.1, 0.2, 0.4)
 _CANCEL_S = 2.0
-_COUNTS_S = 10.0
+_COUNTS_S = 2.0
 
 
 class TemporalEngine:
@@ -73,7 +73,7 @@ class TemporalEngine:
     async def submit(self, job: Job, claim: Claim | None = None) -> Job:
         """Start its workflow; durable in Temporal when it returns."""
         if claim is not None:
-            job = replace(job, id=names.claimed_id("job", job.tenant, claim.key))
+            job = replace(job, id=names.claimed_id(job.tenant, claim.key))
             if (earlier := await self._claimed(job.id, claim)) is not None:
                 return earlier
         await self._quota.admit(job.tenant, 1)
@@ -88,19 +88,23 @@ class TemporalEngine:
             return job
         earlier = None if claim is None else await self._claimed(job.id, claim)
         if earlier is None:
-            raise IdempotencyMismatch("a job of this id is there already")
+            raise IdempotencyMismatch("the Idempotency-Key was used with another body")
         return earlier
 
     async def _claimed(self, job_id: str, claim: Claim) -> Job | None:
-        found = await self._link.described(self._workflow(job_id))
+        found = await self._link.described("ImageJob", self._workflow(job_id))
         if found is None:
             return None
         await hold_to(claim, found)
         return await job_in(found)
 
+    async def claimed(self, tenant: str, claim: Claim) -> Job | None:
+        """As `JobEngine.claimed`."""
+        return await self._claimed(names.claimed_id("job", tenant, claim.key), claim)
+
     async def read(self, job_id: str) -> Job | None:
         """The job now, whether or not any worker lives."""
-        found = await self._link.described(self._workflow(job_id))
+        found = await self._link.described("ImageJob", self._workflow(job_id))
         if found is None:
             return None
         job = await job_in(found)
@@ -148,7 +152,7 @@ class TemporalEngine:
 
     async def deliveries(self, job_id: str) -> tuple[Delivery, ...]:
         """What was and is owed, each with its state now."""
-        found = await self._link.described(self._workflow(job_id))
+        found = await self._link.described("ImageJob", self._workflow(job_id))
         if found is not None:
             now = await now_in(found)
             return await self._post.all(() if now is None else now.deliveries)
@@ -195,7 +199,7 @@ class TemporalEngine:
         raise NotSupported("prune: Temporal keeps records as long as its namespace's retention says; set it there")
 
     async def counts(self) -> dict[tuple[str, int], int]:
-        """By the visibility store, asked once in ten seconds at most."""
+        """By the visibility store, asked once in two seconds at most."""
         if not self._counted_s or time.monotonic() - self._counted_s > _COUNTS_S:
             self._counts = await self._count()
             self._counted_s = time.monotonic()
@@ -219,7 +223,7 @@ class TemporalEngine:
         return job
 
     def _workflow(self, job_id: str) -> str:
-        return names.job_workflow(self._link.queue, job_id)
+        return names.workflow_id(self._link.queue, job_id)
 
 
 def _accepted(job: Job) -> Job:

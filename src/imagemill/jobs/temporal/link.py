@@ -70,14 +70,15 @@ class Link:
             return False
         return True
 
-    async def described(self, workflow_id: str) -> WorkflowExecutionDescription | None:
-        """What the service knows of a workflow, exactly and without any worker; None = nothing."""
+    async def described(self, kind: str, workflow_id: str) -> WorkflowExecutionDescription | None:
+        """What the service knows of a workflow, exactly and without any worker; None = there is none of that *kind*."""
         client = await self.client()
         try:
             with as_ours():
-                return await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC)
+                found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC)
         except RPCError:
             return None
+        return found if found.workflow_type == kind else None
 
     async def cancel(self, workflow_id: str) -> None:
         """Ask a workflow to stop, unless it is over."""

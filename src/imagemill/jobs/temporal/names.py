@@ -16,14 +16,9 @@ _LONG_SIDE = 2
 """Where a recipe names one side only, the other one is taken for at most so many times as long."""
 
 
-def job_workflow(prefix: str, job_id: str) -> str:
-    """Workflow id of a job."""
-    return f"{prefix}-job-{job_id}"
-
-
-def batch_workflow(prefix: str, batch_id: str) -> str:
-    """Workflow id of a batch."""
-    return f"{prefix}-batch-{batch_id}"
+def workflow_id(prefix: str, id_: str) -> str:
+    """Of a job or a batch: they share one space of ids, and of keys that ids follow from."""
+    return f"{prefix}-{id_}"
 
 
 def delivery_workflow(prefix: str, delivery_id: str) -> str:
@@ -36,9 +31,9 @@ def schedule_id(prefix: str, tenant: str, name: str) -> str:
     return f"{prefix}-schedule-{_digest('schedule', tenant, name)}"
 
 
-def claimed_id(kind: str, tenant: str, key: str) -> str:
+def claimed_id(tenant: str, key: str) -> str:
     """The one id of what *tenant* submits under *key*."""
-    return _digest(kind, tenant, key)
+    return _digest("claimed", tenant, key)
 
 
 def scheduled_id(tenant: str, name: str, due_s: int, index: int) -> str:

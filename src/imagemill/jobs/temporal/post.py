@@ -26,7 +26,7 @@ class Post:
     async def read(self, id_: str) -> Delivery | None:
         """The delivery of that ``webhook-id``, if it is or was owed."""
         async with self._places:
-            found = await self._link.described(names.delivery_workflow(self._link.queue, id_))
+            found = await self._link.described("Delivering", names.delivery_workflow(self._link.queue, id_))
         return None if found is None else await delivery_in(found)
 
     async def all(self, ids: Iterable[str]) -> tuple[Delivery, ...]:

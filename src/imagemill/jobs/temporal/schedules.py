@@ -7,7 +7,8 @@ put is added to them.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from msgspec.structs import replace
@@ -24,12 +25,13 @@ from temporalio.client import (
     ScheduleUpdate,
 )
 from temporalio.client import Schedule as TheirSchedule
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from imagemill.jobs.temporal import names, payloads
 from imagemill.jobs.temporal.connection import RPC, as_ours
 from imagemill.jobs.temporal.link import Link
 from imagemill.jobs.temporal.orders import ScheduleOrder, Terms
+from imagemill.model.errors import BadOption
 from imagemill.model.job import Schedule
 
 _CATCH_UP = timedelta(days=1)
@@ -50,7 +52,7 @@ class Schedules:
         await payloads.check_size(ScheduleOrder(schedule, self._terms), "body_bytes")
         id_ = names.schedule_id(self._terms.prefix, schedule.tenant, schedule.name)
         theirs = self._theirs(id_, schedule)
-        with as_ours():
+        with as_ours(), _judged():
             try:
                 await client.create_schedule(id_, theirs, rpc_timeout=RPC)
             except ScheduleAlreadyRunningError:
@@ -106,6 +108,17 @@ class Schedules:
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
             state=ScheduleState(paused=schedule.paused),
         )
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """Temporal reads the clock's terms itself; what it cannot read is the caller's."""
+    try:
+        yield
+    except RPCError as e:
+        if e.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise BadOption(f"cron or timezone: {e.message[:200]}") from e
+        raise
 
 
 async def _schedule_in(found: ScheduleDescription) -> Schedule:

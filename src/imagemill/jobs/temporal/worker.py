@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+from msgspec.structs import replace
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -28,7 +29,7 @@ from imagemill.jobs.temporal.delivering import Delivering
 from imagemill.jobs.temporal.orders import WORKER_STOPPED, Attempt, Begun, Letter, Reported, Settled
 from imagemill.jobs.temporal.workflow import ImageJob
 from imagemill.model.errors import DependencyDown, ImagemillError, Superseded
-from imagemill.model.job import FINAL, Delivery, Result
+from imagemill.model.job import FINAL, Delivery, Result, State
 from imagemill.obs.logs import Log
 from imagemill.settings import Settings
 
@@ -44,6 +45,9 @@ _THROTTLE = timedelta(seconds=0.4)
 """Heartbeats are how an attempt hears that it is cancelled, and that is promised within a second."""
 _POLLS = 2
 _RECONNECT_S = 1.0
+_LINGER_S = 0.5
+_STICKY = timedelta(seconds=2)
+"""A dead worker's workflows are continued elsewhere so long after they were to be continued there."""
 _LARGE_SHARE = 4
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
@@ -88,11 +92,11 @@ class TemporalRunner:
         return None
 
     async def _ended(self, workers: list[Worker], running: list[asyncio.Task[None]]) -> None:
-        """End all workers; those of workflows last, so that what ends meanwhile is heard of."""
-        for worker, run in zip(reversed(workers), reversed(running), strict=True):
-            if not run.done():
-                with suppress(Exception):
-                    await worker.shutdown()
+        """End all workers; that of the workflows last, so that what is given back is heard of."""
+        workflows, *others = zip(workers, running, strict=True)
+        await asyncio.gather(*(_shut(worker, run) for worker, run in others))
+        await asyncio.sleep(_LINGER_S)
+        await _shut(*workflows)
         ends = await asyncio.gather(*running, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
@@ -113,6 +117,7 @@ class TemporalRunner:
             workflows=WORKFLOWS,
             activities=[done.settled],
             workflow_runner=SANDBOX,
+            sticky_queue_schedule_to_start_timeout=_STICKY,
             no_remote_activities=True,
         )
         return [workflows] + [
@@ -128,6 +133,12 @@ class TemporalRunner:
             )
             for queue, most, work in places
         ]
+
+
+async def _shut(worker: Worker, run: asyncio.Task[None]) -> None:
+    if not run.done():
+        with suppress(Exception):  # what ends a worker is told by its run
+            await worker.shutdown()
 
 
 class Activities:
@@ -146,6 +157,9 @@ class Activities:
         handle = self._client.get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
         started_s = time.time()
         self._observed.stage("waiting", max(0.0, started_s - attempt.job.times.due_s))
+        job = attempt.job
+        times = replace(job.times, started_s=started_s)
+        job = replace(job, state=State.RUNNING, attempts=job.attempts + 1, times=times)
         async with _beating():
 
             async def report(result: Result) -> None:
@@ -153,7 +167,7 @@ class Activities:
 
             with _as_theirs():
                 await _tell(handle, "begun", Begun(attempt.number, started_s))
-                work = await self._steps.make(attempt.job, report)
+                work = await self._steps.make(job, report)
         self._observed.stage("making", time.time() - started_s)
         return work
 
@@ -215,11 +229,12 @@ class _as_theirs:  # noqa: N801 - reads as the verb it is
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            raise _failure("the attempt was stopped", _stopped_by(activity.cancellation_details())) from None
+        details = activity.cancellation_details()
+        if isinstance(error, asyncio.CancelledError) and details is not None:
+            raise _failure("the attempt was stopped", _stopped_by(details)) from None
         if isinstance(error, ImagemillError):
             raise _failure(str(error)[:300], error.code, retryable=error.retryable) from None
-        if isinstance(error, Exception):
+        if isinstance(error, Exception | asyncio.CancelledError):
             _log.failure("job_broke", error)
             # What nobody foresaw may pass: it is tried as often as the job allows.
             raise _failure("an unforeseen error; see the log", ImagemillError.code, retryable=True) from None
@@ -230,9 +245,9 @@ def _failure(message: str, code: str, *, retryable: bool = False) -> Application
     return ApplicationError(message, type=code, non_retryable=not retryable, category=benign)
 
 
-def _stopped_by(details: activity.ActivityCancellationDetails | None) -> str:
-    """Whether the workflow has given the attempt up, or the worker has to."""
-    given_up = details is not None and (details.cancel_requested or details.not_found or details.timed_out)
+def _stopped_by(details: activity.ActivityCancellationDetails) -> str:
+    """Whether the workflow has given the attempt up, or the worker or an operator wants it to be made elsewhere."""
+    given_up = details.cancel_requested or details.not_found or details.timed_out
     return "cancelled" if given_up else WORKER_STOPPED
 
 

@@ -208,7 +208,7 @@ class ImageJob:
             "settled", Settled(outcome, job.spec.priority), start_to_close_timeout=_NOTE, retry_policy=_ONCE
         )
         if job.batch:
-            batch = workflow.get_external_workflow_handle(names.batch_workflow(self._terms.prefix, job.batch))
+            batch = workflow.get_external_workflow_handle(names.workflow_id(self._terms.prefix, job.batch))
             try:
                 await batch.signal("over", Over(self._index, outcome))
             except FailureError:
