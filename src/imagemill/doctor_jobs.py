@@ -1,14 +1,11 @@
-"""What `doctor` looks at of jobs: where they are kept, who may order them, where results go, whom they call.
-
-Nothing is made or changed, and no object is written: of a store that is not a folder, one name is looked up.
-"""
+"""What `doctor` looks at of jobs: where they are kept, who may order them, and whom they call. Nothing is changed."""
 
 import os
 import sqlite3
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from imagemill import stores, wiring_jobs
+from imagemill import wiring_jobs
 from imagemill.configuration import data_directory, tokens_file
 from imagemill.finding import Finding
 from imagemill.jobs import tokens
@@ -18,7 +15,6 @@ from imagemill.settings import Settings
 from imagemill.wiring_port import kind
 
 _EXTRAS = (("s3", "opendal"), ("temporal", "temporalio"))
-_NAME = "imagemill-doctor"
 _OLDEST_SQLITE = (3, 37, 0)
 
 
@@ -29,7 +25,7 @@ async def examine(settings: Settings) -> list[Finding]:
         return [Finding("jobs", "ok", f"off; {wiring_jobs.why_off(settings, evaluating=False)}")]
     kept = [await _temporal(settings)] if engine == "temporal" else [_data(settings), _sqlite()]
     found = [Finding("jobs", "ok", f"{engine}; {_installed()}"), *kept]
-    return [*found, _tokens(settings), _secrets(settings), *await _stores(settings)]
+    return [*found, _tokens(settings), _secrets(settings), *_destinations(settings)]
 
 
 def _installed() -> str:
@@ -85,20 +81,11 @@ def _secrets(settings: Settings) -> Finding:
     return Finding("callback secrets", "ok", ", ".join(named) or "none; jobs cannot name a callback")
 
 
-async def _stores(settings: Settings) -> list[Finding]:
-    try:
-        opened = stores.open_all(settings)
-    except SettingsError:
-        return []  # told under "stores"
-    found = []
-    for name, store in opened.writable.items():
-        try:
-            await store.stat(_NAME)
-        except ImagemillError as e:
-            found.append(Finding(f"store {name}", "fail", f"{e.code}: {e}"))
-        else:
-            found.append(Finding(f"store {name}", "ok", "answers; results may be written there"))
-    return found or [Finding("destinations", "warn", "no store has write = true; jobs can only warm the cache")]
+def _destinations(settings: Settings) -> list[Finding]:
+    """A word where there are none; whether each one answers is told under its name."""
+    if any(raw.get("write") is True for raw in settings.storage.values()):
+        return []
+    return [Finding("destinations", "warn", "no store has write = true; jobs can only warm the cache")]
 
 
 async def _temporal(settings: Settings) -> Finding:

@@ -19,6 +19,7 @@ from imagemill.model.errors import SettingsError
 from imagemill.obs import logs
 from imagemill.settings import Settings
 from imagemill.web import admin, server
+from imagemill.wiring_port import kind
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Any, str, Command, str, str], Any]
@@ -48,7 +49,10 @@ def _worker(arguments: argparse.Namespace) -> int:
     overlay: dict[str, Any] = {"signing": {"mode": "unsigned"}}  # nobody is answered here
     if arguments.admin_port is not None:
         overlay["jobs"] = {"admin_port": arguments.admin_port}
-    return _run(load(arguments.config or config_path(), os.environ, overlay), None)
+    settings = load(arguments.config or config_path(), os.environ, overlay)
+    if kind(settings) == "off":
+        raise SettingsError(f"there are no jobs to do: {wiring_jobs.why_off(settings, evaluating=False)}")
+    return _run(settings, None)
 
 
 def _child(fd: int) -> int:

@@ -113,6 +113,14 @@ def test_what_would_not_be_served_is_not_signed(capsys, key, arguments, status, 
     assert KEY not in complaint
 
 
+def test_a_worker_without_jobs_is_wrong_use(capsys):
+    """Nothing is started where no store is written to, or nobody wants jobs."""
+    status, shown, complaint = run(capsys, "worker")
+
+    assert (status, shown) == (2, "")
+    assert complaint == "imagemill: settings: there are no jobs to do: no [storage.<name>] has write = true\n"
+
+
 @pytest.mark.parametrize("before", ["", "http://127.0.0.1:8080", "https://cdn.example"])
 def test_explain(capsys, before):
     """Recipe, key, cost and tier, in words and as JSON, for a URL with or without host and signature."""

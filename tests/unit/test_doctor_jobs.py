@@ -29,7 +29,7 @@ async def test_all_is_well(tables, tmp_path):
     found = await findings(tables)
 
     assert {check: state for check, (state, _) in found.items()} == dict.fromkeys(
-        ["jobs", "job data", "sqlite", "tokens", "callback secrets", "store out"], "ok"
+        ["jobs", "job data", "sqlite", "tokens", "callback secrets"], "ok"
     )
     assert found["job data"][1] == f"{tmp_path / 'data'}; no job process is running"
     assert found["callback secrets"][1] == "shop"

@@ -100,7 +100,7 @@ class TemporalEngine:
 
     async def claimed(self, tenant: str, claim: Claim) -> Job | None:
         """As `JobEngine.claimed`."""
-        return await self._claimed(names.claimed_id("job", tenant, claim.key), claim)
+        return await self._claimed(names.claimed_id(tenant, claim.key), claim)
 
     async def read(self, job_id: str) -> Job | None:
         """The job now, whether or not any worker lives."""
