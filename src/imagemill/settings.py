@@ -337,6 +337,8 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """How far ahead a job may be asked for."""
     watchers: Positive = 256
     """Event streams at a time."""
+    tenant_watchers: Positive = 128
+    """Of one tenant; never more than `watchers`."""
     address_s: Annotated[int, Meta(ge=1, le=604_800)] = 3600
     """How long a presigned address of a result is good for."""
     admin_port: Port = 8082

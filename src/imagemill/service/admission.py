@@ -67,7 +67,8 @@ class Admitting:
         if callback is None:
             return None
         if callback.secret not in self._by.settings.callbacks.secrets or not _has(self._may.secrets, callback.secret):
-            raise BadOption(f"callback.secret: no secret is called {callback.secret[:40]!r}")
+            # what is written there by mistake is the secret itself, and must not come back or be logged
+            raise BadOption("callback.secret: the name of a secret of this tenant is wanted, and not the secret itself")
         if callback.url not in self._receivers:
             try:
                 self._receivers[callback.url] = await self._by.judge_callback(callback.url)

@@ -96,6 +96,16 @@ async def test_what_a_tenant_may():
     assert str(other.value).replace("out", "nowhere") == str(absent.value)
 
 
+async def test_a_secret_in_the_place_of_its_name_does_not_come_back():
+    """The words of an error are answered and logged."""
+    mistaken = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLKSw"
+
+    with pytest.raises(BadOption, match=r"^callback\.secret: ") as refused:
+        await World().jobs.submit(ACME, body(callback=CALLBACK | {"secret": mistaken}))
+
+    assert mistaken[:12] not in str(refused.value)
+
+
 async def test_buckets_are_stores_of_a_tenant():
     """``s3://`` names a bucket, and what a tenant may read is said by the store that it is."""
     world = World()
