@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import socket
+import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -13,14 +14,16 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from imagemill import __version__, stores, wiring
+from imagemill import __version__, stores, wiring, wiring_jobs, wiring_port
 from imagemill.cache.budget import container_bytes, l1_bytes
-from imagemill.configuration import load
+from imagemill.configuration import data_directory, load, tokens_file
 from imagemill.engines.base import Task
+from imagemill.jobs import tokens
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.settings import Settings
 
 MiB = 1024 * 1024
+_PATIENCE_S = 15.0
 
 
 class Finding(Struct, frozen=True):
@@ -43,7 +46,7 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
     found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
-    return [*found, await _shared_level(settings), *await _worker(settings)]
+    return [*found, await _shared_level(settings), *await _jobs(settings), *await _worker(settings)]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -83,7 +86,7 @@ def _port(name: str, host: str, port: int) -> Finding:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return Finding(name, "ok", f"{host}:{port} is free")
     except OSError as e:
-        return Finding(name, "fail", f"{host}:{port}: {e.strerror}")
+        return Finding(name, "fail", f"{host}:{port}: {os.strerror(e.errno or 0)}")
 
 
 async def _stores(settings: Settings) -> list[Finding]:
@@ -124,6 +127,56 @@ async def _shared_level(settings: Settings) -> Finding:
         return Finding("second cache level", "warn", f"Redis is not well, nodes would do without it: {told[-1]}")
     secret = "" if settings.l2.secret else "; l2.secret is empty: whoever can write into it is believed"
     return Finding("second cache level", "ok", f"Redis answers{secret}")
+
+
+async def _jobs(settings: Settings) -> list[Finding]:
+    """Whether jobs can be kept, and who may submit any."""
+    try:
+        match wiring_port.kind(settings):
+            case "off":
+                return [Finding("jobs", "ok", f"off; {wiring_jobs.why_off(settings, evaluating=False)}")]
+            case "embedded":
+                kept = _data(settings)
+            case "temporal":
+                kept = await _temporal(settings)
+    except (ImagemillError, TimeoutError) as e:
+        kept = Finding("jobs", "fail", str(e) or "Temporal does not answer")
+    secrets = ", ".join(settings.callbacks.secrets) or "no secret in [callbacks.secrets], so nobody can be called back"
+    return [kept, _tokens(settings), Finding("callbacks", "ok", secrets)]
+
+
+def _data(settings: Settings) -> Finding:
+    directory = data_directory(settings.jobs)
+    there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        return Finding(
+            "jobs", "fail", f"jobs.data: {directory} cannot be {'written' if there == directory else 'made'}"
+        )
+    who = "a job process is at work on it" if wiring_jobs.taken(settings) else "no job process is at work on it now"
+    return Finding("jobs", "ok", f"embedded, in {directory}; {who}; SQLite {sqlite3.sqlite_version}")
+
+
+async def _temporal(settings: Settings) -> Finding:
+    engine = wiring_port.job_engine(settings)
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await engine.start()
+            await engine.counts()
+    finally:
+        await engine.close()
+    own = settings.temporal
+    return Finding("jobs", "ok", f"Temporal answers at {own.address}, namespace {own.namespace}")
+
+
+def _tokens(settings: Settings) -> Finding:
+    try:
+        path = tokens_file(settings.jobs)
+        found = tokens.load(path)
+    except SettingsError as e:
+        return Finding("job tokens", "fail", f"{e}; nobody is let in")
+    if not found:
+        return Finding("job tokens", "ok", "none: jobs are answered on this machine only, to whoever is on it")
+    return Finding("job tokens", "ok", f"{len(found)} in {path}")
 
 
 async def _worker(settings: Settings) -> list[Finding]:
