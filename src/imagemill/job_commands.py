@@ -233,7 +233,13 @@ def _changes(api: JobsApi, job_id: str) -> Iterator[dict[str, Any]]:
 
 def _add_list(commands: Any, command: Add) -> None:
     parser = _calling(command(commands, "list", _list, "List jobs, newest first", _EXITS))
-    parser.add_argument("--state", action="append", default=[], choices=[*State], help="in this state; repeatable")
+    parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        choices=[state.value for state in State],
+        help="in this state; repeatable",
+    )
     parser.add_argument("--tag", help="that carry this tag")
     parser.add_argument("--batch", metavar="ID", type=_id, help="of this batch")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default 50)")

@@ -31,7 +31,10 @@ _MORE = """
 `serve` starts one of these by itself, so this is for running jobs apart from it: with `jobs.engine = "temporal"` as
 many as you like, with the embedded engine one for each data directory.
 
-exit status  0 stopped, 2 a setting is wrong, 3 another process does the jobs of this directory"""
+exit status  0 stopped
+             1 `serve`, which had started it, is gone
+             2 wrong use, or a setting that is wrong
+             3 another process does the jobs of this directory"""
 
 
 def add(commands: Any, command: Add) -> None:
@@ -56,7 +59,10 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _child(fd: int) -> int:
-    link = socket.socket(fileno=fd)
+    try:
+        link = socket.socket(fileno=fd)
+    except OSError as e:
+        raise SettingsError("--supervised is for `serve`, which starts this process by itself") from e
     die_with_parent()
     settings = hear_settings(link)
     os.nice(settings.jobs.nice)
