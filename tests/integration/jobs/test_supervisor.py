@@ -157,15 +157,16 @@ asyncio.run(main())
 """
     serve = await asyncio.create_subprocess_exec(sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE)
     assert serve.stdout
-    async with asyncio.timeout(20):
-        pid = 0
-        while not pid:
-            line = (await serve.stdout.readline()).strip()
-            pid = int(line) if line.isdigit() else 0
-    assert alive(pid)
-
-    serve.kill()
-    await serve.wait()
+    try:
+        async with asyncio.timeout(20):
+            pid = 0
+            while not pid:
+                line = (await serve.stdout.readline()).strip()
+                pid = int(line) if line.isdigit() else 0
+        assert alive(pid)
+    finally:
+        serve.kill()
+        await serve.wait()
 
     await until(lambda: not alive(pid), 5)
 
