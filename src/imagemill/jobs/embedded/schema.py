@@ -173,9 +173,9 @@ def prepare(path: Path, steps: Sequence[Sequence[str]] = STEPS) -> None:
         raise SettingsError(f"jobs.data: {e.filename or path}: {e.strerror}") from e
 
 
-def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, reads_only: bool = False, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """One connection, whose transactions are begun by hand and outlive a power cut once they are committed."""
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 67108864")
