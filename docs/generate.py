@@ -1,9 +1,10 @@
 """Write the reference pages from the code, so that they cannot drift.
 
-python docs/generate.py            rewrite docs/reference/{parameters,settings,errors,metrics}.md and openapi.json
+python docs/generate.py            rewrite docs/reference/{commands,parameters,settings,errors,metrics}.md and openapi.json
 python docs/generate.py --check    exit 1 where a page is not what the code says
 """
 
+import argparse
 import ast
 import inspect
 import sys
@@ -14,7 +15,7 @@ import openapi  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from imagemill import settings
+from imagemill import cli, settings
 from imagemill.dialects.native import PARAMETERS
 from imagemill.model import errors
 from imagemill.obs.metrics import DECLARED
@@ -165,6 +166,56 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands_page() -> str:
+    """Every command, its options, and what its exit status says."""
+    parser = cli.parser()
+    lines = ["# Commands", _NOTE, _COMMANDS_INTRO, *_described(parser.epilog or "")]
+    for command in _leaves(parser):
+        lines += ["", f"## {command.prog}", "", *_described(command.description or "")]
+        lines += ["", "| | |", "|---|---|", *map(_argument, _arguments(command))]
+    return "\n".join(lines) + "\n"
+
+
+_COMMANDS_INTRO = """`imagemill COMMAND …`; `-h` says the same in a terminal. Answers go to standard output, complaints and logs to standard error.
+`--config` reads [settings](settings.md); without it `IMAGEMILL_CONFIG` names the file, and without that there is only the environment.
+"""
+
+
+def _leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Commands that have no commands of their own, in their order."""
+    below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001 - argparse shows it nowhere else
+    return [leaf for action in below for child in action.choices.values() for leaf in _leaves(child)] or [parser]
+
+
+def _arguments(command: argparse.ArgumentParser) -> list[argparse.Action]:
+    own = [a for a in command._actions if a.dest != "help"]  # noqa: SLF001 - as above
+    return sorted(own, key=lambda action: bool(action.option_strings))
+
+
+def _argument(action: argparse.Action) -> str:
+    """One row: how it is written, and what it is for."""
+    value = action.metavar or ("\\|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 else f" {value}".replace("|", "\\|").replace("\\\\|", "\\|")
+    written = ", ".join(f"`{flag}{takes}`" for flag in action.option_strings) or f"`{value}`"
+    more = "; required" if action.required and action.option_strings else ""
+    several = " …" if action.nargs == "+" else ""
+    return f"| {written}{several} | {(action.help or '').replace('%%', '%').replace('|', chr(92) + '|')}{more} |"
+
+
+def _described(text: str) -> list[str]:
+    """The words of ``-h``: paragraphs as such, what is set out by hand as it stands."""
+    lines: list[str] = []
+    for part in text.replace("%%", "%").strip("\n").split("\n\n"):
+        block = "\n".join(line.rstrip() for line in part.strip("\n").splitlines())
+        by_hand = any(line.startswith("  ") for line in block.splitlines())
+        first, _, rest = block.partition("\n")
+        if by_hand and not first.startswith((" ", "exit status")):
+            lines += [first, ""]
+            block = rest
+        lines += ["```text", block, "```", ""] if by_hand else [block, ""]
+    return lines[:-1]
+
+
 def openapi_page() -> str:
     """The job interface for machines."""
     return openapi.document(HERE / "jobs.md")
@@ -172,6 +223,7 @@ def openapi_page() -> str:
 
 PAGES = {
     "openapi.json": openapi_page,
+    "commands.md": commands_page,
     "parameters.md": parameters,
     "settings.md": settings_page,
     "errors.md": errors_page,

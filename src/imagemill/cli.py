@@ -47,7 +47,7 @@ _NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -64,10 +64,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("imagemill", description="Transcode images: over HTTP, or one at a time.")
-    parser.add_argument("--version", action="version", version=f"imagemill {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+_EXITS = """exit status  0 done
+             1 it failed; the message says why
+             2 wrong use, or a setting that is wrong
+             130 interrupted (Ctrl-C)
+
+`imagemill COMMAND -h` tells where a command has others."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line, which is also where its reference page comes from."""
+    root = argparse.ArgumentParser(
+        "imagemill", epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Transcode images: over HTTP, as jobs that call back, or one at a time.",
+    )  # fmt: skip
+    root.add_argument("--version", action="version", version=f"imagemill {__version__}")
+    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_serve(commands)
     job_process.add(commands, lambda *words: _with_config(_command(*words)))
     _add_render(commands)
@@ -79,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     cache = _group(commands, "cache", "Purge, look at and sweep caches")
     cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
-    return parser
+    return root
 
 
 def _group(commands: Any, name: str, text: str) -> Any:
@@ -110,15 +122,20 @@ def _add_serve(commands: Any) -> None:
             commands,
             "serve",
             _serve,
-            "Answer GET /image over HTTP",
-            "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with one sample picture.",
+            "Answer GET /image over HTTP, and take jobs",
+            "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with "
+            "one sample picture and a store `out` for the results of jobs.",
         )
     )
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8080)")
     parser.add_argument("--admin-port", type=int, help="port for health, readiness and metrics (default 8081)")
     parser.add_argument("--unsigned", action="store_true", help="accept URLs that carry no signature")
-    parser.add_argument("--sample", action="store_true", help="offer the picture local:sample/dandelion.jpg")
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="offer the picture local:sample/dandelion.jpg, and a store `out` for results",
+    )
     parser.add_argument("--check", action="store_true", help="check the settings, start nothing")
     parser.add_argument(
         "--print-config", action="store_true", help="print the settings in force as JSON, secrets masked"
@@ -152,16 +169,20 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+
+    def ready(port: int, admin_port: int) -> None:
+        _announce(log, service, port, admin_port, evaluating=evaluating)
+        if jobs:  # not before: a node that cannot have its ports should not take the directory
+            jobs.start()
+
     try:
         await service.start()
-        if jobs:
-            jobs.start()
         await server.serve(
             service.app,
             service.admin,
             settings.server,
             shared=service.connections,
-            on_ready=lambda public, admin: _announce(log, service, public, admin, evaluating=evaluating),
+            on_ready=ready,
             on_drain=lambda: _stopping(log, service, jobs),
             stop=stop,
         )
@@ -175,8 +196,10 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
 
 def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int, *, evaluating: bool) -> None:
     settings, host = service.settings, service.settings.server.host
-    if wiring_port.kind(settings) == "off":
+    if (engine := wiring_port.kind(settings)) == "off":
         log.info("jobs are off", reason=wiring_jobs.why_off(settings, evaluating=evaluating))
+    else:
+        log.info("jobs are on", engine=engine, **wiring_jobs.places(settings))
     if settings.signing.mode == "unsigned":
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
     admin = f"http://{settings.server.admin_host}:{admin_port}"
@@ -374,7 +397,8 @@ def _explain(arguments: argparse.Namespace) -> int:
 def _add_doctor(commands: Any) -> None:
     parser = _with_config(
         _command(commands, "doctor", _doctor, "Check this machine and the settings",
-                 "A worker is started and the sample rendered; the ports are tried. Exit status 1 where a check fails.")
+                 "A worker is started and the sample rendered; the ports, the stores and the job engine are tried.\n\n"
+                 "exit status  0 nothing fails\n             1 a check fails")
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(host=None, port=None, admin_port=None, unsigned=False, sample=False)  # as a bare `serve`
@@ -383,7 +407,9 @@ def _add_doctor(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
     with as_file(files("imagemill") / "samples") as samples:
-        found = asyncio.run(doctor.examine(path, os.environ, first_run.overlay(arguments, path, samples, os.environ)))
+        found = asyncio.run(
+            doctor.examine(path, os.environ, first_run.overlay(arguments, path, samples, os.environ, "make"))
+        )
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

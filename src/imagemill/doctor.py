@@ -11,24 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct
-
-from imagemill import __version__, stores, wiring
+from imagemill import __version__, doctor_jobs, stores, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.configuration import load
 from imagemill.engines.base import Task
+from imagemill.finding import Finding
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.settings import Settings
+from imagemill.wiring_port import kind
 
 MiB = 1024 * 1024
-
-
-class Finding(Struct, frozen=True):
-    """One thing that was looked at."""
-
-    check: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
 
 
 async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
@@ -43,7 +35,8 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
     found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
-    return [*found, await _shared_level(settings), *await _worker(settings)]
+    found += [await _shared_level(settings), *await doctor_jobs.examine(settings)]
+    return [*found, *await _worker(settings)]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -55,6 +48,8 @@ def _signing(settings: Settings) -> Finding:
 def _memory(settings: Settings) -> Finding:
     total = container_bytes()
     workers = wiring.worker_count(settings)
+    if kind(settings) == "embedded":  # its process has engine workers of its own, while there are jobs
+        workers += settings.jobs.workers or workers
     try:
         l1 = l1_bytes(settings.cache.l1_bytes, total)
     except SettingsError as e:

@@ -28,6 +28,8 @@ Add = Callable[[Any, str, Command, str, str], Any]
 _OK, _NOT_DONE, _REFUSED = 0, 1, 3
 _DEFAULT_URL = "http://127.0.0.1:8080"
 _TRIES_S = (0.5, 1.0, 2.0)
+_WATCH_TRIES_S = (0.5, 1.0, *(2.0,) * 15)
+"""A service that is restarted is waited for."""
 _PAGE = 100
 _DAY_S = 86_400
 _CLEAR = "\r\x1b[K"
@@ -95,6 +97,8 @@ def _api(arguments: argparse.Namespace) -> JobsApi:
             token = arguments.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as e:
             raise SettingsError(f"--token-file {arguments.token_file}: {e}") from e
+    if token and not JobsApi(url).private:
+        print(f"imagemill: the token goes to {url} unencrypted; https:// keeps it", file=sys.stderr)
     return JobsApi(url, token)
 
 
@@ -217,14 +221,11 @@ def _changes(api: JobsApi, job_id: str) -> Iterator[dict[str, Any]]:
                 yield job
                 if job.get("state") in job_screen.TERMINAL:
                     return
-        except DependencyDown:
-            if misses == len(_TRIES_S):
+        except (DependencyDown, ApiRefused) as e:
+            if misses == len(_WATCH_TRIES_S) or not (isinstance(e, DependencyDown) or e.retry):
                 raise
-        except ApiRefused as e:
-            if not e.retry or misses == len(_TRIES_S):
-                raise
-        time.sleep(_TRIES_S[min(misses, len(_TRIES_S) - 1)])
-        misses = min(misses + 1, len(_TRIES_S))
+        time.sleep(_WATCH_TRIES_S[min(misses, len(_WATCH_TRIES_S) - 1)])
+        misses += 1
 
 
 # list
@@ -232,7 +233,13 @@ def _changes(api: JobsApi, job_id: str) -> Iterator[dict[str, Any]]:
 
 def _add_list(commands: Any, command: Add) -> None:
     parser = _calling(command(commands, "list", _list, "List jobs, newest first", _EXITS))
-    parser.add_argument("--state", action="append", default=[], choices=[*State], help="in this state; repeatable")
+    parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        choices=[state.value for state in State],
+        help="in this state; repeatable",
+    )
     parser.add_argument("--tag", help="that carry this tag")
     parser.add_argument("--batch", metavar="ID", type=_id, help="of this batch")
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default 50)")
@@ -253,7 +260,7 @@ def _pages(api: JobsApi, arguments: argparse.Namespace) -> Iterator[dict[str, An
     fixed += [(name, value) for name, value in (("tag", arguments.tag), ("batch", arguments.batch)) if value]
     while left:
         query = [*fixed, ("limit", str(min(left, _PAGE))), *([("cursor", cursor)] if cursor else [])]
-        page = api.ask("GET", f"/jobs?{urlencode(query)}")
+        page = api.ask("GET", f"/jobs?{urlencode(query, quote_via=quote)}")
         jobs = page.get("jobs", [])[:left]
         yield from jobs
         left, cursor = left - len(jobs), page.get("cursor") or ""

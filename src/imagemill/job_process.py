@@ -19,6 +19,7 @@ from imagemill.model.errors import SettingsError
 from imagemill.obs import logs
 from imagemill.settings import Settings
 from imagemill.web import admin, server
+from imagemill.wiring_port import kind
 
 Command = Callable[[argparse.Namespace], int]
 Add = Callable[[Any, str, Command, str, str], Any]
@@ -30,7 +31,10 @@ _MORE = """
 `serve` starts one of these by itself, so this is for running jobs apart from it: with `jobs.engine = "temporal"` as
 many as you like, with the embedded engine one for each data directory.
 
-exit status  0 stopped, 2 a setting is wrong, 3 another process does the jobs of this directory"""
+exit status  0 stopped
+             1 `serve`, which had started it, is gone
+             2 wrong use, or a setting that is wrong
+             3 another process does the jobs of this directory"""
 
 
 def add(commands: Any, command: Add) -> None:
@@ -48,11 +52,17 @@ def _worker(arguments: argparse.Namespace) -> int:
     overlay: dict[str, Any] = {"signing": {"mode": "unsigned"}}  # nobody is answered here
     if arguments.admin_port is not None:
         overlay["jobs"] = {"admin_port": arguments.admin_port}
-    return _run(load(arguments.config or config_path(), os.environ, overlay), None)
+    settings = load(arguments.config or config_path(), os.environ, overlay)
+    if kind(settings) == "off":
+        raise SettingsError(f"there are no jobs to do: {wiring_jobs.why_off(settings, evaluating=False)}")
+    return _run(settings, None)
 
 
 def _child(fd: int) -> int:
-    link = socket.socket(fileno=fd)
+    try:
+        link = socket.socket(fileno=fd)
+    except OSError as e:
+        raise SettingsError("--supervised is for `serve`, which starts this process by itself") from e
     die_with_parent()
     settings = hear_settings(link)
     os.nice(settings.jobs.nice)

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ The token is printed once and is not kept anywhere: only a digest of it is. A ru
 While there is no token at all, jobs are answered on this machine only; from the first one on, every call needs one.
 
   imagemill token new --name shop --tenant shop --scope submit --scope read"""
+_NONE = "there is no token: jobs are answered on this machine only, to whoever is on it"
 _REVOKE = "\nA running service refuses it within a second."
 
 
@@ -32,7 +34,13 @@ def add(commands: Any, command: Add) -> None:
     new = command(commands, "new", _new, "Make a bearer token for jobs, and print it", _NEW)
     new.add_argument("--name", required=True, help="what it is called in lists and logs")
     new.add_argument("--tenant", required=True, help="whose jobs it makes and sees")
-    new.add_argument("--scope", required=True, action="append", choices=[*Scope], help="what it may do; repeatable")
+    new.add_argument(
+        "--scope",
+        required=True,
+        action="append",
+        choices=[scope.value for scope in Scope],
+        help="what it may do; repeatable",
+    )
     new.add_argument("--expires-in", type=_seconds, metavar="SECONDS", help="how long it is good for (default: always)")
     shown = command(commands, "list", _list, "List the tokens, without what makes them usable", "")
     shown.add_argument("--json", action="store_true", help="print JSON")
@@ -55,6 +63,8 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([_facts(token) for token in found], indent=2))
         return _OK
+    if not found:
+        print(_NONE, file=sys.stderr)
     for token in found:
         facts = _facts(token)
         expires = facts["expires"] or "never"
@@ -74,7 +84,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
     gone = tokens.remove(path, arguments.id)
     print(f"revoked: {gone.id} {gone.name}")
     if not tokens.load(path):
-        print("no token is left: jobs are now answered on this machine only, to whoever is on it")
+        print(_NONE)
     return _OK
 
 

@@ -42,7 +42,7 @@ from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
-from imagemill.wiring_port import Submission, submission
+from imagemill.wiring_port import Submission, job_engine, kind, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -398,6 +398,8 @@ def check(settings: Settings) -> None:
     parse_secrets(settings.callbacks.secrets)
     if settings.l2.url:
         purge_feed(settings, Purges(1))
+    if kind(settings) != "off":
+        job_engine(settings)
 
 
 def _outcome(call: Call, reply: Reply) -> str:

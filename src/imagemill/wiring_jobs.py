@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from imagemill import wiring
-from imagemill.configuration import data_directory
+from imagemill.configuration import data_directory, tokens_file
 from imagemill.model.errors import SettingsError
 from imagemill.obs.logs import LogPipe
 from imagemill.settings import Settings
@@ -21,6 +21,14 @@ def why_off(settings: Settings, *, evaluating: bool) -> str:
         return f"{data_directory(settings.jobs)} cannot be made or written; jobs.data names another directory"
     except SettingsError as e:
         return str(e)
+
+
+def places(settings: Settings) -> dict[str, str]:
+    """Where jobs, their tokens and their results are kept, for an operator."""
+    kept = {"data": str(data_directory(settings.jobs))} if kind(settings) == "embedded" else {}
+    written = {name: raw for name, raw in settings.storage.items() if raw.get("write") is True}
+    where = ", ".join(f"{name}: {raw.get('root') or raw.get('bucket')}" for name, raw in written.items())
+    return kept | {"tokens": str(tokens_file(settings.jobs)), "results": where}
 
 
 def taken(settings: Settings) -> bool:
@@ -44,3 +52,10 @@ def beside(service: wiring.Service, pipe: LogPipe) -> Supervisor | None:
     metrics.mirror("job_process_up", lambda: supervisor.up)
     metrics.beside(supervisor.metrics)
     return supervisor
+
+
+async def reach_temporal(settings: Settings) -> None:
+    """Raise `DependencyDown` or `SettingsError` where the configured Temporal service is not to be had."""
+    with wiring.needing("jobs.engine = 'temporal'", "temporal"):
+        from imagemill.jobs.temporal.connection import connect  # noqa: PLC0415 - vendors are opened when asked for
+    await connect(settings.temporal)

@@ -74,6 +74,16 @@ def test_revoking_the_last_one_says_what_that_means(capsys, file):
         run(capsys, "revoke", first)
 
 
+def test_an_empty_list_says_what_that_means(capsys, file):
+    """On standard error: scripts read an empty list."""
+    given = argparse.Namespace(config=None, json=False)
+
+    assert token_commands._list(given) == 0
+
+    shown = capsys.readouterr()
+    assert (shown.out, "this machine only" in shown.err) == ("", True)
+
+
 @pytest.mark.parametrize(
     "wrong", [("--scope", "root"), ("--expires-in", "0"), ("--expires-in", "-1"), ("--expires-in", "x")]
 )

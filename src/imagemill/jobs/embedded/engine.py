@@ -174,7 +174,7 @@ class EmbeddedEngine:
         pruned = 0
         while some := await self._db.write(lambda db: upkeep.prune(db, before_s, _SLICE, self._clock())):
             pruned += some
-        while await self._db.write(lambda db: upkeep.prune_batches(db, before_s, _SLICE)):
+        while await self._db.write(lambda db: upkeep.prune_batches(db, before_s, _SLICE, self._clock())):
             pass
         return pruned
 

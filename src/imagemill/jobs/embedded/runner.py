@@ -238,7 +238,8 @@ class Runner:
         now_s = self._clock()
         before_s = now_s - self._settings.keep_s
         jobs = await self._db.write(partial(upkeep.prune, before_s=before_s, most=_SLICE, now_s=now_s))
-        return bool(jobs + await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE)))
+        batches = await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE, now_s=now_s))
+        return bool(jobs + batches)
 
     def _forget_served(self) -> None:
         """Who was served long ago counts as never served: few tenants are remembered."""
