@@ -12,6 +12,7 @@ from imagemill.model.errors import (
     IdempotencyMismatch,
     ImageCorrupt,
     JobFinished,
+    LimitExceeded,
     NotFound,
     QuotaExceeded,
     SourceTimeout,
@@ -114,6 +115,8 @@ async def test_one_key_is_one_job_however_often_it_comes(engine):
     with pytest.raises(IdempotencyMismatch):
         await engine.submit(job(), Claim("key", "other"))
     assert (await engine.submit(job("second"), Claim("key", "digest"))).id != accepted[0].id
+    assert (await engine.claimed("default", Claim("key", "digest"))).id == accepted[0].id
+    assert await engine.claimed("third", Claim("key", "digest")) is None
     assert len((await engine.list(Query("default"))).jobs) == 1
 
 
@@ -568,6 +571,22 @@ async def test_schedules_are_kept_by_name(engine):
     assert await engine.drop_schedule("default", "warm")
     assert not await engine.drop_schedule("default", "warm")
     assert await engine.schedules("default") == ()
+
+
+async def test_schedules_of_one_tenant_are_bounded(kind, tmp_path):
+    """J06: others still have theirs, and what is there can be changed and replaced."""
+    kit = kind(tmp_path / "data", max_schedules=2)
+    hourly = Schedule("a", "default", "0 * * * *", (spec(),), created_s=time.time())
+    async with opened(kit.engine) as engine:
+        for name in ("a", "b"):
+            await engine.put_schedule(replace(hourly, name=name))
+
+        with pytest.raises(LimitExceeded, match=r"2 \+ 1 > 2"):
+            await engine.put_schedule(replace(hourly, name="c"))
+        await engine.put_schedule(replace(hourly, paused=True))
+        await engine.put_schedule(replace(hourly, name="c", tenant="second"))
+        await engine.drop_schedule("default", "b")
+        await engine.put_schedule(replace(hourly, name="c"))
 
 
 @pytest.mark.parametrize("wrong", [{"cron": "* * *"}, {"cron": "61 * * * *"}, {"timezone": "Nowhere/Else"}])
