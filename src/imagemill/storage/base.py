@@ -143,7 +143,7 @@ class Write(Protocol):
     async def write(self, key: str, chunks: AsyncIterable[bytes], /, terms: Terms) -> Stat:
         """Write one object as its *chunks* come; until the last is there and judged, readers see the old bytes.
 
-        Where *chunks* or the store fail, or nobody waits for it any more, the old stays, and what was written is removed.
+        Where *chunks* or the store fail, or nobody waits any more, the old stays, and what was written is removed.
         The returned digest is that of what came; where *terms* name none, a store may keep none of a large object.
 
         Raises:

@@ -1,6 +1,6 @@
 """Write a file so that a reader sees the old one or the new one, whole, and a power cut loses neither.
 
-A body is written piece by piece, flushed and read back in a folder of its own below the root, then renamed to its place.
+A body is written as it comes, flushed and read back in a folder of its own below the root, then renamed to its place.
 The folder's name has a backslash, which no key may have: what lies in it is out of every reader's reach.
 Units    bytes, seconds.
 Errors   `OSError` as it comes; `StoreCorrupt` where other bytes came back than were written.
