@@ -133,7 +133,7 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
     deadline_s: Seconds = 10.0
-    """Wall time of one job; then its worker is killed."""
+    """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25
     """How long a job that nobody wants any more may go on before its worker is killed."""
     max_jobs: Positive = 1_000
@@ -337,6 +337,8 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """How far ahead a job may be asked for."""
     watchers: Positive = 256
     """Event streams at a time."""
+    tenant_watchers: Positive = 128
+    """Of one tenant; never more than `watchers`."""
     address_s: Annotated[int, Meta(ge=1, le=604_800)] = 3600
     """How long a presigned address of a result is good for."""
     admin_port: Port = 8082
@@ -363,9 +365,9 @@ class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Seconds = 10.0
     """One attempt, from looking the name up to the answer's head."""
     per_endpoint: Positive = 4
-    """Attempts at a time at one scheme, host and port."""
+    """Attempts at a time at one scheme, host and port, for one tenant."""
     total: Positive = 64
-    """Attempts at a time in one process."""
+    """Attempts at a time in one process; half of them are kept for receivers that answered last time."""
     breaker_failures: Positive = 5
     """Consecutive failures after which an endpoint is left alone for `breaker_s`."""
     breaker_s: Seconds = 30.0

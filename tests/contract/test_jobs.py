@@ -293,7 +293,7 @@ async def test_a_deadline_ends_what_waits_and_what_runs(kit, engine):
 
         assert (await until(engine, waiting.id, State.EXPIRED)).attempts == 0
         assert (await until(engine, running.id, State.EXPIRED)).attempts == 1
-        assert ended.is_set()
+        await asyncio.wait_for(ended.wait(), 1.0)
 
 
 async def test_what_may_pass_is_tried_again_with_what_is_there_already(kit, engine):
@@ -435,7 +435,7 @@ async def test_what_is_dead_can_be_delivered_again_under_the_same_id(kit, engine
         accepted = await engine.submit(job(callback=callback()))
         dead = await until(engine, accepted.id, State.SUCCEEDED)
         assert dead.callback_state == DeliveryState.DEAD
-        assert ("dead_letter", 0) in await engine.counts()
+        await eventually(lambda: _dead_letters(engine, 1))
         steps._answer = None
         assert await engine.redeliver(accepted.id) == 1
         delivered = await eventually(lambda: _callback_is(engine, accepted.id, DeliveryState.DELIVERED))
@@ -443,9 +443,13 @@ async def test_what_is_dead_can_be_delivered_again_under_the_same_id(kit, engine
     assert delivered.state is State.SUCCEEDED
     assert [one.attempts for one in await engine.deliveries(accepted.id)] == [1]
     assert steps.ids_told(Event.SUCCEEDED) == [delivery_id(accepted.id, Event.SUCCEEDED)] * 2
-    assert ("dead_letter", 0) not in await engine.counts()
+    await eventually(lambda: _dead_letters(engine, 0))
     with pytest.raises(NotFound):
         await engine.redeliver(UNKNOWN)
+
+
+async def _dead_letters(engine, number):
+    return (await engine.counts()).get(("dead_letter", 0), 0) == number
 
 
 async def _callback_is(engine, job_id, state):
@@ -589,7 +593,7 @@ async def test_too_many_waiting_are_refused(kind, tmp_path):
         assert await engine.submit(job(), Claim("key", "digest")) == first
         await engine.submit(job("second"))
         await engine.submit(job("second"))
-        with pytest.raises(QuotaExceeded):
+        with pytest.raises(QuotaExceeded, match=r"^\D+$"):  # J06: a tenant cannot count the others' jobs
             await engine.submit(job("second"))
         await engine.cancel(first.id)
         await engine.submit(job("second"))

@@ -1,4 +1,4 @@
-"""Say where a source URL leads, and whether we may go there: pure, no look-ups, no packets.
+"""Say where a URL leads, and whether we may go there: pure, no look-ups, no packets.
 
 Keys     `Target.url` is canonical: equal places written differently give equal text.
 Errors   `BadRequest` for what is not one plain http(s) URL; `SourceForbidden` for what policy refuses.
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from imagemill.model.errors import BadRequest, SettingsError, SourceForbidden
-from imagemill.settings import Sources
+from imagemill.settings import Callbacks, Sources
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -57,18 +57,32 @@ class Target(Struct, frozen=True):
         return self.path_and_query.partition("?")[0]
 
 
-def parse(url: str) -> Target:
+class _IllFormed(ValueError):
+    """Why a text is not one plain URL."""
+
+
+def parse(url: str, name: str = "source URL") -> Target:
     """Read one absolute http(s) URL, refusing all that two parsers could read differently.
 
     Dot segments stay as they are: what is judged is what is sent.
+
+    Raises:
+        BadRequest: what is wrong with it; the message calls it *name*.
     """
+    try:
+        return _parse(url)
+    except _IllFormed as e:
+        raise BadRequest(f"{name}: {e}") from None
+
+
+def _parse(url: str) -> Target:
     if len(url) > MAX_URL_CHARS:
-        raise BadRequest(f"source URL: {len(url)} > {MAX_URL_CHARS} characters")
+        raise _IllFormed(f"{len(url)} > {MAX_URL_CHARS} characters")
     if _NEVER.search(url):
-        raise BadRequest("source URL: control characters, backslash and # are refused")
+        raise _IllFormed("control characters, backslash and # are refused")
     scheme, _, rest = url.partition("://")
     if (scheme := scheme.lower()) not in DEFAULT_PORTS or not rest:
-        raise BadRequest("source URL: only http:// and https:// URLs are read")
+        raise _IllFormed("only http:// and https:// URLs are read")
     cut = re.search(r"[/?]", rest)
     authority, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
     host, port = _authority(authority, DEFAULT_PORTS[scheme])
@@ -81,11 +95,11 @@ def parse(url: str) -> Target:
 
 def _authority(text: str, default_port: int) -> tuple[str, int]:
     if not text.isascii() or "@" in text or "%" in text:
-        raise BadRequest("source URL: user names, % and anything but ASCII are refused in the host")
+        raise _IllFormed("user names, % and anything but ASCII are refused in the host")
     match = _AUTHORITY.fullmatch(text)
     port = int(match[2] or default_port) if match else 0
     if not match or port > MAX_PORT:
-        raise BadRequest("source URL: the host or the port is ill-formed")
+        raise _IllFormed("the host or the port is ill-formed")
     host = match[1].lower()
     return (_ipv6(host[1:-1]) if host.startswith("[") else _name(host)), port
 
@@ -94,17 +108,17 @@ def _ipv6(text: str) -> str:
     try:
         return IPv6Address(text).compressed
     except ValueError:
-        raise BadRequest("source URL: not an IPv6 address") from None
+        raise _IllFormed("not an IPv6 address") from None
 
 
 def _name(host: str) -> str:
     host = host.removesuffix(".")
     labels = host.split(".")
     if len(host) > MAX_HOST_CHARS or not all(_LABEL.fullmatch(label) for label in labels):
-        raise BadRequest("source URL: a host name is made of a-z 0-9 _ - and dots")
+        raise _IllFormed("a host name is made of a-z 0-9 _ - and dots")
     if _NUMERIC.fullmatch(labels[-1]) and not _is_quad(host):
         # inet_aton reads 127.1, 0x7f.1, 0177.0.0.1 and 2130706433 as addresses; other parsers do not
-        raise BadRequest("source URL: an IPv4 address is four plain decimal numbers")
+        raise _IllFormed("an IPv4 address is four plain decimal numbers")
     for label in labels:
         _check_punycode(label)
     return host
@@ -124,23 +138,23 @@ def _check_punycode(label: str) -> None:
     except (ValueError, OverflowError):
         plain = True
     if plain:
-        raise BadRequest("source URL: ill-formed international host name")
+        raise _IllFormed("ill-formed international host name")
 
 
 def _path_and_query(tail: str) -> str:
     if _BAD_ESCAPE.search(tail):
-        raise BadRequest("source URL: % must be followed by two hex digits")
+        raise _IllFormed("% must be followed by two hex digits")
     try:
         raw = tail.encode()
     except UnicodeEncodeError:
-        raise BadRequest("source URL: not Unicode text") from None
+        raise _IllFormed("not Unicode text") from None
     path, _, query = _TO_ESCAPE.sub(lambda m: b"%%%02X" % m[0][0], raw).decode().partition("?")
     # a lone "?" is dropped because the client library drops it, too: key and request must agree
     return (path or "/") + (f"?{query}" if query else "")
 
 
 class Rule(Struct, frozen=True):
-    """One entry of ``sources.allow``."""
+    """One entry of ``sources.allow`` or ``callbacks.allow``."""
 
     host: str
     subdomains: bool
@@ -154,7 +168,7 @@ class Rule(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """``[sources]``, made ready for judging; built once."""
+    """``[sources]`` or ``[callbacks]``, made ready for judging; built once."""
 
     schemes: frozenset[str]
     ports: frozenset[int]
@@ -169,29 +183,42 @@ class Policy(Struct, frozen=True):
         return cls(
             schemes=frozenset(sources.schemes),
             ports=frozenset(sources.ports),
-            allow=tuple(_rule(entry) for entry in sources.allow),
+            allow=tuple(_rule(entry, "sources") for entry in sources.allow),
             private=sources.allow_private_networks,
             metadata=sources.allow_metadata,
-            networks=tuple(_network(text) for text in sources.allow_networks),
+            networks=tuple(_network(text, "sources") for text in sources.allow_networks),
+        )
+
+    @classmethod
+    def of_callbacks(cls, callbacks: Callbacks) -> "Policy":
+        """Read the settings, or raise `SettingsError`. No switch opens a metadata address: nobody is called there."""
+        plain = callbacks.allow_http
+        return cls(
+            schemes=frozenset({"http", "https"} if plain else {"https"}),
+            ports=frozenset(callbacks.ports) | ({DEFAULT_PORTS["http"]} if plain else set()),
+            allow=tuple(_rule(entry, "callbacks") for entry in callbacks.allow),
+            private=callbacks.allow_private_networks,
+            metadata=False,
+            networks=tuple(_network(text, "callbacks") for text in callbacks.allow_networks),
         )
 
 
-def _network(text: str) -> Network:
+def _network(text: str, table: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as e:
-        raise SettingsError(f"sources.allow_networks: {e}") from e
+        raise SettingsError(f"{table}.allow_networks: {e}") from e
 
 
-def _rule(entry: str) -> Rule:
+def _rule(entry: str, table: str) -> Rule:
     wild = entry.startswith("*.")
     rest = entry[2:] if wild else entry
     try:
         target = parse(f"http://{rest}")
     except BadRequest as e:
-        raise SettingsError(f"sources.allow: {entry!r} is not a host or host/path/prefix/") from e
+        raise SettingsError(f"{table}.allow: {entry!r} is not a host or host/path/prefix/") from e
     if target.port != DEFAULT_PORTS["http"] or "?" in rest or _climbs(target.path) or (wild and _literal(target.host)):
-        raise SettingsError(f"sources.allow: {entry!r} is not a host or host/path/prefix/")
+        raise SettingsError(f"{table}.allow: {entry!r} is not a host or host/path/prefix/")
     return Rule(target.host, wild, "" if target.path == "/" else target.path)
 
 
@@ -290,7 +317,7 @@ def check(target: Target, policy: Policy) -> None:
     if target.host in _METADATA_NAMES and not policy.metadata:
         raise SourceForbidden("metadata name")
     if policy.allow and not any(rule.matches(target) for rule in policy.allow):
-        raise SourceForbidden("not in sources.allow")
+        raise SourceForbidden("not in the allow-list")
     fixed = fixed_address(target.host)
     if fixed and (reason := judge(fixed, policy)):
         raise SourceForbidden(reason)

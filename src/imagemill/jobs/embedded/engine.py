@@ -73,6 +73,10 @@ class EmbeddedEngine:
         quota = quota_of(self._settings, job.tenant)
         return await self._db.write(lambda db: orders.submit(db, job, claim, quota, self._clock()))
 
+    async def claimed(self, tenant: str, claim: Claim) -> Job | None:
+        """As `JobEngine.claimed`."""
+        return await self._db.read(partial(orders.claimed, tenant=tenant, claim=claim))
+
     async def read(self, job_id: str) -> Job | None:
         """As `JobEngine.read`."""
         return await self._db.read(partial(orders.read, job_id=job_id))

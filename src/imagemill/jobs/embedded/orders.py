@@ -35,16 +35,24 @@ def fence(db: sqlite3.Connection, epoch: int) -> None:
 
 def submit(db: sqlite3.Connection, job: Job, claim: Claim | None, quota: Quota, now_s: float) -> Job:
     """Accept *job*, or find the one that *claim* was accepted for."""
-    if claim is not None and (earlier := admission.claimed(db, job.tenant, claim)) is not None:
-        found = read(db, earlier)
-        if found is None:
-            raise IdempotencyMismatch("the Idempotency-Key was used for a batch")
-        return found
+    if claim is not None and (earlier := claimed(db, job.tenant, claim)) is not None:
+        return earlier
     admission.keep_to(db, job.tenant, 1, quota)
     new = add(db, job, now_s)
     if claim is not None:
         admission.remember(db, job.tenant, claim, job.id, now_s)
     return new
+
+
+def claimed(db: sqlite3.Connection, tenant: str, claim: Claim) -> Job | None:
+    """The job that *claim* was accepted for, if one was."""
+    earlier = admission.claimed(db, tenant, claim)
+    if earlier is None:
+        return None
+    found = read(db, earlier)
+    if found is None:
+        raise IdempotencyMismatch("the Idempotency-Key was used for a batch")
+    return found
 
 
 def add(db: sqlite3.Connection, job: Job, now_s: float) -> Job:

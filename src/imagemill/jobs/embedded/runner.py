@@ -71,6 +71,11 @@ class Runner:
         """Jobs that are worked on now."""
         return len(self._running)
 
+    @property
+    def working(self) -> bool:
+        """Whether the directory is this process's, and jobs are taken from it."""
+        return self._epoch > 0
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set, then let what runs finish for ``grace_s`` and give back the rest.
 
