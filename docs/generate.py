@@ -1,22 +1,25 @@
 """Write the reference pages from the code, so that they cannot drift.
 
-python docs/generate.py            rewrite docs/reference/{parameters,settings,errors}.md
+python docs/generate.py            rewrite docs/reference/{commands,parameters,settings,errors,metrics}.md and openapi.json
 python docs/generate.py --check    exit 1 where a page is not what the code says
 """
 
+import argparse
 import ast
 import inspect
 import sys
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+import openapi  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from imagemill import settings
+from imagemill import cli, settings
 from imagemill.dialects.native import PARAMETERS
 from imagemill.model import errors
 from imagemill.obs.metrics import DECLARED
+from imagemill.storage import file, s3
 from imagemill.web.problems import STATUS
 
 HERE = Path(__file__).parent / "reference"
@@ -72,28 +75,29 @@ def settings_page() -> str:
     """Every setting, its default and what it means."""
     lines = ["# Settings", _NOTE, _SETTINGS_INTRO]
     for table in fields(settings.Settings):
-        if not (isinstance(table.type, type) and issubclass(table.type, Struct)):
-            continue
-        promise = inspect.getdoc(table.type) or ""
-        lines += [f"## {promise}", "", "| name | values | default | meaning |", "|---|---|---|---|"]
-        words = _field_words(table.type)
-        for field in fields(table.type):
-            default = "" if field.default is NODEFAULT else _shown(field.default)
-            lines.append(f"| `{field.name}` | {_values(field.type)} | {default} | {words[field.name]} |")
-        lines.append("")
-    return "\n".join([*lines, _STORAGE])
+        if isinstance(table.type, type) and issubclass(table.type, Struct):
+            lines += _table(table.type)
+    lines += [_STORAGE, *_table(file.Settings), *_table(s3.Settings)]
+    return "\n".join(lines)
+
+
+def _table(kind: type[Struct]) -> list[str]:
+    """The section of one table."""
+    lines = [f"## {inspect.getdoc(kind) or ''}", "", "| name | values | default | meaning |", "|---|---|---|---|"]
+    words = _field_words(kind)
+    for field in fields(kind):
+        default = "" if field.default is NODEFAULT else _shown(field.default)
+        lines.append(f"| `{field.name}` | {_values(field.type)} | {default} | {words[field.name]} |")
+    return [*lines, ""]
 
 
 _SETTINGS_INTRO = """One TOML file (`--config FILE` or `IMAGEMILL_CONFIG`), then the environment over it: `IMAGEMILL_SERVER__PORT=9000`
 sets `port` in `[server]`; values are TOML, and what is not TOML is a string. An unknown name stops the start and
 comes with the nearest valid one; a value of another kind or beyond its bounds stops it too. `imagemill serve --check` checks and starts nothing; `imagemill serve --print-config` prints what is in force, secrets masked.
 """
-_STORAGE = """## `[storage.<name>]`: folders that `local:<name>/<key>` may read
+_STORAGE = """## Stores
 
-| name | default | meaning |
-|---|---|---|
-| `kind` | | `"file"`; the store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ |
-| `root` | | The folder. Nothing outside it is reachable by any spelling; symbolic links below it are not followed. |
+A store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ and its `kind` says which of these tables it has.
 """
 
 
@@ -122,6 +126,8 @@ def _field_words(kind: type[Struct]) -> dict[str, str]:
 
 
 def _shown(default: object) -> str:
+    if default is None:
+        return ""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, int) and default >= 1 << 20 and default % (1 << 20) == 0:
@@ -134,15 +140,17 @@ def _shown(default: object) -> str:
 def errors_page() -> str:
     """Every error code, its status and what it means."""
     lines = ["# Errors", _NOTE, _ERRORS_INTRO, "| status | code | retryable | meaning |", "|---|---|---|---|"]
-    rows = {}
+    rows: dict[tuple[int, str, str], list[str]] = {}
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.ImagemillError) and kind in STATUS:
             meaning = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
-            rows.setdefault(
-                (STATUS[kind], kind.code),
-                f"| {STATUS[kind]} | `{kind.code}` | {'yes' if kind.retryable else 'no'} | {meaning} |",
-            )
-    return "\n".join([*lines, *(rows[k] for k in sorted(rows))]) + "\n"
+            row = rows.setdefault((STATUS[kind], kind.code, "yes" if kind.retryable else "no"), [])
+            row += [meaning] if meaning not in row else []
+    table = [
+        f"| {status} | `{code}` | {again} | {' '.join(rows[status, code, again])} |"
+        for status, code, again in sorted(rows)
+    ]
+    return "\n".join([*lines, *table]) + "\n"
 
 
 _ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json`): `type`, `title`, `status`, `detail`, `code`, `request_id`,
@@ -158,7 +166,64 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def commands_page() -> str:
+    """Every command, its options, and what its exit status says."""
+    parser = cli.parser()
+    lines = ["# Commands", _NOTE, _COMMANDS_INTRO, *_described(parser.epilog or "")]
+    for command in _leaves(parser):
+        lines += ["", f"## {command.prog}", "", *_described(command.description or "")]
+        lines += ["", "| | |", "|---|---|", *map(_argument, _arguments(command))]
+    return "\n".join(lines) + "\n"
+
+
+_COMMANDS_INTRO = """`imagemill COMMAND …`; `-h` says the same in a terminal. Answers go to standard output, complaints and logs to standard error.
+`--config` reads [settings](settings.md); without it `IMAGEMILL_CONFIG` names the file, and without that there is only the environment.
+"""
+
+
+def _leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Commands that have no commands of their own, in their order."""
+    below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001 - argparse shows it nowhere else
+    return [leaf for action in below for child in action.choices.values() for leaf in _leaves(child)] or [parser]
+
+
+def _arguments(command: argparse.ArgumentParser) -> list[argparse.Action]:
+    own = [a for a in command._actions if a.dest != "help"]  # noqa: SLF001 - as above
+    return sorted(own, key=lambda action: bool(action.option_strings))
+
+
+def _argument(action: argparse.Action) -> str:
+    """One row: how it is written, and what it is for."""
+    value = action.metavar or ("\\|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 else f" {value}".replace("|", "\\|").replace("\\\\|", "\\|")
+    written = ", ".join(f"`{flag}{takes}`" for flag in action.option_strings) or f"`{value}`"
+    more = "; required" if action.required and action.option_strings else ""
+    several = " …" if action.nargs == "+" else ""
+    return f"| {written}{several} | {(action.help or '').replace('%%', '%').replace('|', chr(92) + '|')}{more} |"
+
+
+def _described(text: str) -> list[str]:
+    """The words of ``-h``: paragraphs as such, what is set out by hand as it stands."""
+    lines: list[str] = []
+    for part in text.replace("%%", "%").strip("\n").split("\n\n"):
+        block = "\n".join(line.rstrip() for line in part.strip("\n").splitlines())
+        by_hand = any(line.startswith("  ") for line in block.splitlines())
+        first, _, rest = block.partition("\n")
+        if by_hand and not first.startswith((" ", "exit status")):
+            lines += [first, ""]
+            block = rest
+        lines += ["```text", block, "```", ""] if by_hand else [block, ""]
+    return lines[:-1]
+
+
+def openapi_page() -> str:
+    """The job interface for machines."""
+    return openapi.document(HERE / "jobs.md")
+
+
 PAGES = {
+    "openapi.json": openapi_page,
+    "commands.md": commands_page,
     "parameters.md": parameters,
     "settings.md": settings_page,
     "errors.md": errors_page,

@@ -1,8 +1,7 @@
-"""The command line: serve, render, sign, explain, cache, doctor."""
+"""The command line: serve, worker, render, sign, explain, jobs, token, cache, doctor."""
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
 import re
@@ -15,7 +14,19 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from imagemill import __version__, cache_commands, doctor, wiring
+from imagemill import (
+    __version__,
+    cache_commands,
+    doctor,
+    first_run,
+    heap,
+    job_commands,
+    job_process,
+    token_commands,
+    wiring,
+    wiring_jobs,
+    wiring_port,
+)
 from imagemill.configuration import PREFIX, config_path, load, masked
 from imagemill.engines.base import Task
 from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
@@ -26,17 +37,17 @@ from imagemill.obs import logs
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
 from imagemill.settings import Settings
+from imagemill.supervisor import Supervisor
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE_BYTES = -1, -3, 4 * 1024 * 1024
 _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
 _NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -53,17 +64,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("imagemill", description="Transcode images: over HTTP, or one at a time.")
-    parser.add_argument("--version", action="version", version=f"imagemill {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+_EXITS = """exit status  0 done
+             1 it failed; the message says why
+             2 wrong use, or a setting that is wrong
+             130 interrupted (Ctrl-C)
+
+`imagemill COMMAND -h` tells where a command has others."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line, which is also where its reference page comes from."""
+    root = argparse.ArgumentParser(
+        "imagemill", epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Transcode images: over HTTP, as jobs that call back, or one at a time.",
+    )  # fmt: skip
+    root.add_argument("--version", action="version", version=f"imagemill {__version__}")
+    commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_serve(commands)
+    job_process.add(commands, lambda *words: _with_config(_command(*words)))
     _add_render(commands)
     _add_sign(commands)
     _add_explain(commands)
-    _add_cache(commands)
+    job_commands.add(_group(commands, "jobs", "Submit, watch and list jobs of a running service"), _command)
+    tokens = _group(commands, "token", "Make, list and revoke the bearer tokens of the job interface")
+    token_commands.add(tokens, lambda *words: _with_config(_command(*words)))
+    cache = _group(commands, "cache", "Purge, look at and sweep caches")
+    cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
-    return parser
+    return root
+
+
+def _group(commands: Any, name: str, text: str) -> Any:
+    """A command that has commands of its own."""
+    parser = commands.add_parser(name, help=text, description=f"{text}.")
+    return parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
 
 def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
@@ -88,15 +122,20 @@ def _add_serve(commands: Any) -> None:
             commands,
             "serve",
             _serve,
-            "Answer GET /image over HTTP",
-            "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with one sample picture.",
+            "Answer GET /image over HTTP, and take jobs",
+            "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with "
+            "one sample picture and a store `out` for the results of jobs.",
         )
     )
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8080)")
     parser.add_argument("--admin-port", type=int, help="port for health, readiness and metrics (default 8081)")
     parser.add_argument("--unsigned", action="store_true", help="accept URLs that carry no signature")
-    parser.add_argument("--sample", action="store_true", help="offer the picture local:sample/dandelion.jpg")
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="offer the picture local:sample/dandelion.jpg, and a store `out` for results",
+    )
     parser.add_argument("--check", action="store_true", help="check the settings, start nothing")
     parser.add_argument(
         "--print-config", action="store_true", help="print the settings in force as JSON, secrets masked"
@@ -106,7 +145,8 @@ def _add_serve(commands: Any) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     with as_file(files("imagemill") / "samples") as samples:
         path = arguments.config or config_path()
-        settings = load(path, os.environ, _overlay(arguments, path, samples))
+        absent: first_run.Absent = "name" if arguments.print_config else "omit" if arguments.check else "make"
+        settings = load(path, os.environ, first_run.overlay(arguments, path, samples, os.environ, absent))
         if arguments.print_config:
             print(json.dumps(masked(settings), indent=2))
             return _OK
@@ -114,45 +154,27 @@ def _serve(arguments: argparse.Namespace) -> int:
             wiring.check(settings)
             print("the settings are valid")
             return _OK
-        _keep_heap_small()
+        heap.keep_small()
         os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")  # a name server that is silent holds few threads
-        return server.run(_serving(settings))
+        evaluating = arguments.sample or first_run.nothing_said(arguments, path, os.environ)
+        return server.run(_serving(settings, evaluating=evaluating))
 
 
-def _overlay(arguments: argparse.Namespace, path: Path | None, samples: Path) -> dict[str, Any]:
-    """What `serve` lays over file and environment: its flags, and the first run's settings where nobody said any."""
-    flags = {name: getattr(arguments, name) for name in ("host", "port", "admin_port")}
-    overlay: dict[str, Any] = {"server": {name: value for name, value in flags.items() if value is not None}}
-    evaluation = _nothing_said(arguments, path)
-    if arguments.unsigned or evaluation:
-        overlay["signing"] = {"mode": "unsigned"}
-    if arguments.sample or evaluation:
-        overlay["storage"] = {"sample": {"kind": "file", "root": str(samples)}}
-    return overlay
-
-
-def _nothing_said(arguments: argparse.Namespace, path: Path | None) -> bool:
-    """Whether nobody has configured anything, and only this machine will be answered."""
-    said = path or arguments.unsigned or arguments.sample or any(name.startswith(PREFIX) for name in os.environ)
-    return not said and arguments.host in {None, "127.0.0.1", "::1", "localhost"}
-
-
-def _keep_heap_small() -> None:
-    """Return large buffers to the system once they are freed; glibc raises its thresholds for ever (mallopt(3))."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl needs none
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
-
-
-async def _serving(settings: Settings) -> int:
+async def _serving(settings: Settings, *, evaluating: bool) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill")
     service = wiring.Service(settings)
     service.watch_log(pipe)
+    jobs = wiring_jobs.beside(service, pipe)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+
+    def ready(port: int, admin_port: int) -> None:
+        _announce(log, service, port, admin_port, evaluating=evaluating)
+        if jobs:  # not before: a node that cannot have its ports should not take the directory
+            jobs.start()
+
     try:
         await service.start()
         await server.serve(
@@ -160,26 +182,34 @@ async def _serving(settings: Settings) -> int:
             service.admin,
             settings.server,
             shared=service.connections,
-            on_ready=lambda public, admin: _announce(log, service, public, admin),
-            on_drain=lambda: _stopping(log, service),
+            on_ready=ready,
+            on_drain=lambda: _stopping(log, service, jobs),
             stop=stop,
         )
     finally:
+        if jobs:
+            await jobs.close()
         await service.close()
         pipe.close()
     return _OK
 
 
-def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int) -> None:
+def _announce(log: logs.Log, service: wiring.Service, port: int, admin_port: int, *, evaluating: bool) -> None:
     settings, host = service.settings, service.settings.server.host
+    if (engine := wiring_port.kind(settings)) == "off":
+        log.info("jobs are off", reason=wiring_jobs.why_off(settings, evaluating=evaluating))
+    else:
+        log.info("jobs are on", engine=engine, **wiring_jobs.places(settings))
     if settings.signing.mode == "unsigned":
         log.warning("unsigned mode: whoever reaches this port may have anything rendered", signing="unsigned")
     admin = f"http://{settings.server.admin_host}:{admin_port}"
     log.info("serving", url=f"http://{host}:{port}", admin=admin, **service.version())
 
 
-def _stopping(log: logs.Log, service: wiring.Service) -> None:
+def _stopping(log: logs.Log, service: wiring.Service, jobs: Supervisor | None) -> None:
     service.drain()
+    if jobs:
+        jobs.begin_stop()
     log.info("stopping", in_flight=service.in_flight, grace_s=service.settings.server.grace_s)
 
 
@@ -361,24 +391,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     return _OK
 
 
-# cache
-
-
-def _add_cache(commands: Any) -> None:
-    parser = commands.add_parser(
-        "cache", help="Purge, look at and sweep caches", description="Purge, look at and sweep caches."
-    )
-    inner = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    cache_commands.add(inner, lambda *words: _with_config(_command(*words)))
-
-
 # doctor
 
 
 def _add_doctor(commands: Any) -> None:
     parser = _with_config(
         _command(commands, "doctor", _doctor, "Check this machine and the settings",
-                 "A worker is started and the sample rendered; the ports are tried. Exit status 1 where a check fails.")
+                 "A worker is started and the sample rendered; the ports, the stores and the job engine are tried.\n\n"
+                 "exit status  0 nothing fails\n             1 a check fails")
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(host=None, port=None, admin_port=None, unsigned=False, sample=False)  # as a bare `serve`
@@ -387,7 +407,9 @@ def _add_doctor(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
     with as_file(files("imagemill") / "samples") as samples:
-        found = asyncio.run(doctor.examine(path, os.environ, _overlay(arguments, path, samples)))
+        found = asyncio.run(
+            doctor.examine(path, os.environ, first_run.overlay(arguments, path, samples, os.environ, "make"))
+        )
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

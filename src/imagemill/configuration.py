@@ -18,9 +18,12 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Secret, Settings
+from imagemill.settings import Jobs, Secret, Settings
 
 PREFIX = "IMAGEMILL_"
+CONFIG, TOKEN, URL = f"{PREFIX}CONFIG", f"{PREFIX}TOKEN", f"{PREFIX}URL"
+NO_SETTINGS = frozenset({CONFIG, TOKEN, URL})
+"""Variables of that form that say something else: which file, and what ``imagemill jobs`` calls."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any] | None = None) -> Settings:
@@ -34,6 +37,19 @@ def load(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, An
     except msgspec.ValidationError as e:
         cause = e.__cause__
         raise (cause if isinstance(cause, SettingsError) else SettingsError(str(e))) from e
+
+
+def as_bytes(settings: Settings) -> bytes:
+    """*settings* for a process of our own, secrets and all: for a pipe, never for an argument, a variable or a log."""
+    return msgspec.json.encode(settings, enc_hook=str)
+
+
+def of_bytes(raw: bytes) -> Settings:
+    """The settings of `as_bytes`; `SettingsError` for anything else."""
+    try:
+        return msgspec.json.decode(raw, type=Settings, dec_hook=_decode)
+    except msgspec.MsgspecError as e:
+        raise SettingsError(f"what was handed over is no settings: {e}") from e
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -70,7 +86,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for name, text in environ.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+        if name.startswith(PREFIX) and name not in NO_SETTINGS:
             *tables, last = name.removeprefix(PREFIX).split("__")
             key_id = [t.lower() for t in tables] == ["signing", "keys"]
             spot = raw
@@ -84,6 +100,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_secret(tables: Sequence[str], last: str) -> bool:
+    if [t.lower() for t in tables[:1]] == ["storage"]:  # read by its plugin: no type says it here
+        return bool(_SECRET_NAME.search(last))
     kind: object = Settings
     for name in (*tables, last):
         if not (isinstance(kind, type) and issubclass(kind, Struct)):
@@ -140,5 +158,29 @@ def _encode(value: Any) -> Any:
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The file named by ``IMAGEMILL_CONFIG``, if any."""
-    name = environ.get(f"{PREFIX}CONFIG")
+    name = environ.get(CONFIG)
     return Path(name) if name else None
+
+
+def data_directory(jobs: Jobs, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where jobs and tokens are kept: as set, else the user's directory for state; it need not exist yet.
+
+    Source: XDG Base Directory Specification 0.8; a relative ``XDG_STATE_HOME`` does not count.
+
+    Raises:
+        SettingsError: nothing says where.
+    """
+    if jobs.data:
+        return Path(jobs.data).absolute()
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():
+        return state / "imagemill"
+    home = Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        raise SettingsError("jobs.data: set it, as neither XDG_STATE_HOME nor HOME names a directory")
+    return home / ".local" / "state" / "imagemill"
+
+
+def tokens_file(jobs: Jobs, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of the bearer tokens; see `data_directory`."""
+    return Path(jobs.tokens).absolute() if jobs.tokens else data_directory(jobs, environ) / "tokens.json"

@@ -1,5 +1,6 @@
 """Look at this machine and the settings as `serve` would find them, and say what is wrong."""
 
+import asyncio
 import os
 import resource
 import socket
@@ -10,24 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct
-
-from imagemill import __version__, wiring
+from imagemill import __version__, doctor_jobs, stores, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.configuration import load
 from imagemill.engines.base import Task
+from imagemill.finding import Finding
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.settings import Settings
+from imagemill.wiring_port import kind
 
 MiB = 1024 * 1024
-
-
-class Finding(Struct, frozen=True):
-    """One thing that was looked at."""
-
-    check: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
 
 
 async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
@@ -41,8 +34,9 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
     except SettingsError as e:
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
-    found += [_memory(settings), _files(settings), *_ports(settings), *_stores(settings)]
-    return [*found, await _shared_level(settings), *await _worker(settings)]
+    found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
+    found += [await _shared_level(settings), *await doctor_jobs.examine(settings)]
+    return [*found, *await _worker(settings)]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -54,6 +48,8 @@ def _signing(settings: Settings) -> Finding:
 def _memory(settings: Settings) -> Finding:
     total = container_bytes()
     workers = wiring.worker_count(settings)
+    if kind(settings) == "embedded":  # its process has engine workers of its own, while there are jobs
+        workers += settings.jobs.workers or workers
     try:
         l1 = l1_bytes(settings.cache.l1_bytes, total)
     except SettingsError as e:
@@ -85,12 +81,25 @@ def _port(name: str, host: str, port: int) -> Finding:
         return Finding(name, "fail", f"{host}:{port}: {e.strerror}")
 
 
-def _stores(settings: Settings) -> list[Finding]:
+async def _stores(settings: Settings) -> list[Finding]:
+    """Their names, and what each says when it is asked."""
     try:
-        stores = wiring.local_stores(settings)
+        found = stores.open_all(settings)
     except SettingsError as e:
         return [Finding("stores", "fail", str(e))]
-    return [Finding("stores", "ok", ", ".join(stores) or "none")]
+    names = Finding("stores", "ok", ", ".join(found.all) or "none")
+    return [names, *await asyncio.gather(*(_store(name, found) for name in found.all))]
+
+
+async def _store(name: str, found: stores.Stores) -> Finding:
+    store = found.all[name]
+    uses = ["read by callers"] * (name in found.sources) + ["written by jobs"] * (name in found.writable)
+    try:
+        await store.check()
+    except ImagemillError as e:
+        cause = f" ({type(e.__cause__).__name__})" if e.__cause__ else ""
+        return Finding(f"store {name}", "fail", f"{store.address('…')}: {e}{cause}")
+    return Finding(f"store {name}", "ok", f"{store.address('…')} answers; {' and '.join(uses) or 'not in use'}")
 
 
 async def _shared_level(settings: Settings) -> Finding:

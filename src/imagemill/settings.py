@@ -133,7 +133,7 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
     deadline_s: Seconds = 10.0
-    """Wall time of one job; then its worker is killed."""
+    """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25
     """How long a job that nobody wants any more may go on before its worker is killed."""
     max_jobs: Positive = 1_000
@@ -337,6 +337,8 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """How far ahead a job may be asked for."""
     watchers: Positive = 256
     """Event streams at a time."""
+    tenant_watchers: Positive = 128
+    """Of one tenant; never more than `watchers`."""
     address_s: Annotated[int, Meta(ge=1, le=604_800)] = 3600
     """How long a presigned address of a result is good for."""
     admin_port: Port = 8082

@@ -1,7 +1,6 @@
 """The composition root: settings become live objects here, and nowhere else."""
 
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -9,17 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from imagemill import __version__
+from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
-from imagemill.configuration import refuse_unknown
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
+from imagemill.jobs.counting import Counting
+from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.model.request import Plan
@@ -35,14 +33,16 @@ from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
 from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
-from imagemill.storage.base import Blob, Get
+from imagemill.storage.base import Blob
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
+from imagemill.web.jobs import body_limit
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
+from imagemill.wiring_port import Submission, job_engine, kind, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -54,13 +54,11 @@ __all__ = [
     "check",
     "engine",
     "l2",
-    "local_stores",
     "native",
     "purge",
     "worker_count",
 ]
 
-_STORE_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MEMO_BYTES = 8 * 1024 * 1024
 _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
@@ -87,27 +85,6 @@ def native(settings: Settings) -> Native:
     return Native(settings.limits, lambda url: guard.parse(url).url)
 
 
-def local_stores(settings: Settings) -> dict[str, Get]:
-    """The stores of ``[storage.<name>]``, by name."""
-    return {name: _store(name, raw) for name, raw in settings.storage.items()}
-
-
-def _store(name: str, raw: Mapping[str, Any]) -> Get:
-    from imagemill.storage import file  # noqa: PLC0415 - vendors are opened one by one, when they are asked for
-
-    kinds = {"file": (file.Settings, file.FileStore)}
-    if not _STORE_NAME.fullmatch(name):
-        raise SettingsError(f"storage.{name}: a store's name is 1 to 40 of a-z A-Z 0-9 . - _")
-    if (kind_name := str(raw.get("kind"))) not in kinds:
-        raise SettingsError(f"storage.{name}.kind: one of {', '.join(kinds)}")
-    kind, store = kinds[kind_name]
-    refuse_unknown(raw, kind, f"storage.{name}.")
-    try:
-        return store(msgspec.convert(raw, kind, dec_hook=_typed))
-    except (msgspec.ValidationError, SettingsError) as e:
-        raise SettingsError(f"storage.{name}: {e}") from e
-
-
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
     """The engine workers, not started."""
     return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
@@ -119,7 +96,7 @@ def redis_cache(
     on_state: Callable[[bool, str], None] = lambda _well, _why: None,
 ) -> "RedisCache":
     """The level that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
     return RedisCache(
         settings.l2, stale_s=_stale_s(settings.cache), negative_s=settings.cache.negative_ttl_s, observe=observe,
@@ -134,7 +111,7 @@ def _stale_s(cache: CacheSettings) -> int:
 
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    with _extra():
+    with needing("l2.url", "redis"):
         from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
     return PurgeFeed(settings.l2, purges, observe)
 
@@ -151,11 +128,12 @@ async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def needing(setting: str, name: str) -> Iterator[None]:
+    """Say how to install what *setting* needs, where an import of it fails."""
     try:
         yield
     except ModuleNotFoundError as e:
-        raise SettingsError("l2.url needs: pip install 'imagemill[redis]'") from e
+        raise SettingsError(f"{setting} needs: pip install 'imagemill[{name}]'") from e
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -171,11 +149,18 @@ async def purge(settings: Settings, order: Order) -> Purged:
         await feed.close()
 
 
-def _typed(kind: type, value: object) -> object:
-    """What msgspec does not convert by itself."""
-    if kind is Path and isinstance(value, str) and value:  # Path("") would be the current folder
-        return Path(value)
-    raise TypeError(f"Expected a path, got `{value!r}`")
+def purges_of(settings: Settings) -> Purges:
+    """What is known of purges here; nothing yet."""
+    shared = settings.l2
+    return Purges(
+        shared.purges, blind_s=shared.blind_s if shared.url else None, stale_s=_stale_s(settings.cache)
+    )  # fmt: skip
+
+
+def engine_version(versions: Mapping[str, str]) -> int:
+    """The version of an engine, comparable."""
+    parts = versions.get("libvips", "0").split(".")
+    return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
 
 
 class Service:
@@ -212,11 +197,7 @@ class Service:
             _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
         )
         shared = settings.l2
-        self.purges = Purges(
-            shared.purges,
-            blind_s=shared.blind_s if shared.url else None,
-            stale_s=_stale_s(cache),
-        )
+        self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
@@ -224,9 +205,10 @@ class Service:
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
         versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
+        self.stores = stores.open_all(settings, self._stored)
         origin = Origin(
-            HttpStore(self.client), local_stores(settings), self.sources, self.failures, self.purges, cache,
-            limit=settings.limits.source_bytes, observe=self._fetched,
+            HttpStore(self.client), self.stores.sources, self.stores.buckets, self.sources, self.failures,
+            self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         self.transcoder = Transcoder(
             Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
@@ -234,12 +216,18 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
+        self.submission = submission(
+            settings, self.stores, native(settings), self.client, Counting(self.metrics)
+        )  # fmt: skip
         self.connections = Connections(
-            settings.server, lambda reason: self.metrics.count("connections_refused", reason)
+            settings.server,
+            lambda reason: self.metrics.count("connections_refused", reason),
+            **({"bodies": body_limit(settings)} if self.submission else {}),
         )
         self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        self.app = App(self._routes(), self._finished, self._begun)
+        table = self.submission.port.routes() if self.submission else ()
+        self.app = App(self._routes(), self._finished, self._begun, table=table)
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -252,15 +240,17 @@ class Service:
             await self.redis.start()
         if self.feed:
             await self.feed.start()
+        if self.submission:
+            await self.submission.engine.start()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
-        """The version of the engine in force, comparable."""
-        parts = self.pool.versions.get("libvips", "0").split(".")
-        return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
+        return engine_version(self.pool.versions)
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self.submission:
+            await self.submission.close()
         await self.transcoder.close()
         if self.redis:
             await self.redis.close()
@@ -272,6 +262,8 @@ class Service:
     def drain(self) -> None:
         """Say not ready from now on."""
         self.draining = True
+        if self.submission:
+            self.submission.port.streams.end()  # or their listeners would hold the stop for its whole grace
 
     def not_ready(self) -> list[str]:
         """Why this node should get no new work; empty = it should."""
@@ -305,6 +297,8 @@ class Service:
         mirror("connections", lambda: self.connections.open)
         mirror("requests_in_flight", lambda: self.in_flight)
         mirror("fetches_in_flight", lambda: self.client.in_flight)
+        if self.submission:
+            mirror("job_watchers", partial(_watchers, self.submission))
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
         if self.redis:
@@ -312,6 +306,8 @@ class Service:
         if self.feed:
             mirror("purge_feed_reading", partial(getattr, self.feed, "reading"))
             mirror("purge_silence_seconds", self.purges.silence_s)
+        if self.submission:
+            mirror("job_watchers", partial(getattr, self.submission.port.streams, "open"))
         for state in ("idle", "busy", "starting"):
             mirror("workers", partial(self._workers, state), state)
 
@@ -352,6 +348,10 @@ class Service:
         self.metrics.count("source_fetches", outcome)
         self.metrics.count("source_bytes", by=size)
 
+    def _stored(self, operation: str, outcome: str, seconds: float) -> None:
+        self.metrics.count("store_operations", operation, outcome)
+        self.metrics.observe("store", operation, seconds)
+
     def _rendered(self, outcome: str, format_: str, stages: Stages, fetch_ms: float) -> None:
         self.metrics.count("renders", format_, outcome)
         if outcome == "ok":
@@ -373,9 +373,12 @@ class Service:
         self.metrics.observe("request", call.tier, seconds)
         fields = {
             "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
-            "status": reply.status if reply else 499, "bytes": len(reply.body) if reply else 0, "cache": call.tier,
+            "status": reply.status if reply else 499,
+            "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
             "ms": round(seconds * 1e3, 2),
         }  # fmt: skip
+        if call.caller:
+            fields["caller"] = call.caller
         if call.error is None:
             self._log.info("request", **fields)
             return
@@ -388,11 +391,15 @@ class Service:
 
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
-    local_stores(settings)
+    stores.open_all(settings)
     l1_bytes(settings.cache.l1_bytes, container_bytes())
     guard.Policy.of(settings.sources)
+    guard.Policy.of_callbacks(settings.callbacks)
+    parse_secrets(settings.callbacks.secrets)
     if settings.l2.url:
         purge_feed(settings, Purges(1))
+    if kind(settings) != "off":
+        job_engine(settings)
 
 
 def _outcome(call: Call, reply: Reply) -> str:
@@ -403,6 +410,10 @@ def _outcome(call: Call, reply: Reply) -> str:
 
 def _used(cache: MemoryCache[Any]) -> float:
     return cache.used_bytes
+
+
+def _watchers(submission: Submission) -> float:
+    return submission.port.streams.open
 
 
 def _entry_size(entry: Entry) -> int:

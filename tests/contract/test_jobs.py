@@ -239,6 +239,31 @@ def _of(orders, made):
     return next(order for order in orders if order.id == made.id)
 
 
+async def test_an_urgent_one_finds_a_place(kind, tmp_path):
+    """However much of what is less urgent runs, and for however long."""
+    kit = kind(tmp_path / "data", concurrency=2)
+    if not kit.keeps_a_place:
+        pytest.skip("this engine keeps no place")
+
+    async def work(job, report):
+        await asyncio.sleep(0 if job.spec.priority else 60)
+        return await store(job, report)
+
+    steps = NoteTaking(work)
+    async with opened(kit.engine) as engine, kit.run(steps):
+        for _ in range(4):
+            await engine.submit(job())
+        await eventually(lambda: _equal(_made_by(steps), 1))
+        for _ in range(3):
+            await until(engine, (await engine.submit(job(priority=7))).id, State.SUCCEEDED)
+
+        assert steps.most_making == 2
+
+
+async def _made_by(steps):
+    return len(steps.made)
+
+
 async def test_nothing_begins_before_its_time(kit, engine):
     """Until then it is scheduled."""
     due_s = time.time() + 0.3
@@ -328,7 +353,9 @@ async def test_work_that_cancels_itself_is_not_lost(kit, engine):
 
     async with kit.run(NoteTaking(work)):
         accepted = await engine.submit(job(retries=0))
-        await until(engine, accepted.id, State.FAILED)
+        failed = await until(engine, accepted.id, State.FAILED)
+
+    assert (failed.fault.code, failed.attempts) == ("internal", 1)
 
 
 async def test_every_event_asked_for_is_told_once_under_its_own_id(kit, engine):
@@ -414,6 +441,7 @@ async def test_what_is_dead_can_be_delivered_again_under_the_same_id(kit, engine
         delivered = await eventually(lambda: _callback_is(engine, accepted.id, DeliveryState.DELIVERED))
 
     assert delivered.state is State.SUCCEEDED
+    assert [one.attempts for one in await engine.deliveries(accepted.id)] == [1]
     assert steps.ids_told(Event.SUCCEEDED) == [delivery_id(accepted.id, Event.SUCCEEDED)] * 2
     await eventually(lambda: _dead_letters(engine, 0))
     with pytest.raises(NotFound):
@@ -565,7 +593,7 @@ async def test_too_many_waiting_are_refused(kind, tmp_path):
         assert await engine.submit(job(), Claim("key", "digest")) == first
         await engine.submit(job("second"))
         await engine.submit(job("second"))
-        with pytest.raises(QuotaExceeded):
+        with pytest.raises(QuotaExceeded, match=r"^\D+$"):  # J06: a tenant cannot count the others' jobs
             await engine.submit(job("second"))
         await engine.cancel(first.id)
         await engine.submit(job("second"))

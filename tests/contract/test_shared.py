@@ -331,3 +331,30 @@ async def test_cancelled_calls_leave_the_level_usable(level):
         await asyncio.gather(*tasks, return_exceptions=True)
 
         assert await one.get(KEY) == content
+
+
+async def test_a_write_that_is_known_to_have_happened(level):
+    """Found by every node at once when it returns, its lease over; said, where the lease was lost meanwhile."""
+    async with nodes(level) as (one, two):
+        lease = await one.lease(KEY)
+        content = entry()
+
+        stored = await one.store(KEY, content, lease)
+
+        assert (stored, await two.get(KEY)) == (True, content)
+        late = await two.lease(KEY)
+        assert late
+        assert not await one.store(KEY, entry(b"too late"), lease)
+        assert await two.get(KEY) == content
+        two.release(late)
+
+
+async def test_a_write_to_a_level_that_is_away_is_known_not_to_have_happened(tmp_path):
+    with standalone(tmp_path) as gone:
+        node = RedisCache(Level2(url=Secret(gone.url), timeout_s=0.2), stale_s=1, negative_s=1)
+        await node.start()
+        lease = await node.lease(KEY)
+        gone.admin.shutdown(nosave=True)
+
+        assert not await node.store(KEY, entry(), lease)
+        await node.close()

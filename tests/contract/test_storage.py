@@ -3,18 +3,31 @@
 import asyncio
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from secrets import token_hex
 from urllib.parse import unquote
 
+import opendal
 import pytest
 
 from imagemill.model.entry import Validators
-from imagemill.model.errors import BadRequest, SourceNotFound, SourceTooLarge
+from imagemill.model.errors import (
+    BadRequest,
+    SourceNotFound,
+    SourceTooLarge,
+    SourceTruncated,
+    StoreCorrupt,
+    StoreRefused,
+)
 from imagemill.net.client import Client
-from imagemill.settings import Fetch, Sources
-from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged
+from imagemill.settings import Fetch, Signing, Sources
+from imagemill.settings import Settings as AllSettings
+from imagemill.storage.base import NONE_KNOWN, Blob, Terms, Unchanged
 from imagemill.storage.file import FileStore
 from imagemill.storage.file import Settings as FileSettings
 from imagemill.storage.http import HttpStore
+from imagemill.stores import open_all
+from support.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server, serving
+from support.stores import MemoryStore
 
 
 class Shelf:
@@ -29,6 +42,9 @@ class Shelf:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink()
 
     async def get(self, name: str, limit: int = 100, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         return await self.store.get(self.prefix + name, limit=limit, known=known)
@@ -67,13 +83,85 @@ async def on_http(root):
         server.close()
 
 
-STORES = {"file": on_files, "http": on_http}
+class InMemory(Shelf):
+    def put(self, name, body):
+        self.store.lay(name, body, Terms())
+
+    def remove(self, name):
+        del self.store.objects[name]
+
+
+class InBucket(Shelf):
+    """Things are put there by a client of its own."""
+
+    def __init__(self, store, server, prefix):
+        super().__init__(store, None, "")
+        self._client = opendal.Operator(
+            "s3", bucket=BUCKET, region=REGION, endpoint=server.endpoint, root=prefix,
+            access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY,
+        )  # fmt: skip
+
+    def put(self, name, body):
+        self._client.write(name, body)
+
+    def remove(self, name):
+        self._client.delete(name)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@asynccontextmanager
+async def on_writable_files(root):
+    yield Shelf(FileStore(FileSettings(root=root, write=True)), root, "")
+
+
+@asynccontextmanager
+async def in_memory(_):
+    yield InMemory(MemoryStore(), None, "")
+
+
+@asynccontextmanager
+async def in_bucket(server: S3Server):
+    """As the service has it: with its layers around it."""
+    prefix = token_hex(8)
+    table = server.settings(prefix=prefix, write=True)
+    stores = open_all(AllSettings(signing=Signing(mode="unsigned"), storage={"it": table}))
+    yield InBucket(stores.all["it"], server, prefix)
+
+
+STORES = {"file": on_files, "http": on_http, "memory": in_memory, "s3": in_bucket}
+WRITABLE = {"file": on_writable_files, "memory": in_memory, "s3": in_bucket}
+
+
+def place(request, tmp_path):
+    return request.getfixturevalue("server") if request.param == "s3" else tmp_path
 
 
 @pytest.fixture(params=STORES)
 async def shelf(request, tmp_path):
-    async with STORES[request.param](tmp_path) as shelf:
+    async with STORES[request.param](place(request, tmp_path)) as shelf:
         yield shelf
+
+
+@pytest.fixture(params=WRITABLE)
+async def store(request, tmp_path):
+    async with WRITABLE[request.param](place(request, tmp_path)) as shelf:
+        yield shelf.store
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+async def read_only(request, tmp_path):
+    """A store whose settings do not allow writing."""
+    if request.param == "memory":
+        return MemoryStore(write=False)
+    if request.param == "file":
+        return FileStore(FileSettings(root=tmp_path))
+    table = request.getfixturevalue("server").settings()
+    return open_all(AllSettings(signing=Signing(mode="unsigned"), storage={"it": table})).all["it"]
 
 
 async def test_gives_what_was_put(shelf):
@@ -163,7 +251,7 @@ async def test_whole_for_what_is_not_known(shelf):
     assert new.body == b"12345"
     assert new.validators != known
     assert await shelf.get("a", known=new.validators) == Unchanged()
-    (shelf.root / "a").unlink()
+    shelf.remove("a")
     with pytest.raises(SourceNotFound):
         await shelf.get("a", known=known)
 
@@ -208,3 +296,124 @@ async def test_unchanged_is_not_told_of_another_object(shelf):
     shelf.put("b", b"5678")
 
     assert (await shelf.get("b", known=(await shelf.get("a")).validators)).body == b"5678"
+
+
+async def test_what_was_written_is_read(store):
+    """Every byte, and its size and digest without reading it; a new folder needs no preparation."""
+    body = bytes(range(256)) * 1000
+
+    put = await store.put("new/deep/a b é.jpg", body, Terms("image/jpeg", "max-age=60", sha256(body).hexdigest()))
+
+    assert (put.body_bytes, put.sha256) == (len(body), sha256(body).hexdigest())
+    assert await store.stat("new/deep/a b é.jpg") == put
+    assert (await store.get("new/deep/a b é.jpg", limit=len(body))).body == body
+
+
+async def test_an_empty_body_is_written(store):
+    await store.put("empty", b"", Terms())
+
+    assert (await store.stat("empty")).body_bytes == 0
+    assert (await store.get("empty", limit=0)).body == b""
+
+
+async def test_nothing_lies_where_nothing_was_written(store):
+    """Neither where there is no object, nor where there is only a folder, nor below an object."""
+    await store.put("a/b", b"1", Terms())
+
+    assert [await store.stat(key) for key in ("no", "a", "a/no", "a/b/c", "no/no")] == [None] * 5
+
+
+async def test_the_new_takes_the_place_of_the_old(store):
+    """After a write everybody reads the new bytes, and those who knew the old are not told that nothing changed."""
+    await store.put("a", b"old", Terms())
+    known = (await store.get("a", limit=9)).validators
+
+    put = await store.put("a", b"newer", Terms())
+
+    assert (await store.get("a", limit=9, known=known)).body == b"newer"
+    assert await store.stat("a") == put
+
+
+async def test_other_bytes_than_were_meant_are_refused(store):
+    """A body that is not what its digest says is not stored; what was there stays."""
+    await store.put("a", b"old", Terms())
+
+    with pytest.raises(StoreCorrupt):
+        await store.put("a", b"new", Terms(sha256=sha256(b"other").hexdigest()))
+
+    assert (await store.get("a", limit=9)).body == b"old"
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/..", "a\0b", "a\\b", "x" * 256]
+)
+async def test_no_key_leads_out(store, key):
+    """What is no key is neither written, nor looked at, nor given an address."""
+    with pytest.raises(BadRequest):
+        await store.put(key, b"1", Terms())
+    with pytest.raises(BadRequest):
+        await store.stat(key)
+    with pytest.raises(BadRequest):
+        await store.url(key, good_for_s=60)
+
+
+async def test_a_store_is_written_to_only_by_its_settings(read_only):
+    with pytest.raises(StoreRefused):
+        await read_only.put("never", b"1", Terms())
+
+    assert await read_only.stat("never") is None
+
+
+async def test_a_store_that_is_there_says_so(store, read_only):
+    """Whether it is written to or not, and whether anything lies in it or not."""
+    await store.check()
+    await read_only.check()
+
+
+async def test_a_reader_never_sees_a_mixture(store):
+    """While one body takes another's place again and again, whoever reads gets the one or the other, whole."""
+    bodies = [bytes([n]) * 300_000 for n in (1, 2)]
+    await store.put("a", bodies[0], Terms())
+    writing, seen = True, []
+
+    async def write():
+        nonlocal writing
+        for n in range(20):
+            await store.put("a", bodies[n % 2], Terms())
+        writing = False
+
+    async def read():
+        while writing:
+            try:
+                seen.append((await store.get("a", limit=300_000)).body)
+            except SourceTruncated:
+                continue  # another version came between look and read; the reader is told so
+
+    await asyncio.gather(write(), read(), read())
+
+    assert seen
+    assert all(body in bodies for body in seen)
+
+
+async def test_writers_of_one_key_leave_one_body(store):
+    """The last one's or another's, but whole, and each was told what it wrote, or that another came between."""
+    bodies = [bytes([n]) * 100_000 for n in range(8)]
+
+    told = await asyncio.gather(*(store.put("a/b", body, Terms()) for body in bodies), return_exceptions=True)
+
+    assert (await store.get("a/b", limit=100_000)).body in bodies
+    assert all(isinstance(t, StoreCorrupt) or t.body_bytes == 100_000 for t in told)
+
+
+async def test_a_write_that_nobody_waits_for_leaves_the_old_or_the_new(store):
+    await store.put("a", b"old" * 50_000, Terms())
+    for pause_s in (0, 0.001, 0.003):
+        task = asyncio.create_task(store.put("a", b"new" * 50_000, Terms()))
+        await asyncio.sleep(pause_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+        assert (await store.get("a", limit=150_000)).body in {b"old" * 50_000, b"new" * 50_000}
+
+    await store.put("a", b"last", Terms())
+    assert (await store.get("a", limit=150_000)).body == b"last"

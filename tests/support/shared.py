@@ -78,6 +78,12 @@ class MemoryShared:
         self._hub.leases.pop(key, None)
         self._hub.tell()
 
+    async def store(self, key, entry, lease, /):
+        if self._hub.holder(key) != lease.token:
+            return False
+        self.put(key, entry, lease)
+        return not self._hub.away
+
     def extend(self, key, entry, /):
         there = self._hub.value(key)
         if self._hub.away or not isinstance(there, Entry):

@@ -1,6 +1,6 @@
 """A real Temporal server for tests: the CLI's development server on free loopback ports, with its file in a folder.
 
-The program is looked for on the path and where ``make servers`` puts it. Where it is missing the test is skipped by
+The program is looked for on the path and where ``.ci/servers`` puts it. Where it is missing the test is skipped by
 name, and fails where the environment says ``CI``.
 """
 

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import sys
 import time
 
 import pytest
 
-from imagemill.cli import _parser, main
+from imagemill.cli import main, parser
 from imagemill.model.signing import verify
 
 KEY = "k" * 32
@@ -15,8 +16,9 @@ TARGET = "/image?source=local:photos/a.jpg&width=5"
 
 
 @pytest.fixture(autouse=True)
-def environ(monkeypatch):
-    """No setting of whoever runs the tests."""
+def environ(monkeypatch, tmp_path):
+    """No setting, and no directory, of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in [n for n in os.environ if n.startswith("IMAGEMILL_")]:
         monkeypatch.delenv(name)
     return monkeypatch
@@ -36,7 +38,7 @@ def run(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("command", ["serve", "render", "sign", "explain", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "worker", "render", "sign", "explain", "doctor"])
 def test_help_says_what_each_option_is_for(capsys, command):
     """Each command is in the list, says what it does, and each option what it is for."""
     _, overview, _ = run(capsys, "--help")
@@ -45,7 +47,7 @@ def test_help_says_what_each_option_is_for(capsys, command):
     assert status == 0
     assert "--config FILE" in shown
     assert re.search(rf"\n    {command} +\S", overview)
-    (commands,) = (a for a in _parser()._actions if a.choices)
+    (commands,) = (a for a in parser()._actions if a.choices)
     assert [a.dest for a in commands.choices[command]._actions if not a.help] == []
 
 
@@ -68,7 +70,7 @@ def test_flags_lie_over_everything(capsys, key):
 
     assert settings["server"] | {"host": "::1", "port": 1, "admin_port": 2} == settings["server"]
     assert settings["signing"] == {"mode": "unsigned", "keys": {"k1": "***"}}
-    assert list(settings["storage"]) == ["sample"]
+    assert list(settings["storage"]) == ["sample", "out"]
 
 
 def test_check_starts_nothing_and_says_what_is_wrong(capsys, environ, key):
@@ -110,6 +112,14 @@ def test_what_would_not_be_served_is_not_signed(capsys, key, arguments, status, 
     assert (got, shown) == (status, "")
     assert words in complaint
     assert KEY not in complaint
+
+
+def test_a_worker_without_jobs_is_wrong_use(capsys):
+    """Nothing is started where no store is written to, or nobody wants jobs."""
+    status, shown, complaint = run(capsys, "worker")
+
+    assert (status, shown) == (2, "")
+    assert complaint == "imagemill: settings: there are no jobs to do: no [storage.<name>] has write = true\n"
 
 
 @pytest.mark.parametrize("before", ["", "http://127.0.0.1:8080", "https://cdn.example"])
@@ -157,3 +167,49 @@ def test_a_file_that_never_ends_is_not_read_to_its_end(capsys, environ, tmp_path
 
     assert (status, "source_too_large: /dev/zero: more than" in complaint) == (1, True)
     assert not (tmp_path / "a.webp").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [({}, "no [storage.<name>] has write = true"), ({"IMAGEMILL_JOBS__ENGINE": "off"}, "jobs.engine says so")],
+)
+def test_a_worker_without_jobs_says_why(capsys, environ, variables, words):
+    for name, value in variables.items():
+        environ.setenv(name, value)
+
+    status, _, complaint = run(capsys, "worker")
+
+    assert (status, complaint) == (2, f"imagemill: settings: there are no jobs to do: {words}\n")
+
+
+def test_what_serve_alone_may_say_is_refused(capsys):
+    status, _, complaint = run(capsys, "worker", "--supervised", "999")
+
+    assert (status, complaint.count("\n"), "--supervised is for `serve`" in complaint) == (2, 1, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("jobs", "list", "--state", "gone"), ("token", "new", "--name", "a", "--tenant", "a", "--scope", "x")]
+)
+def test_choices_are_told_in_words(capsys, arguments):
+    """As they are typed, not as Python shows them."""
+    status, _, complaint = run(capsys, *arguments)
+
+    assert status == 2
+    assert "choose from" in complaint
+    assert "<" not in complaint
+
+
+def test_a_missing_package_is_found_by_check(capsys, environ):
+    """Not only once the service starts."""
+    environ.setenv("IMAGEMILL_SIGNING__MODE", "unsigned")
+    environ.setenv("IMAGEMILL_JOBS__ENGINE", "temporal")
+    environ.setitem(sys.modules, "temporalio", None)
+    for name in [n for n in sys.modules if n.startswith("imagemill.jobs.temporal")]:
+        environ.delitem(sys.modules, name)
+
+    status, _, complaint = run(capsys, "serve", "--check")
+
+    assert (status, complaint) == (
+        2, "imagemill: settings: jobs.engine = 'temporal' needs: pip install 'imagemill[temporal]'\n"
+    )  # fmt: skip

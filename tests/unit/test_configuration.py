@@ -1,14 +1,15 @@
 """O04: a wrong setting stops the start with words that help; a right one is read from file and environment."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemill.configuration import load, masked
+from imagemill.configuration import as_bytes, data_directory, load, masked, of_bytes, tokens_file
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Secret, Settings
+from imagemill.settings import Jobs, Secret, Settings
 
 KEY = "k" * 32
 UNSIGNED = {"IMAGEMILL_SIGNING__MODE": "unsigned"}
@@ -169,3 +170,41 @@ def test_secrets_are_taken_as_they_are(text):
     made = load(None, {"IMAGEMILL_L2__SECRET": long, "IMAGEMILL_SIGNING__KEYS__k1": long})
 
     assert (made.l2.secret, made.signing.keys["k1"]) == (long, long)
+
+
+@pytest.mark.parametrize(
+    ("data", "environ", "directory"),
+    [
+        ("/srv/mill", {"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/srv/mill"),
+        ("", {"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/imagemill"),
+        ("", {"XDG_STATE_HOME": "relative", "HOME": "/h"}, "/h/.local/state/imagemill"),
+        ("", {"XDG_STATE_HOME": "", "HOME": "/h"}, "/h/.local/state/imagemill"),
+    ],
+)
+def test_where_jobs_and_tokens_are_kept(data, environ, directory):
+    assert data_directory(Jobs(data=data), environ) == Path(directory)
+    assert tokens_file(Jobs(data=data), environ) == Path(directory) / "tokens.json"
+    assert tokens_file(Jobs(data=data, tokens="/etc/mill/tokens.json"), environ) == Path("/etc/mill/tokens.json")
+
+
+def test_nowhere_to_keep_them_is_said():
+    with pytest.raises(SettingsError, match=r"jobs\.data"):
+        data_directory(Jobs(), {"HOME": "relative"})
+
+
+def test_settings_reach_a_process_of_ours_whole():
+    """Every value, secrets too, as they were; what is no settings is refused without a word of it."""
+    settings = load(
+        None, UNSIGNED, {"l2": {"url": "redis://u:p@h"}, "callbacks": {"secrets": {"a": ["whsec_1", "whsec_2"]}}}
+    )  # fmt: skip
+
+    handed = of_bytes(as_bytes(settings))
+
+    assert handed == settings
+    assert repr(handed.callbacks.secrets["a"][0]) == "'***'"
+    with pytest.raises(SettingsError):
+        of_bytes(b'{"server": 1}')
+
+
+def test_whom_a_client_calls_is_no_setting():
+    assert load(None, UNSIGNED | {"IMAGEMILL_URL": "http://h", "IMAGEMILL_TOKEN": "t"}) == load(None, UNSIGNED)

@@ -130,6 +130,17 @@ class RedisCache:
         else:
             self._errands.run(self._store(key, content, lease), size + OVERHEAD_BYTES)
 
+    async def store(self, key: str, entry: Entry, lease: Lease, /) -> bool:
+        """As `put`, for whoever has to know: whether all nodes can find *entry* when this returns."""
+        if len(entry.rendition.body) > self._settings.max_bytes:
+            self._observe("bypass", len(entry.rendition.body))
+            self._let_go(lease)
+            return False
+        try:
+            return await self._store(key, entry, lease)
+        except (Away, Odd):
+            return False
+
     def extend(self, key: str, entry: Entry, /) -> None:
         """See `cache.base.Shared`."""
         size = len(entry.rendition.body)
@@ -267,7 +278,7 @@ class RedisCache:
     async def _end(self, lease: Lease) -> None:
         await self._link.script(RELEASE, (self._lease_name(lease.key),), lease.token, self._channel, lease.key)
 
-    async def _store(self, key: str, content: Entry | Failure, lease: Lease | None) -> None:
+    async def _store(self, key: str, content: Entry | Failure, lease: Lease | None) -> bool:
         ms = self._left_ms(content, now_s := self._clock())
         try:
             frame = pack(key, content, self._secret)
@@ -279,12 +290,13 @@ class RedisCache:
         except BadFrame:
             self._observe("bypass", 0)
             self._let_go(lease)
-            return
+            return False
         finally:
             self._leases.end(lease)
         self._observe("stored" if stored else "fenced", len(frame))
         if stored and isinstance(content, Entry):
             self._note(key, frame, content, now_s + ms / 1000)
+        return bool(stored)
 
     async def _extend(self, key: str, entry: Entry) -> None:
         """Store *entry*, then what has come meanwhile: one at a time, or each would undo another's."""

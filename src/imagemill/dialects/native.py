@@ -51,7 +51,12 @@ class Parameter(Struct, frozen=True):
 
 
 PARAMETERS = (
-    Parameter("source", "src", "URL", "Where the picture is: https://…, http://… or local:<store>/<key>. Required."),
+    Parameter(
+        "source",
+        "src",
+        "URL",
+        "Where the picture is: https://…, http://…, local:<store>/<key> or s3://<bucket>/<key>. Required.",
+    ),
     Parameter("width", "w", "1-8192", "Width of the box to resize to, in pixels."),
     Parameter("height", "h", "1-8192", "Height of the box to resize to, in pixels."),
     Parameter("fit", "", "inside|outside|cover|contain|fill", "How the picture meets the box. Default: inside."),
@@ -119,6 +124,8 @@ class Native:
             raise BadOption("source is missing")
         if colon and scheme == "local":
             return SourceRef("local", rest)
+        if colon and scheme == "s3":
+            return SourceRef("s3", _object(rest))
         url = self._canonical_url(value)
         return SourceRef(url.partition(":")[0], url)
 
@@ -141,6 +148,14 @@ class Native:
             Encode(_choice(given, "format", Format, Format.KEEP), _quality(given)),
         )
         return tuple(step for step in steps if step is not None)
+
+
+def _object(rest: str) -> str:
+    """``bucket/key`` of an ``s3`` source; which of them may be read, and whether it is a key, its store knows."""
+    bucket, slash, key = rest.removeprefix("//").partition("/")
+    if not (rest.startswith("//") and bucket and slash and key):
+        raise BadOption("source: s3://bucket/key")
+    return f"{bucket}/{key}"
 
 
 def split(query: bytes) -> dict[str, str]:

@@ -41,7 +41,8 @@ class Engine(Protocol):
     def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
         """Decode *source* once and make each of *tasks* in order.
 
-        Closing the iterator early gives the work up.
+        Closing the iterator early gives the work up. The deadline is each rendition's own; what the reader of one does
+        before it asks for the next does not count.
 
         Raises:
             UnsupportedSourceType: no accepted format.

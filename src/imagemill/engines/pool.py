@@ -133,6 +133,7 @@ class Pool:
                     async for made in results:
                         left.pop(0)
                         yield made
+                        until = time.monotonic() + self._settings.deadline_s
             except WorkerDied as death:
                 if self._closing:
                     raise _stopping() from None
@@ -175,6 +176,7 @@ class Pool:
                     Stages(waited * 1e3, handed * 1e3, done.probe_ms, done.render_ms, done.cpu_ms),
                 )
                 waited = handed = 0.0
+                until = time.monotonic() + self._settings.deadline_s
         except TimeoutError:
             after, finished = "deadline", False
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core

@@ -98,6 +98,7 @@ class Worker:
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
             if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
                 raise SystemExit(0)
+            sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
 
     def _hand_over(self, made: Rendition, probe_s: float, render_s: float, cpu_s: float) -> None:

@@ -120,6 +120,14 @@ class JobEngine(Protocol):
         """
         ...
 
+    async def claimed(self, tenant: str, claim: Claim) -> Job | None:
+        """The job that was accepted for *claim*, if one was.
+
+        Raises:
+            IdempotencyMismatch: the key was used with another body.
+        """
+        ...
+
     async def read(self, job_id: str) -> Job | None:
         """The job now."""
         ...

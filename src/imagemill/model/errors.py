@@ -14,6 +14,7 @@ ImagemillError
 ├─ NoRoute                  no such path on this port
 ├─ NotFound                 no such job, batch or schedule, or one of another tenant: always the same words
 ├─ JobFinished              it is over, so this cannot be done to it any more
+├─ JobUnfinished            it is not over yet, so this cannot be done to it
 ├─ IdempotencyMismatch      the key was used with another body
 ├─ QuotaExceeded            too many jobs of this tenant wait
 ├─ NotSupported             the configured engine or store does not do this; the message says what does
@@ -34,6 +35,7 @@ ImagemillError
 ├─ StoreRefused             the destination does not let us write there
 ├─ StoreCorrupt             what was written is not what lies there; it is written again
 ├─ JobCrashed               the process that did it died, again and again
+├─ DeadlinePassed           the job's own ``deadline`` came before it was done
 └─ SettingsError            a setting is wrong; the service does not start
 """
 
@@ -236,6 +238,12 @@ class JobFinished(ImagemillError):
     code = "job_finished"
 
 
+class JobUnfinished(ImagemillError):
+    """It is not over yet, so this cannot be done to it."""
+
+    code = "job_unfinished"
+
+
 class IdempotencyMismatch(ImagemillError):
     """The ``Idempotency-Key`` was used with another body."""
 
@@ -282,6 +290,12 @@ class JobCrashed(ImagemillError):
     """The process that did the job died, again and again."""
 
     code = "job_crashed"
+
+
+class DeadlinePassed(ImagemillError):
+    """The job's own ``deadline`` came before it was done."""
+
+    code = "deadline_passed"
 
 
 class SettingsError(ImagemillError):

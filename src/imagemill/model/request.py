@@ -19,7 +19,7 @@ def is_tag(text: str) -> bool:
 class SourceRef(Struct, frozen=True):
     """Where a picture comes from: ``scheme`` picks the store, ``address`` is all that store needs.
 
-    ``http``/``https``: the canonical URL. ``local``: ``<store>/<key>``.
+    ``http``/``https``: the canonical URL. ``local``: ``<store>/<key>``. ``s3``: ``<bucket>/<key>``.
     """
 
     scheme: str

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 from urllib.parse import unquote_to_bytes
 
 from imagemill.settings import Log as Settings
@@ -68,7 +68,8 @@ class LogPipe(logging.Handler):
         super().__init__()
         self._out = out
         pretty = settings.format == "pretty" or (settings.format == "auto" and out.isatty())
-        self._form = pretty_line if pretty else json_line
+        self.form: Literal["json", "pretty"] = "pretty" if pretty else "json"
+        self._line = pretty_line if pretty else json_line
         self._lines: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._closing = False
@@ -80,10 +81,14 @@ class LogPipe(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record's line, or drop it; made here, so that what waits is bounded and does not change."""
         try:
-            line = self._form(record)
+            line = self._line(record)
         except Exception as e:  # noqa: BLE001 - a record that cannot be shown must not stop what it tells of
             line = json.dumps(_head(record, "a record could not be shown") | {"reason": type(e).__name__})
         self._put(line.encode("ascii") + b"\n")
+
+    def relay(self, line: bytes) -> None:
+        """Queue a line that another process of ours has made already; it stays one line."""
+        self._put(_safe(line[:MAX_LINE_BYTES].decode("utf-8", "replace")).encode("ascii") + b"\n")
 
     def close(self) -> None:
         """Write what is queued, for at most two seconds."""

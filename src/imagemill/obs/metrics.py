@@ -3,7 +3,7 @@
 Labels have few values, all of them known here: never a URL, a host, a key or an error's text (threat O03).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -11,6 +11,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from imagemill.obs.exposition import chosen, joined
+
+_DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0)
+"""Buckets of what may take a day."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 
 
@@ -21,6 +25,9 @@ class Metric(Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = _SECONDS
+    of_jobs: bool = False
+    """Told by the process that does the jobs; `serve` shows it of its child."""
 
 
 DECLARED = (
@@ -51,6 +58,13 @@ DECLARED = (
     Metric("imagemill_poison_refused_total", "counter", "Sources refused because they ended workers before."),
     Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",)),
     Metric("imagemill_source_bytes_total", "counter", "Bytes of sources read."),
+    Metric(
+        "imagemill_store_operations_total",
+        "counter",
+        "Attempts at stores: get, put, stat, url or check; ok, unchanged, absent, cancelled or the error's code.",
+        ("operation", "outcome"),
+    ),
+    Metric("imagemill_store_seconds", "histogram", "Time of one attempt at a store.", ("operation",)),
     Metric("imagemill_fetches_in_flight", "gauge", "Downloads under way."),
     Metric("imagemill_requests_in_flight", "gauge", "Requests under way."),
     Metric("imagemill_connections", "gauge", "Open client connections on the public port."),
@@ -64,6 +78,39 @@ DECLARED = (
     Metric("imagemill_purge_bad_events_total", "counter", "Events in the stream of purges that are none of ours."),
     Metric("imagemill_purge_feed_reading", "gauge", "1 while purges of other nodes are heard, else 0."),
     Metric("imagemill_purge_silence_seconds", "gauge", "Time since all purges of other nodes were known."),
+    Metric("imagemill_job_process_up", "gauge", "1 while the job process of this node takes jobs, else 0."),
+    Metric(
+        "imagemill_job_process_restarts_total",
+        "counter",
+        "Job processes replaced: crash, silent, start, ended.",
+        ("reason",),
+    ),
+    Metric("imagemill_job_workers", "gauge", "Engine workers of the job process by state.", ("state",), of_jobs=True),
+    Metric("imagemill_jobs", "gauge", "Jobs kept, by state and priority.", ("state", "priority"), of_jobs=True),
+    Metric(
+        "imagemill_jobs_finished_total",
+        "counter",
+        "Jobs whose outcome stands, by it and by priority.",
+        ("state", "priority"),
+        of_jobs=True,
+    ),
+    Metric(
+        "imagemill_job_stage_seconds",
+        "histogram",
+        "Time of a job in a stage: waiting (from when it was due), making, delivering.",
+        ("stage",),
+        _DURATIONS,
+        of_jobs=True,
+    ),
+    Metric(
+        "imagemill_callbacks_total",
+        "counter",
+        "Attempts to call back: delivered, again, gone, dead, later.",
+        ("outcome",),
+        of_jobs=True,
+    ),
+    Metric("imagemill_callbacks_dead", "gauge", "Callbacks given up, which can be redelivered.", of_jobs=True),
+    Metric("imagemill_job_watchers", "gauge", "Event streams open."),
     Metric("imagemill_log_dropped_total", "counter", "Log lines that could not be written in time."),
     Metric("imagemill_build_info", "gauge", "Always 1; the versions in force.", ("version", "libvips")),
 )
@@ -78,6 +125,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._before: list[Callable[[], None]] = []
+        self._beside: list[Callable[[], bytes]] = []
         self._by_name: dict[str, Counter | Gauge | Histogram] = {m.name: self._make(m) for m in DECLARED}
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
@@ -98,6 +146,15 @@ class Metrics:
         assert isinstance(metric, Gauge)
         (metric.labels(*labels) if labels else metric).set_function(read)
 
+    def replace(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
+        """Let the gauge ``imagemill_<name>`` show *values*, by its labels, and none that it showed before."""
+        metric = self._by_name[f"imagemill_{name}"]
+        assert isinstance(metric, Gauge)
+        if () not in values:
+            metric.clear()
+        for labels, value in values.items():
+            (metric.labels(*labels) if labels else metric).set(value)
+
     def build_info(self, version: str, libvips: str) -> None:
         """Say which versions are in force."""
         metric = self._by_name["imagemill_build_info"]
@@ -108,14 +165,25 @@ class Metrics:
         """Call *update* before every scrape."""
         self._before.append(update)
 
+    def beside(self, read: Callable[[], bytes]) -> None:
+        """Show what *read* gives, of another process of this node, in place of metrics of the same names."""
+        self._beside.append(read)
+
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""
         for update in self._before:
             update()
-        return generate_latest(self.registry)
+        text = generate_latest(self.registry)
+        for read in self._beside:
+            text = joined(text, read())
+        return text
+
+    def of_jobs(self) -> bytes:
+        """Those that only the process that does the jobs can tell, in the same format."""
+        return chosen(self.render(), frozenset(m.name for m in DECLARED if m.of_jobs))
 
     def _make(self, m: Metric) -> Counter | Gauge | Histogram:
         if m.kind == "histogram":
-            return Histogram(m.name, m.meaning, m.labels, buckets=_SECONDS, registry=self.registry)
+            return Histogram(m.name, m.meaning, m.labels, buckets=m.buckets, registry=self.registry)
         kind = Counter if m.kind == "counter" else Gauge
         return kind(m.name, m.meaning, m.labels, registry=self.registry)

@@ -27,6 +27,7 @@ class Origin:
         self,
         remote: Get,
         local: Mapping[str, Get],
+        buckets: Mapping[str, Get],
         cache: Cache[Blob],
         failures: Cache[Failure],
         purges: Purges,
@@ -37,6 +38,8 @@ class Origin:
     ) -> None:
         self._remote = remote
         self._local = local
+        # the longest first: a folder of a bucket may be a store of its own
+        self._buckets = sorted(buckets.items(), key=lambda item: -len(item[0]))
         self._cache = cache
         self._failures = failures
         self._purges = purges
@@ -48,14 +51,14 @@ class Origin:
     async def get(self, plan: Plan, known: Validators = NONE_KNOWN, *, after_s: float = 0.0) -> Blob | Unchanged:
         """The bytes of *plan*'s source, at most `limit` of them, unless it is still the one *known*.
 
-        A copy kept here will do as long as a rendition of it would be fresh, if it was asked for later than *after_s*.
-        Neither it nor a failure is from before a purge of the source, a tag or the key of *plan*.
+        A copy kept here will do as long as a rendition of it would be fresh, if it was asked for later than *after_s*;
+        a failure, too. Neither is from before a purge of the source, a tag or the key of *plan*.
 
         Raises:
             SourceError: the source is at fault.
             SourceForbidden: it may not be asked, or leads nowhere.
         """
-        got = self._kept(plan, known, after_s) or await self._fetched(plan, known)
+        got = self._kept(plan, known, after_s) or await self._fetched(plan, known, after_s)
         if isinstance(got, Failure):
             raise as_error(got)
         return got
@@ -66,15 +69,15 @@ class Origin:
         if blob and blob.born_s > after_s and self._will_do(blob, plan) and self._allows(plan, blob.asked_ms):
             return _unchanged(blob) if _is(blob, known) else blob
         failure = self._failures.get(plan.source_key, now)
-        young = failure and is_young(failure, time.time(), self._settings)
+        young = failure and failure.born_s > after_s and is_young(failure, time.time(), self._settings)
         return failure if failure and young and self._allows(plan, failure.asked_ms) else None
 
-    async def _fetched(self, plan: Plan, known: Validators) -> Blob | Unchanged | Failure:
+    async def _fetched(self, plan: Plan, known: Validators, after_s: float) -> Blob | Unchanged | Failure:
         key = f"{plan.source_key} {known.version}"
         got, _ = await self._flight.once(
             key,
             lambda: self._fetch(plan.source, plan.source_key, known),
-            lambda got: self._allows(plan, got.asked_ms),
+            lambda got: got.born_s > after_s and self._allows(plan, got.asked_ms),
         )
         return got
 
@@ -104,13 +107,24 @@ class Origin:
         return got
 
     async def _read(self, source: SourceRef, known: Validators) -> Blob | Unchanged:
-        if source.scheme != "local":
-            return await self._remote.get(source.address, limit=self._limit, known=known)
-        name, _, key = source.address.partition("/")
-        store = self._local.get(name)
-        if store is None:
-            raise SourceForbidden(f"no store is called {name[:40]!r}")
+        store, key = self._place(source)
         return await store.get(key, limit=self._limit, known=known)
+
+    def _place(self, source: SourceRef) -> tuple[Get, str]:
+        """Who has *source*, and under which key; *buckets* are ``<bucket>`` or ``<bucket>/<prefix>``."""
+        match source.scheme:
+            case "local":
+                name, _, key = source.address.partition("/")
+                if name in self._local:
+                    return self._local[name], key
+                raise SourceForbidden(f"no store is called {name[:40]!r}")
+            case "s3":
+                for place, store in self._buckets:
+                    if source.address.startswith(f"{place}/"):
+                        return store, source.address.removeprefix(f"{place}/")
+                raise SourceForbidden("no store has this bucket, or this part of it")
+            case _:
+                return self._remote, source.address
 
 
 def _unchanged(blob: Blob) -> Unchanged:

@@ -1,7 +1,7 @@
 """The work itself: fetch a source, wait for a worker, make the rendition. No cache is asked, none is filled."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
@@ -50,6 +50,30 @@ class Renderer:
             made = await self._first(got.body, Task(plan.recipe, plan.candidates))
         cost_ms = int((time.perf_counter() - begun) * 1e3 - waited_ms)
         return Fresh(self._entry(plan, got, made, cost_ms), _stages(made, waited_ms), (fetched - begun) * 1e3)
+
+    async def render_all(self, plans: Sequence[Plan], *, after_s: float = 0.0) -> AsyncGenerator[Fresh, None]:
+        """Make the renditions of *plans*, in their order, of one source asked for later than *after_s*.
+
+        It is fetched once and decoded once, and one slot is held for all of them. The next is made while the last is
+        used, and no further one: so few bodies are held. Closing the iterator early gives the work up.
+        """
+        self._gate.check()
+        begun = time.perf_counter()
+        got = await self._origin.get(plans[0], after_s=after_s)
+        assert isinstance(got, Blob), "nothing is known of it that it could be the same as"
+        fetched = time.perf_counter()
+        fetch_ms = (fetched - begun) * 1e3
+        async with self._gate.slot(len(got.body)):
+            waited_ms = (time.perf_counter() - fetched) * 1e3
+            tasks, left = [Task(plan.recipe, plan.candidates) for plan in plans], list(plans)
+            async with aclosing(self._engine.run(got.body, tasks)) as results:
+                async for made in results:
+                    stages = _stages(made, waited_ms)
+                    cost_ms = int(fetch_ms + stages.handover_ms + stages.probe_ms + stages.render_ms)
+                    yield Fresh(self._entry(left.pop(0), got, made, cost_ms), stages, fetch_ms)
+                    waited_ms = 0.0
+        if left:
+            raise ImageCorrupt(f"{len(left)} renditions are missing")
 
     def _entry(self, plan: Plan, blob: Blob, made: Made, cost_ms: int) -> Entry:
         return Entry(

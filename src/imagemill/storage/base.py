@@ -105,6 +105,31 @@ class Put(Protocol):
         ...
 
 
+class Store(Get, Put, Protocol):
+    """A place of both kinds, as `[storage.<name>]` describes it; what its settings do not allow is refused."""
+
+    async def check(self) -> None:
+        """Ask whether it is there and lets us in.
+
+        Raises:
+            StoreRefused: it is not, or does not.
+            DependencyDown: it failed, or is away.
+        """
+        ...
+
+
+MAX_URL_S = 7 * 86_400
+"""For no longer is an address good: the most that S3 signs for (Signature Version 4)."""
+
+
+def is_source(sources: bool | None, *, write: bool) -> bool:
+    """Whether callers may read a store: as its settings say, else where nothing is written to it.
+
+    What jobs store is not everybody's to read only because it lies in a store.
+    """
+    return not write if sources is None else sources
+
+
 def split(key: str) -> list[str]:
     """Cut a key at "/" into plain names of 1 to 255 bytes, or raise `BadRequest`."""
     parts = key.split("/")

@@ -21,6 +21,21 @@ def build(
 ) -> App:
     """The application of the admin port."""
 
+    async def explain(call: Call, _receive: Any) -> Reply:
+        return json_reply(200, explained(call.query, call.header(b"accept")))
+
+    routes = {**_probes(metrics, not_ready, version), "/explain": explain}
+    return App(routes, _finished(Log("imagemill.admin")), posts={"/purge": purge})
+
+
+def build_for_jobs(metrics: Metrics, not_ready: Callable[[], list[str]], version: Callable[[], dict[str, str]]) -> App:
+    """The application of a job process's own port."""
+    return App(_probes(metrics, not_ready, version), _finished(Log("imagemill.admin")))
+
+
+def _probes(
+    metrics: Metrics, not_ready: Callable[[], list[str]], version: Callable[[], dict[str, str]]
+) -> dict[str, Handler]:
     async def healthz(_call: Call, _receive: Any) -> Reply:
         return json_reply(200, {"status": "ok"})
 
@@ -34,21 +49,13 @@ def build(
     async def versions(_call: Call, _receive: Any) -> Reply:
         return json_reply(200, version())
 
-    async def explain(call: Call, _receive: Any) -> Reply:
-        return json_reply(200, explained(call.query, call.header(b"accept")))
+    return {"/healthz": healthz, "/readyz": readyz, "/metrics": scrape, "/version": versions}
 
-    routes = {
-        "/healthz": healthz,
-        "/readyz": readyz,
-        "/metrics": scrape,
-        "/version": versions,
-        "/explain": explain,
-    }
-    log = Log("imagemill.admin")
 
+def _finished(log: Log) -> Callable[[Call, Reply | None, float], None]:
     def finished(call: Call, _reply: Reply | None, _seconds: float) -> None:
         """Tell only of what must not happen: probes would fill the log otherwise."""
         if call.error is not None and code_of(call.error) == "internal":
             log.failure("request", call.error, request_id=call.request_id, code="internal")
 
-    return App(routes, finished, posts={"/purge": purge})
+    return finished

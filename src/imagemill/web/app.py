@@ -1,34 +1,35 @@
-"""The public port: its routes, in one screen.
+"""The public port: finds the handler of a request, turns errors into problems, writes one answer.
 
 ``/image``     a rendition, now
 ``/explain``   what ``/image`` would do; only where URLs need no signature
+``/jobs`` …    work that is called back about, where jobs are on: see `web.jobs`
 anything else  404
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from contextlib import aclosing, suppress
 from typing import Any
 
 from imagemill.model.errors import MethodNotAllowed, NoRoute
 from imagemill.obs.logs import redact
-from imagemill.web.problems import Reply, problem
-from imagemill.web.request import Call, new_request_id
+from imagemill.web.problems import Reply, Stream, problem
+from imagemill.web.request import Call, new_request_id, until_left
+from imagemill.web.routes import Handler, Receive, Route, Routes
 from imagemill.web.unsent import BODY
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Handler = Callable[[Call, Receive], Awaitable[Reply | None]]
-Finished = Callable[[Call, Reply | None, float], None]
+__all__ = ["App", "Finished", "Handler", "Receive"]
 
-METHODS: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
-POST_METHODS: tuple[str, ...] = ("POST", "OPTIONS")
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Finished = Callable[[Call, Reply | None, float], None]
 
 
 class App:
     """An ASGI application: finds the handler, turns errors into problems, writes one reply, tells `finished`.
 
-    *routes* are read, by GET and HEAD; *posts* change something, and take POST alone.
+    *routes* are read, by GET and HEAD; *posts* change something, and take POST alone; *table* says it route by route.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class App:
         begun: Callable[[], None] = lambda: None,
         *,
         posts: Mapping[str, Handler] | None = None,
+        table: Iterable[Route] = (),
     ) -> None:
-        self._routes = {path: (METHODS, handler) for path, handler in routes.items()}
-        self._routes |= {path: (POST_METHODS, handler) for path, handler in (posts or {}).items()}
+        read = [Route("GET", path, handler) for path, handler in routes.items()]
+        changed = [Route("POST", path, handler) for path, handler in (posts or {}).items()]
+        self._routes = Routes([*read, *changed, *table])
         self._finished = finished
         self._begun = begun
 
@@ -52,21 +55,29 @@ class App:
         call = Call.of(scope, new_request_id())
         reply: Reply | None = None
         try:
-            reply = await self._reply(call, receive)
-            if reply is not None:
+            answer = await self._reply(call, receive)
+            if isinstance(answer, Stream):
+                reply = Reply(answer.status, answer.headers, b"")
+                await _stream(send, receive, answer, call)
+            elif answer is not None:
+                reply = answer
                 scope[BODY] = reply.body
                 await _write(send, reply, call)
         finally:
             self._finished(call, reply, time.perf_counter() - begun)
 
-    async def _reply(self, call: Call, receive: Receive) -> Reply | None:
+    async def _reply(self, call: Call, receive: Receive) -> Reply | Stream | None:
         """What to answer; None where nobody is there any more."""
-        allowed = METHODS
+        allowed: tuple[str, ...] = ()
         try:
-            allowed, handler = self._route(call)
+            resource = self._routes.find(call)
+            if resource is None:
+                raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
+            allowed = resource.allowed
             if call.method == "OPTIONS":
                 return Reply(204, (_allow(allowed), (b"x-content-type-options", b"nosniff")), b"")
-            if call.method not in allowed:
+            handler = resource.handlers.get(call.method)
+            if handler is None:
                 raise MethodNotAllowed(f"one of {', '.join(allowed)}")
             return await handler(call, receive)
         except Exception as e:  # noqa: BLE001 - the edge: whatever happened becomes an answer
@@ -75,13 +86,6 @@ class App:
             if isinstance(e, MethodNotAllowed):
                 reply = Reply(reply.status, (*reply.headers, _allow(allowed)), reply.body)
             return reply
-
-    def _route(self, call: Call) -> tuple[tuple[str, ...], Handler]:
-        """The methods and the handler of a call's path."""
-        found = self._routes.get(call.path)
-        if found is None:
-            raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
-        return found
 
 
 def _allow(methods: tuple[str, ...]) -> tuple[bytes, bytes]:
@@ -95,3 +99,38 @@ async def _write(send: Send, reply: Reply, call: Call) -> None:
     body = b"" if call.method == "HEAD" or reply.status in {204, 304} else reply.body
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _stream(send: Send, receive: Receive, stream: Stream, call: Call) -> None:
+    """Send piece after piece; what fails between two of them ends the answer, and is told in the log."""
+    try:
+        headers = [*stream.headers, (b"x-request-id", call.request_id.encode())]
+        await send({"type": "http.response.start", "status": stream.status, "headers": headers})
+        if call.method != "HEAD":
+            await _while_there(_pump(send, stream, call), receive)
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        stream.closed()
+
+
+async def _pump(send: Send, stream: Stream, call: Call) -> None:
+    try:
+        async with aclosing(stream.pieces) as pieces:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                call.streamed_bytes += len(piece)
+    except Exception as e:  # noqa: BLE001 - the head is out, so it cannot become a problem any more
+        call.error = e
+
+
+async def _while_there(pump: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Run *pump* until it ends or the client has left."""
+    tasks = {asyncio.create_task(pump), asyncio.create_task(until_left(receive))}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task

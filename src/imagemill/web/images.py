@@ -18,7 +18,7 @@ from imagemill.service.transcode import Served, Transcoder
 from imagemill.settings import Settings
 from imagemill.web.headers import Delivery, respond
 from imagemill.web.problems import Reply, json_reply
-from imagemill.web.request import Call
+from imagemill.web.request import Call, until_left
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _MEMO_S = 300.0
@@ -85,7 +85,7 @@ class Images:
     async def _while_wanted(self, plan: Plan, receive: Receive) -> Served | None:
         """Serve *plan* unless the client leaves first; what nobody else wants then is stopped."""
         work = asyncio.create_task(self._in_time(plan))
-        gone = asyncio.create_task(_disconnected(receive))
+        gone = asyncio.create_task(until_left(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             return await work if work.done() else None
@@ -136,9 +136,3 @@ class Images:
 def _ttl(plan: Plan) -> str:
     """What became of a lifetime that policy does not allow; empty where nothing did."""
     return f"{plan.ttl_s}; asked={plan.asked_ttl_s}" if plan.asked_ttl_s is not None else ""
-
-
-async def _disconnected(receive: Receive) -> None:
-    """Return once the client has left; a body is read and dropped (the protocol bounds it)."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

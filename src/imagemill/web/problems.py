@@ -1,6 +1,7 @@
 """The only table from error class to status, and the RFC 9457 body made of it."""
 
 import json
+from collections.abc import AsyncGenerator, Callable
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.ScopeMissing: 403,
     errors.NotFound: 404,
     errors.JobFinished: 409,
+    errors.JobUnfinished: 409,
     errors.IdempotencyMismatch: 422,
     errors.QuotaExceeded: 429,
     errors.NotSupported: 501,
@@ -36,6 +38,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.ProcessingTimeout: 504,
     errors.Overloaded: 503,
     errors.DependencyDown: 503,
+    errors.DeadlinePassed: 504,
 }
 _MOST = 300
 
@@ -46,6 +49,16 @@ class Reply(Struct, frozen=True):
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+
+
+class Stream(Struct, frozen=True):
+    """An answer that comes in pieces, for as long as there are any and the client stays."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    pieces: AsyncGenerator[bytes, None]
+    closed: Callable[[], None]
+    """Called once it has ended, in whichever way, also where no piece was ever asked for."""
 
 
 def json_reply(status: int, value: object) -> Reply:
@@ -83,7 +96,7 @@ def problem(error: BaseException, request_id: str) -> Reply:
     }
     if known and (limit := getattr(error, "limit", "")):
         body["limit"] = limit
-    return Reply(status, (*HEADERS, *_retry(error)), json.dumps(body).encode())
+    return Reply(status, (*HEADERS, *_retry(error), *_challenge(error)), json.dumps(body).encode())
 
 
 HEADERS = (
@@ -97,6 +110,17 @@ HEADERS = (
 def _retry(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
     after_s = getattr(error, "retry_after_s", None)
     return ((b"retry-after", b"%d" % after_s),) if isinstance(after_s, int) else ()
+
+
+def _challenge(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+    """What RFC 6750, section 3, has a client be told that lacks a token or a scope."""
+    match error:
+        case errors.Unauthorized():
+            return ((b"www-authenticate", b"Bearer"),)
+        case errors.ScopeMissing():
+            return ((b"www-authenticate", b'Bearer error="insufficient_scope"'),)
+        case _:
+            return ()
 
 
 def _plain(text: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from imagemill.model.errors import BadRequest, ImagemillError, Overloaded, TargetTooLong
+from imagemill.model.errors import BadRequest, ImagemillError, LimitExceeded, Overloaded, TargetTooLong
 from imagemill.settings import Server
 from imagemill.web.problems import Reply, problem
 from imagemill.web.request import new_request_id
@@ -34,6 +34,8 @@ FRESH_S = 0.5
 """How long a connection without a request stays open once the port is closing."""
 SLOWEST_BYTES_S = 1024
 """A client that reads more slowly than this, over a write timeout, is cut off."""
+SLOWEST_BODY_BYTES_S = 16 * 1024
+"""A client that sends a large body more slowly than this, over a header timeout, is cut off."""
 LOOK_S = 0.1
 """How often to look whether a client has left whose next bytes are not read yet."""
 _MAX_LINGERING = 64
@@ -43,14 +45,17 @@ _PIECE_BYTES = 16 * 1024
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line's end
 _LINE_OVERHEAD_BYTES = 14  # "GET ", " HTTP/1.1", and the line's end
 _VERSIONS = {"1.0", "1.1"}
-_REASONS = {400: b"Bad Request", 414: b"URI Too Long", 503: b"Service Unavailable"}
+_REASONS = {400: b"Bad Request", 414: b"URI Too Long", 422: b"Unprocessable Content", 503: b"Service Unavailable"}
+
+Bodies = Callable[[str, str], tuple[int, str] | None]
+"""Method and raw path to how many bytes of a body are kept, and the setting that says so; None = it is dropped."""
 
 
 class Connections:
     """What the connections of one port share: settings, counts, and whether the port is closing."""
 
     def __init__(
-        self, settings: Server, refused: Callable[[str], None] = lambda _: None, *, keep_bodies: bool = False
+        self, settings: Server, refused: Callable[[str], None] = lambda _: None, *, bodies: Bodies = lambda *_: None
     ) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.settings = settings
@@ -61,8 +66,13 @@ class Connections:
         self.draining = False
         self.refused = refused
         self.unsent = Unsent(settings.unsent_bytes, lambda: refused("unsent"))
-        self.keep_bodies = keep_bodies
-        """Whether anything on this port wants a body; else it is dropped as it comes."""
+        self.bodies = bodies
+        """What on this port wants a body; all others are dropped as they come."""
+
+
+def keep_small(_method: str, _path: str) -> tuple[int, str]:
+    """Keep every body, up to `MAX_BODY_BYTES`."""
+    return MAX_BODY_BYTES, ""
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -104,6 +114,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._fault: _Fault | None = None
         self._last_words: _Fault | None = None  # to be said after the answers under way
         self._head_bytes = self._raw_head_bytes = self._body_bytes = self._discarded_bytes = 0
+        self._kept: tuple[int, str] | None = None  # of the request being read, once it is known to have a body
+        self._timed_bytes = 0  # of its body, when the read timer was set
         self._read_timer: asyncio.TimerHandle | None = None
         self._timed: tuple[int, _Reading] | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -266,8 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
             self._stop(_Fault(BadRequest(f"{hosts} Host headers; HTTP/1.1 wants one"), "malformed"))
-        if any(name == b"content-length" and int(value) > MAX_BODY_BYTES for name, value in self.headers):
-            self._stop(_body_fault())
+        self._judge_length()
         previous = self.cycle
         super().on_headers_complete()
         self._reading = _Reading.BODY
@@ -278,18 +289,40 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.shared.draining:
             self._close_after_newest()
 
+    def _judge_length(self) -> None:
+        """Find out what becomes of the body, and refuse one that says it is too large."""
+        self._kept = None
+        for name, value in self.headers:
+            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                self._kept = self.shared.bodies(self.parser.get_method().decode("ascii"), _path(self.url))
+                if name == b"content-length" and int(value) > self._most_body_bytes:
+                    self._stop(self._body_fault())
+
+    @property
+    def _most_body_bytes(self) -> int:
+        return self._kept[0] if self._kept else MAX_BODY_BYTES
+
     def on_body(self, body: bytes) -> None:
-        """Drop a small body, or keep it where one is wanted; a large one ends the connection."""
+        """Drop a small body, or keep it where one is wanted; a large one ends the connection.
+
+        What follows its own answer is wanted by nobody, and is small or ends the connection, too.
+        """
         self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self._stop(_body_fault())
-        if self.shared.keep_bodies:
+        answered = self.cycle.response_complete
+        if self._body_bytes > (min(MAX_BODY_BYTES, self._most_body_bytes) if answered else self._most_body_bytes):
+            self._stop(self._body_fault())
+        if self._kept:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is here whole."""
         self._reading = _Reading.IDLE
         super().on_message_complete()
+
+    def _body_fault(self) -> _Fault:
+        most, setting = self._kept or (MAX_BODY_BYTES, "")
+        words = f"body: more than {most} bytes"
+        return _Fault(LimitExceeded(setting, words) if setting else BadRequest(words), "body")
 
     def _stop(self, fault: _Fault) -> None:
         self._fault = fault
@@ -378,16 +411,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timed = state
         self._stop_reading_timer()
         if self._reading is not _Reading.IDLE:
+            self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
 
     def _too_slow(self) -> None:
-        if self.flow.read_paused or (self._reading is _Reading.HEAD and self._unanswered):
-            # ours to be waited for, not the client
+        ours = self.flow.read_paused or (self._reading is _Reading.HEAD and self._unanswered)
+        if ours or self._goes_on():  # ours to be waited for, not the client; or a large body that comes well enough
+            self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
             return
         self.shared.refused("slow_head")
         self._reading = _Reading.DEAF
         self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
+
+    def _goes_on(self) -> bool:
+        """Whether a body that may be large has come fast enough since the timer was set."""
+        came = self._body_bytes - self._timed_bytes
+        return (
+            self._reading is _Reading.BODY
+            and self._most_body_bytes > MAX_BODY_BYTES
+            and came >= SLOWEST_BODY_BYTES_S * self._own.header_timeout_s
+        )
 
     # time to read an answer
 
@@ -457,8 +501,9 @@ def _has_left(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _body_fault() -> _Fault:
-    return _Fault(BadRequest(f"body: more than {MAX_BODY_BYTES} bytes"), "body")
+def _path(url: bytes) -> str:
+    """The raw path of a target, as `web.request.Call.path` has it."""
+    return httptools.parse_url(url).path.decode("latin-1")
 
 
 def _raw(reply: Reply, request_id: str) -> bytes:

@@ -24,13 +24,28 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
     return None
 
 
+async def until_left(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> None:
+    """Return once the client has left; a body is read and dropped (the protocol bounds it)."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class Call:
     """One request, and what is learned about it on its way: the only mutable value of this layer."""
 
-    __slots__ = ("error", "headers", "method", "path", "query", "request_id", "tier")
+    __slots__ = (
+        "caller", "client", "error", "headers", "method", "parts", "path", "query", "request_id",
+        "streamed_bytes", "tier",
+    )  # fmt: skip
 
     def __init__(
-        self, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]], request_id: str
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: list[tuple[bytes, bytes]],
+        request_id: str,
+        client: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -38,14 +53,25 @@ class Call:
         self.query = query
         self.headers = headers
         self.request_id = request_id
+        self.client = client
+        """The address of the other end of the connection, which need not be who asks; empty = unknown."""
+        self.parts: tuple[str, ...] = ()
+        """What stands in the variable segments of the route, raw as `path`."""
         self.error: BaseException | None = None
         self.tier = "none"
+        self.caller = ""
+        """Who asks, for the log, where that was found out."""
+        self.streamed_bytes = 0
+        """Of an answer in pieces, as far as it was sent."""
 
     @classmethod
     def of(cls, scope: MutableMapping[str, Any], request_id: str) -> "Call":
         """The request of an ASGI scope."""
         path = scope["raw_path"].decode("latin-1")
-        return cls(scope["method"], path, scope["query_string"], scope["headers"], request_id)
+        client = scope.get("client")
+        return cls(
+            scope["method"], path, scope["query_string"], scope["headers"], request_id, client[0] if client else ""
+        )
 
     @property
     def target(self) -> bytes:

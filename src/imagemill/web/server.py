@@ -11,7 +11,7 @@ import uvloop
 
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
-from imagemill.web.protocol import Connections, make_protocol
+from imagemill.web.protocol import Connections, keep_small, make_protocol
 
 _BACKLOG = 1024
 _BACKLOG_ROUNDS = 20
@@ -61,7 +61,7 @@ async def serve(
         public_socket.close()
         raise
     outer = _server(public, settings, shared, settings.grace_s)
-    inner = _server(admin, settings, Connections(settings, keep_bodies=True), _ADMIN_GRACE_S)
+    inner = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
     running = [
         asyncio.create_task(outer.serve([public_socket])),
         asyncio.create_task(inner.serve([admin_socket])),
@@ -83,6 +83,27 @@ async def serve(
     finally:
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def serve_admin(
+    admin: Any, host: str, port: int, settings: Server, *, name: str, on_ready: Callable[[int], None]
+) -> None:
+    """Serve an admin port alone, called *name* in the settings, until cancelled.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+    bound = _bind(host, port, name)
+    server = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
+    running = [asyncio.create_task(server.serve([bound]))]
+    try:
+        while not server.started:
+            await _while_running(running, asyncio.sleep(_STARTED_POLL_S))
+        on_ready(bound.getsockname()[1])
+        await running[0]
+    finally:
+        server.should_exit = True
         await asyncio.gather(*running, return_exceptions=True)
 
 

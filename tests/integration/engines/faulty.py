@@ -29,7 +29,16 @@ class Faulty(Vips):
         _, mark, fault = bytes(source[-40:]).rpartition(MARK)
         if mark:
             self._fail(fault.decode())
-        yield from super().run(source, info, tasks)
+        for made in super().run(source, info, tasks):
+            if fault in {b"each-sleeps", b"each-burns"}:
+                self._linger(fault)
+            yield made
+
+    def _linger(self, fault):
+        begun = time.process_time()
+        time.sleep(0.4 if fault == b"each-sleeps" else 0)
+        while fault == b"each-burns" and time.process_time() - begun < 0.5:
+            pass
 
     def _fail(self, fault):  # noqa: PLR0912 - a list of faults
         match fault.split("-"):

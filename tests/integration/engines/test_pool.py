@@ -657,3 +657,23 @@ class TestLife:
         """O07: what is in force is told at start."""
         async with pool(1, entry="imagemill.engines.worker:main") as p:
             assert tuple(map(int, p.versions["libvips"].split("."))) >= (8, 18, 3)
+
+
+async def test_each_rendition_of_a_run_has_a_deadline_of_its_own():
+    """Several that are in time are, however long they take together; so is what their reader does in between."""
+    async with pool(1, deadline_s=1.0) as p:
+        made = []
+        async for one in p.run(fault("each-sleeps"), [Task(PNG)] * 4):
+            made.append(one)
+            await asyncio.sleep(0.1)
+
+        assert len(made) == 4
+        assert not p.events
+
+
+async def test_each_rendition_of_a_run_has_a_budget_of_its_own():
+    async with pool(1, deadline_s=30.0, limits=Limits(cpu_s=1.0)) as p:
+        made = [one async for one in p.run(fault("each-burns"), [Task(PNG)] * 6)]
+
+        assert len(made) == 6
+        assert not p.events

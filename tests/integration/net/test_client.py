@@ -7,7 +7,6 @@ import gzip
 import random
 import socket
 import ssl
-import struct
 import time
 
 import aiohttp
@@ -32,90 +31,10 @@ from imagemill.net import turns
 from imagemill.net.client import Client, NotModified
 from imagemill.net.connection import Connections, Hop, told
 from imagemill.settings import Fetch, Sources
+from support.raw import Server, body_of, by_path, drip, endless, moved, names, ok, reset, until
 
 FETCH = Fetch(connect_s=0.4, first_byte_s=0.4, total_s=1.5, resolve_s=0.3, min_bytes_per_s=1000, slow_start_s=0.3)
 FORBIDDEN = "the source address is not allowed"
-
-
-def ok(body=b"picture", *headers: str) -> bytes:
-    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def moved(location: str, status: int = 302) -> bytes:
-    return f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-
-
-class Server:
-    """Answers each request with what *answer* gives for its path, byte for byte; keeps what it was sent."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.requests: list[bytes] = []
-        self.accepted = 0
-        self.open = 0
-        self.tasks: set[asyncio.Task] = set()
-
-    async def __aenter__(self, ssl_context=None):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=ssl_context)
-        self.port = self.server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_):
-        self.server.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-    def url(self, path="/", host="127.0.0.1", scheme="http"):
-        return f"{scheme}://{host}:{self.port}{path}"
-
-    async def serve(self, reader, writer):
-        self.accepted += 1
-        self.open += 1
-        task = asyncio.current_task()
-        self.tasks.add(task)
-        try:
-            while True:
-                request = await reader.readuntil(b"\r\n\r\n")
-                self.requests.append(request)
-                answer = self.answer(request) if callable(self.answer) else self.answer
-                if not isinstance(answer, bytes):
-                    await self.run(answer(writer), reader)
-                    break
-                writer.write(answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            self.open -= 1
-            self.tasks.discard(task)
-            writer.transport.abort()
-
-    async def run(self, answering, reader):
-        """Let an answer run until it ends or the other side goes away."""
-        tasks = {asyncio.ensure_future(answering), asyncio.ensure_future(reader.read())}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def by_path(**answers):
-    return lambda request: answers[request.split()[1].decode().strip("/").partition("?")[0] or "root"]
-
-
-def body_of(writer_steps):
-    """An answer that runs *writer_steps(writer)*."""
-    return lambda _request: writer_steps
-
-
-def reset(writer):
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 def client(
@@ -132,21 +51,6 @@ def client(
 
 def settings(**changes) -> Fetch:
     return msgspec.structs.replace(FETCH, **changes)
-
-
-def names(table):
-    """A resolver with a zone; counts its questions."""
-
-    async def resolve(host, port):
-        resolve.asked.append(host)
-        answer = table[host]
-        answer = answer.pop(0) if answer and isinstance(answer[0], list) else answer
-        if not answer:
-            raise socket.gaierror(-2, "Name or service not known")
-        return answer
-
-    resolve.asked = []
-    return resolve
 
 
 async def test_fetches():
@@ -246,6 +150,34 @@ async def test_names_of_bad_addresses(ip):
             await it.get(canary.url(host="n.test"), limit=100)
 
         assert canary.accepted == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "http://localhost/", "http://n.test/", "http://none.test/", "http://h:22/"]
+)
+async def test_judges_before_it_fetches(url):
+    """A job with a forbidden source is refused when it is submitted, by the same words, and nothing is connected to."""
+    resolver = names({"n.test": ["8.8.8.8", "127.0.0.1"], "none.test": []})
+    async with client(networks=(), resolver=resolver) as it:
+        with pytest.raises(SourceForbidden, match=FORBIDDEN):
+            await it.judge(url)
+
+
+async def test_judging_gives_the_canonical_form():
+    async with Server(ok()) as canary, client(canary, resolver=names({"n.test": ["127.0.0.1"]})) as it:
+        assert await it.judge(f"HTTP://N.test.:{canary.port}") == f"http://n.test:{canary.port}/"
+
+        with pytest.raises(BadRequest, match="source URL"):
+            await it.judge("ftp://n.test/")
+        assert canary.accepted == 0
+
+
+async def test_judging_does_not_wait_for_a_slow_resolver():
+    """What cannot be said in time is said at the fetch."""
+    async with client(ports=(80,), resolver=lambda *_: asyncio.sleep(30)) as it:
+        begun = time.monotonic()
+        assert await it.judge("http://n.test/") == "http://n.test/"
+        assert time.monotonic() - begun < 0.6
 
 
 async def test_mixed_answers():
@@ -557,13 +489,6 @@ async def test_slow_resolver():
         assert time.monotonic() - begun < 0.6
 
 
-async def endless(writer):
-    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    while True:
-        writer.write(b"x" * 65536)
-        await writer.drain()
-
-
 async def test_endless_body():
     """F01: cut at the limit; nothing like the whole is read."""
     async with Server(body_of(endless)) as server, client(server) as it:
@@ -660,24 +585,6 @@ async def test_nothing_is_unpacked_on_the_way(monkeypatch):
     monkeypatch.setattr("imagemill.net.client._check_coding", lambda _response: None)
     async with Server(ok(BOMB, "Content-Encoding: gzip")) as server, client(server) as it:
         assert (await it.get(server.url(), limit=1_000_000)).body == BOMB
-
-
-async def until(condition, within_s=0.5):
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
-
-
-def drip(first: bytes, rest: bytes, pause_s: float):
-    async def answer(writer):
-        writer.write(first)
-        for byte in rest:
-            await asyncio.sleep(pause_s)
-            writer.write(bytes([byte]))
-        await asyncio.sleep(30)
-
-    return body_of(answer)
 
 
 # F04

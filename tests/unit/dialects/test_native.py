@@ -79,11 +79,18 @@ def test_format(format_):
     assert recipe(f"format={format_}&quality=7") == [Encode(wanted, 7)]
 
 
+@pytest.mark.parametrize("source", ["s3:", "s3:a/b", "s3:/a/b", "s3://", "s3://a", "s3://a/", "s3:///b", "s3:///"])
+def test_objects_have_a_bucket_and_a_key(source):
+    with pytest.raises(BadOption, match="s3://bucket/key"):
+        DIALECT.source(source)
+
+
 def test_terms():
     """Lifetime, expiry and source are no operations."""
     found = parse("ttl=60&expires=1999999999")
     assert (found.ttl_s, found.expires_at_s, found.source) == (60, 1999999999, SourceRef("local", "a/b"))
     assert DIALECT.parse(b"src=https://a/b?c").source == SourceRef("https", "https://a/b?c")
+    assert DIALECT.parse(b"source=s3://bucket/a/b%20c%3F").source == SourceRef("s3", "bucket/a/b c?")
     assert DIALECT.parse(b"source=local:a/b").recipe == (AutoOrient(), Encode())
     assert parse("orient=0").recipe == (Encode(),)
 

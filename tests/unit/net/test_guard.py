@@ -12,7 +12,7 @@ from yarl import URL
 
 from imagemill.model.errors import BadRequest, SettingsError, SourceForbidden
 from imagemill.net.guard import Policy, Target, check, judge, parse
-from imagemill.settings import Sources
+from imagemill.settings import Callbacks, Sources
 
 PUBLIC = Policy.of(Sources())
 PRIVATE = Policy.of(Sources(allow_private_networks=True))
@@ -523,3 +523,22 @@ def test_embedding_never_opens(number):
     if judge(v4, PUBLIC):
         for form, ip in inside(v4).items():
             assert judge(ip, PUBLIC), form
+
+
+@pytest.mark.parametrize("entry", ["https://hooks.test/", "hooks.test:8443", "*.10.0.0.1", "hooks.test/a/../b", ""])
+def test_bad_entries_of_callbacks(entry):
+    """A wrong entry stops the start, and is looked for in the right table."""
+    with pytest.raises(SettingsError, match=r"callbacks\.allow"):
+        Policy.of_callbacks(Callbacks(allow=(entry,)))
+
+
+def test_what_callbacks_open_of_themselves():
+    """Https on 443; port 80 comes with http, and nothing opens a metadata address."""
+    plain = Policy.of_callbacks(Callbacks(allow_http=True, allow_private_networks=True, allow_networks=("0.0.0.0/0",)))
+
+    assert not refused("https://example.com/", Policy.of_callbacks(Callbacks()))
+    assert refused("http://example.com/", Policy.of_callbacks(Callbacks()))
+    assert refused("https://example.com:80/", Policy.of_callbacks(Callbacks()))
+    assert not refused("http://example.com/", plain)
+    assert not refused("http://10.0.0.1/", plain)
+    assert refused("http://169.254.169.254/", plain)

@@ -22,7 +22,7 @@ seconds = st.integers(0, 10 * DAY_S)
 tags = st.lists(st.sampled_from("abcd"), unique=True).map(lambda names: tuple(sorted(names)))
 plans = st.builds(Plan, st.just("k"), st.just(SOURCE), st.just("s"), st.just(()), ttl_s=st.none() | seconds, tags=tags)
 policies = st.builds(Cache, default_ttl_s=seconds, stale_s=seconds, stale_if_error_s=seconds)
-ages = st.floats(-600, 20 * DAY_S)
+ages = st.integers(-600_000, 20 * DAY_S * 1000).map(lambda ms: ms / 1000)  # finer ones drown in Unix time
 
 
 def entry(life=DAY_S, **terms) -> Entry:

@@ -86,7 +86,7 @@ class Node:
         self.purges = Purges(100) if purges is None else purges
         self.gate = Gate(gate or GateSettings(), 4)
         self.outcomes: list[str] = []
-        self.origin = Origin(source, {}, self.sources, self.failures, self.purges, policy, limit=10_000)
+        self.origin = Origin(source, {}, {}, self.sources, self.failures, self.purges, policy, limit=10_000)
         renderer = Renderer(self.origin, self.engine, self.gate, policy, lambda: engine)
         self.service = Transcoder(
             renderer, self.l1, self.shared, self.failures, self.versions, self.purges, policy, wait_s=wait_s,

@@ -36,10 +36,11 @@ class Store:
         return self.answer
 
 
-def origin(store: Store, **cache) -> Origin:
+def origin(store: Store, buckets=None, **cache) -> Origin:
     return Origin(
         store,
         {"photos": store},
+        buckets or {},
         MemoryCache(1_000_000, 60, lambda blob: len(blob.body)),
         MemoryCache(1_000_000, 30, lambda _: 1),
         Purges(100),
@@ -152,6 +153,43 @@ async def test_stores_are_known_by_name():
     store = Store(Blob(b"picture"))
     with pytest.raises(SourceForbidden):
         await get(origin(store), SourceRef("local", "other/a.png"))
+    assert store.asked == []
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("pictures/a/b.png", ("whole", "a/b.png")),
+        ("pictures/part/b.png", ("part", "b.png")),
+        ("pictures/part/../b.png", ("part", "../b.png")),  # no key: its store says so
+        ("pictures/partly/b.png", ("whole", "partly/b.png")),
+        ("pictures/part", ("whole", "part")),
+        ("locked/open/b.png", ("open", "b.png")),
+    ],
+)
+async def test_buckets_are_read_through_the_store_that_has_them(address, asked):
+    """The one with the longest folder in common; folders end where names end."""
+    stores = {name: Store(Blob(name.encode())) for name in ("whole", "part", "open")}
+    buckets = {"pictures": stores["whole"], "pictures/part": stores["part"], "locked/open": stores["open"]}
+
+    blob = await get(origin(Store(None), buckets), SourceRef("s3", address))
+
+    name, key = asked
+    assert blob.body == name.encode()
+    assert stores[name].asked == [(key, LIMIT)]
+
+
+@pytest.mark.parametrize(
+    "address", ["other/a.png", "pictures", "picture/a", "pictures2/a", "locked/a.png", "locked/opened/b"]
+)
+async def test_a_bucket_that_is_not_configured_is_forbidden(address):
+    """In the same words as any address that is not allowed, and nobody is asked (no oracle for names of buckets)."""
+    store = Store(Blob(b"picture"))
+    it = origin(store, {"pictures": store, "locked/open": store})
+    with pytest.raises(SourceForbidden) as caught:
+        await get(it, SourceRef("s3", address))
+
+    assert str(caught.value) == str(SourceForbidden())
     assert store.asked == []
 
 

@@ -1,13 +1,18 @@
 """The work itself: what it asks of its source, what it makes of the answer, and that nothing of it stays behind."""
 
 import asyncio
+import time
+from contextlib import aclosing
 
 import pytest
 
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
+from imagemill.engines.base import Made, Stages
 from imagemill.model.entry import DAY_S, Validators
-from imagemill.model.errors import ImageCorrupt, Overloaded
+from imagemill.model.errors import ImageCorrupt, Overloaded, SourceTimeout
+from imagemill.model.keys import etag
+from imagemill.model.media import Format, Rendition
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.render import Renderer
@@ -20,7 +25,7 @@ from unit.service.cluster import ENGINE, SOURCE_KEY, Engine, Source, plan
 def renderer(source, engine, gate=None, **policy):
     settings = CacheSettings(**policy)
     caches = [MemoryCache(1_000_000, 60, lambda _: 1) for _ in range(2)]
-    origin = Origin(source, {}, *caches, Purges(10), settings, limit=1_000)
+    origin = Origin(source, {}, {}, *caches, Purges(10), settings, limit=1_000)
     gate = Gate(GateSettings(), 1) if gate is None else gate
     return Renderer(origin, engine, gate, settings, lambda: ENGINE)
 
@@ -99,3 +104,73 @@ async def test_waiting_is_no_cost():
 
     assert made.entry.cost_ms < 150
     assert made.stages.queue_ms > 150
+
+
+class Many(Engine):
+    """Makes each task."""
+
+    def __init__(self, lost=0) -> None:
+        super().__init__()
+        self.lost, self.closed = lost, 0
+
+    async def run(self, source, tasks):
+        self.runs += 1
+        try:
+            for task in tasks[self.lost :]:
+                body = b"%d of " % task.recipe[-1].quality + source
+                yield Made(Rendition(body, Format.PNG, etag(body), 1, 1), Stages(probe_ms=1, render_ms=30))
+        finally:
+            self.closed += 1
+
+
+async def test_many_of_one_source():
+    """One fetch, one run, one slot; each entry with the terms of its own plan."""
+    engine, source, gate = Many(), Source("v1", max_age_s=70), Gate(GateSettings(), 1)
+    plans = [plan(width=1), plan(width=2, tags=("a",)), plan(width=3, ttl_s=DAY_S)]
+
+    made = [(fresh, gate._free) async for fresh in renderer(source, engine, gate).render_all(plans)]
+
+    entries = [fresh.entry for fresh, _ in made]
+    assert [entry.rendition.body for entry in entries] == [b"1 of source v1", b"2 of source v1", b"3 of source v1"]
+    assert [(entry.tags, entry.life_s) for entry in entries] == [((), 70), (("a",), 70), ((), DAY_S)]
+    assert (engine.runs, len(source.asked), [free for _, free in made], gate._free) == (1, 1, [0, 0, 0], 1)
+    assert all(31 <= entry.cost_ms < 200 for entry in entries)
+
+
+async def test_many_with_one_missing():
+    """Fewer than were asked for is an error, not a short list."""
+    with pytest.raises(ImageCorrupt, match="1 renditions are missing"):
+        [fresh async for fresh in renderer(Source(), Many(lost=1)).render_all([plan(1), plan(2)])]
+
+
+async def test_who_has_enough_of_many_gives_all_back():
+    engine, gate = Many(), Gate(GateSettings(), 1)
+
+    async with aclosing(renderer(Source(), engine, gate).render_all([plan(1), plan(2)])) as made:
+        async for _ in made:
+            break
+
+    assert (engine.closed, gate._free, gate._held_bytes) == (1, 1, 0)
+
+
+async def test_a_copy_from_before_does_not_do():
+    """Who asks for a source of later than now gets it asked for; who does not, the copy."""
+    source = Source()
+    it = renderer(source, Many())
+
+    for after in (lambda: 0.0, lambda: 0.0, time.time):
+        [fresh async for fresh in it.render_all([plan(1)], after_s=after())]
+
+    assert len(source.asked) == 2
+
+
+async def test_a_failure_from_before_does_not_do():
+    """A job that is tried again asks its source again, however short the pause was."""
+    source = Source()
+    source.error = SourceTimeout("slow")
+    it = renderer(source, Many())
+    for after in (lambda: 0.0, lambda: 0.0, time.time):
+        with pytest.raises(SourceTimeout):
+            [fresh async for fresh in it.render_all([plan(1)], after_s=after())]
+
+    assert len(source.asked) == 2

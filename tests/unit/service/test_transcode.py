@@ -73,7 +73,7 @@ def transcoder(store: Store, engine: Engine, settings: CacheSettings = CacheSett
 
     failures = cache()
     purges = Purges(100)
-    origin = Origin(store, {}, cache(), failures, purges, settings, limit=10_000)
+    origin = Origin(store, {}, {}, cache(), failures, purges, settings, limit=10_000)
     renderer = Renderer(origin, engine, Gate(GateSettings(), 1), settings)
     made = Transcoder(renderer, cache(), Alone(), failures, cache(), purges, settings)
     made.origin, made.engine, made.failures = origin, engine, failures

@@ -10,8 +10,11 @@ from imagemill.model import errors
 from imagemill.model.errors import ImagemillError
 from imagemill.web.problems import STATUS, code_of, problem, status_of
 
-NODES = {ImagemillError, errors.Refused, errors.SourceError, errors.SettingsError}
-"""Never raised to a caller: three are families, the last stops the start."""
+NODES = {
+    ImagemillError, errors.Refused, errors.SourceError, errors.SettingsError, errors.Superseded, errors.StoreCorrupt,
+    errors.JobCrashed,
+}  # fmt: skip
+"""Never raised to a caller: three are families, one stops the start, the rest are told as a job's fault."""
 
 
 def tree(kind: type[ImagemillError] = ImagemillError) -> set[type[ImagemillError]]:
@@ -35,6 +38,8 @@ def test_the_table():
         "not_found": 404, "method_not_allowed": 405, "origin_refused": 403, "url_expired": 410, "source_too_large": 413, "target_too_long": 414,
         "unsupported_source_type": 415, "image_corrupt": 422, "limit_exceeded": 422, "source_bad_response": 502,
         "source_truncated": 502, "overloaded": 503, "dependency_down": 503, "source_timeout": 504, "processing_timeout": 504,
+        "unauthorized": 401, "scope_missing": 403, "job_finished": 409, "idempotency_mismatch": 422, "quota_exceeded": 429,
+        "not_supported": 501, "store_refused": 403, "job_unfinished": 409, "deadline_passed": 504,
     }  # fmt: skip
 
     assert {kind.code: status for kind, status in STATUS.items()} == expected
@@ -65,6 +70,19 @@ def test_when_to_come_back(kind):
     status, headers, body = told(kind("busy", retry_after_s=7))
 
     assert (status, headers[b"retry-after"], body["retryable"]) == (503, b"7", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "challenge"),
+    [
+        (errors.Unauthorized(), b"Bearer"),
+        (errors.ScopeMissing("submit"), b'Bearer error="insufficient_scope"'),
+        (errors.OriginRefused("x"), None),
+    ],
+)
+def test_who_lacks_a_token_is_told_which_kind(error, challenge):
+    """RFC 6750, section 3."""
+    assert told(error)[1].get(b"www-authenticate") == challenge
 
 
 @pytest.mark.parametrize(

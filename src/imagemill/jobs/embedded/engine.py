@@ -73,6 +73,10 @@ class EmbeddedEngine:
         quota = quota_of(self._settings, job.tenant)
         return await self._db.write(lambda db: orders.submit(db, job, claim, quota, self._clock()))
 
+    async def claimed(self, tenant: str, claim: Claim) -> Job | None:
+        """As `JobEngine.claimed`."""
+        return await self._db.read(partial(orders.claimed, tenant=tenant, claim=claim))
+
     async def read(self, job_id: str) -> Job | None:
         """As `JobEngine.read`."""
         return await self._db.read(partial(orders.read, job_id=job_id))
@@ -169,7 +173,7 @@ class EmbeddedEngine:
         pruned = 0
         while some := await self._db.write(lambda db: upkeep.prune(db, before_s, _SLICE, self._clock())):
             pruned += some
-        while await self._db.write(lambda db: upkeep.prune_batches(db, before_s, _SLICE)):
+        while await self._db.write(lambda db: upkeep.prune_batches(db, before_s, _SLICE, self._clock())):
             pass
         return pruned
 

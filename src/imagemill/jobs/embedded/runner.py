@@ -71,6 +71,11 @@ class Runner:
         """Jobs that are worked on now."""
         return len(self._running)
 
+    @property
+    def working(self) -> bool:
+        """Whether the directory is this process's, and jobs are taken from it."""
+        return self._epoch > 0
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop* is set, then let what runs finish for ``grace_s`` and give back the rest.
 
@@ -233,7 +238,8 @@ class Runner:
         now_s = self._clock()
         before_s = now_s - self._settings.keep_s
         jobs = await self._db.write(partial(upkeep.prune, before_s=before_s, most=_SLICE, now_s=now_s))
-        return bool(jobs + await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE)))
+        batches = await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE, now_s=now_s))
+        return bool(jobs + batches)
 
     def _forget_served(self) -> None:
         """Who was served long ago counts as never served: few tenants are remembered."""

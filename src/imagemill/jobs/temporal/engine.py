@@ -98,6 +98,10 @@ class TemporalEngine:
         await hold_to(claim, found)
         return await job_in(found)
 
+    async def claimed(self, tenant: str, claim: Claim) -> Job | None:
+        """As `JobEngine.claimed`."""
+        return await self._claimed(names.claimed_id(tenant, claim.key), claim)
+
     async def read(self, job_id: str) -> Job | None:
         """The job now, whether or not any worker lives."""
         found = await self._link.described("ImageJob", self._workflow(job_id))

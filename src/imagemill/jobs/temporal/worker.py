@@ -59,6 +59,8 @@ class TemporalRunner:
         self._settings = settings
         self._steps = steps
         self._observed = observed
+        self.working = False
+        """Whether Temporal is there, and asked for work."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until *stop*; then let running attempts end within ``jobs.grace_s``, or go back uncounted."""
@@ -67,6 +69,7 @@ class TemporalRunner:
             return
         workers = self._workers(client)
         running = [asyncio.create_task(worker.run()) for worker in workers]
+        self.working = True
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)

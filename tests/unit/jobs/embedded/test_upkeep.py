@@ -85,6 +85,19 @@ def test_a_change_from_an_old_version_is_refused(db):
         orders.change(db, before, replace(before, job=replace(before.job, version=2)), NOW_S)
 
 
+def test_an_order_that_cannot_be_read_stops_no_start(db):
+    """Nor any upkeep."""
+    bad, late, good = (orders.add(db, job(deadline_s=NOW_S + 1), NOW_S).id for _ in range(3))
+    begin(db, bad, late, good)
+    upkeep.give_back(db, 0, NOW_S)
+    db.execute("UPDATE jobs SET spec = x'78', state = 'running' WHERE id = ?", (bad,))
+    db.execute("UPDATE jobs SET spec = x'78' WHERE id = ?", (late,))
+
+    assert upkeep.recover(db, upkeep.begin_epoch(db), (), 5, NOW_S) == []
+    assert [kept.job.id for kept in upkeep.expire(db, 1, 9, NOW_S + 2)] == [good]
+    assert db.execute("SELECT state FROM jobs WHERE id IN (?, ?)", (bad, late)).fetchall() == [("failed",)] * 2
+
+
 def test_what_is_due_is_queued_and_what_is_late_expires(db):
     """In small slices."""
     due = [orders.add(db, job(created_s=NOW_S, not_before_s=NOW_S + 10), NOW_S).id for _ in range(3)]
@@ -227,7 +240,9 @@ def test_pruning_leaves_what_is_still_needed(db):
     assert upkeep.prune(db, NOW_S + 1, 99, NOW_S + DAY_S + 1) == 1
     upkeep.cancel_some(db, order.id, 99, NOW_S)
     assert upkeep.prune(db, NOW_S + 1, 99, NOW_S + 1) == 2
-    assert upkeep.prune_batches(db, NOW_S + 1, 99) == 1
+    admission.remember(db, "default", Claim("b", "d"), order.id, NOW_S)
+    assert upkeep.prune_batches(db, NOW_S + 1, 99, NOW_S + 1) == 0
+    assert upkeep.prune_batches(db, NOW_S + 1, 99, NOW_S + DAY_S + 1) == 1
     for table in ("claims", "job_tags", "batches"):
         assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     assert orders.counts(db) == {("delivering", 0): 1}

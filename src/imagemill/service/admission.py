@@ -1,0 +1,103 @@
+"""Whether a tenant may order what a job describes, as the world and policy are at this moment.
+
+Errors   `SourceForbidden` (also for stores that are not this tenant's), `BadOption`, `StoreRefused`, `NotSupported`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from imagemill.model.errors import BadOption, BadRequest, NotSupported, SourceForbidden, StoreRefused
+from imagemill.model.job import Callback, JobSpec
+from imagemill.model.request import SourceRef
+from imagemill.service.bodies import at
+from imagemill.settings import Settings, Tenant
+from imagemill.storage.base import split
+
+Judge = Callable[[str], Awaitable[object]]
+"""Raises `SourceForbidden` where an address may not be reached."""
+JudgeCallback = Callable[[str], Awaitable[str]]
+"""The same of a receiver's; gives its canonical form."""
+
+
+class Places(Struct, frozen=True):
+    """The stores there are, by name, and what may be done with them."""
+
+    readable: frozenset[str] = frozenset()
+    writable: frozenset[str] = frozenset()
+    buckets: Mapping[str, str] = {}
+    """Buckets that ``s3://`` sources may name, and the store that each is."""
+
+
+class Admission:
+    """What everyone's jobs are judged by."""
+
+    def __init__(self, settings: Settings, places: Places, judge_source: Judge, judge_callback: JudgeCallback) -> None:
+        self.settings = settings
+        self.places = places
+        self.judge_source = judge_source
+        self.judge_callback = judge_callback
+
+    def of(self, tenant: str) -> "Admitting":
+        """Judge jobs of *tenant* that come together; what repeats is judged once."""
+        return Admitting(self, self.settings.jobs.tenants.get(tenant, Tenant()))
+
+
+class Admitting:
+    """Jobs of one tenant that come together."""
+
+    def __init__(self, admission: Admission, may: Tenant) -> None:
+        self._by = admission
+        self._may = may
+        self._sources: set[str] = set()
+        self._receivers: dict[str, str] = {}
+
+    async def admit(self, spec: JobSpec) -> JobSpec:
+        """*spec* with a canonical receiver, where it may be ordered."""
+        if spec.store:
+            self._check_store(spec.store)
+        if spec.warm and not self._by.settings.l2.url:
+            raise NotSupported("warm: there is no second cache level here; l2.url is not set")
+        await self._check_source(spec.source)
+        return replace(spec, callback=await self.receiver(spec.callback))
+
+    async def receiver(self, callback: Callback | None) -> Callback | None:
+        """*callback* in canonical form, where it may be called, and signed with the secret that it names."""
+        if callback is None:
+            return None
+        if callback.secret not in self._by.settings.callbacks.secrets or not _has(self._may.secrets, callback.secret):
+            # what is written there by mistake is the secret itself, and must not come back or be logged
+            raise BadOption("callback.secret: the name of a secret of this tenant is wanted, and not the secret itself")
+        if callback.url not in self._receivers:
+            try:
+                self._receivers[callback.url] = await self._by.judge_callback(callback.url)
+            except (BadRequest, SourceForbidden) as e:
+                raise at(e, "callback.url") from e
+        return replace(callback, url=self._receivers[callback.url])
+
+    def _check_store(self, name: str) -> None:
+        places = self._by.places
+        if name not in places.readable | places.writable or not _has(self._may.stores, name):
+            raise BadOption(f"destination.store: no store is called {name[:40]!r}")
+        if name not in places.writable:
+            raise StoreRefused(f"destination.store: {name} is not written to")
+
+    async def _check_source(self, source: SourceRef) -> None:
+        if source.scheme in {"http", "https"}:
+            if source.address not in self._sources:
+                await self._by.judge_source(source.address)
+                self._sources.add(source.address)
+            return
+        place, _, key = source.address.partition("/")
+        store = place if source.scheme == "local" else self._by.places.buckets.get(place, "")
+        if store not in self._by.places.readable or not _has(self._may.stores, store):
+            raise SourceForbidden(f"no store of this tenant is called {place[:40]!r}")
+        try:
+            split(key)
+        except BadRequest as e:
+            raise at(e, "source") from e
+
+
+def _has(names: tuple[str, ...] | None, name: str) -> bool:
+    return names is None or name in names

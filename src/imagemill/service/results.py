@@ -1,0 +1,28 @@
+"""Where the results of a job lie, for people, programs and callbacks."""
+
+from collections.abc import Mapping
+
+from imagemill.model.errors import ImagemillError
+from imagemill.model.job import Job, ResultState
+from imagemill.storage.base import Put
+
+Addresses = dict[str, tuple[str, str | None]]
+"""Rendition to its address, and to one from which anybody may read it for a while; None where there is none."""
+
+
+async def addresses(job: Job, stores: Mapping[str, Put], good_for_s: int) -> Addresses:
+    """Those of all that is stored; a store that cannot sign just now, or is configured no more, signs nothing."""
+    found: Addresses = {}
+    for result in job.results:
+        if result.state is ResultState.STORED and result.store:
+            store = stores.get(result.store)
+            where = store.address(result.key) if store else f"local:{result.store}/{result.key}"
+            found[result.name] = where, await _url(store, result.key, good_for_s)
+    return found
+
+
+async def _url(store: Put | None, key: str, good_for_s: int) -> str | None:
+    try:
+        return await store.url(key, good_for_s=good_for_s) if store else None
+    except ImagemillError:
+        return None
