@@ -403,7 +403,9 @@ def _add_doctor(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
     with as_file(files("imagemill") / "samples") as samples:
-        found = asyncio.run(doctor.examine(path, os.environ, first_run.overlay(arguments, path, samples, os.environ)))
+        overlay = first_run.overlay(arguments, path, samples, os.environ)
+        evaluating = first_run.nothing_said(arguments, path, os.environ)
+        found = asyncio.run(doctor.examine(path, os.environ, overlay, evaluating=evaluating))
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

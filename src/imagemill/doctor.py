@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -34,8 +34,13 @@ class Finding(Struct, frozen=True):
     detail: str
 
 
-async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
-    """Everything that can be known without serving; *overlay* is what `serve` would lay over the settings."""
+async def examine(
+    path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any], *, evaluating: bool = False
+) -> list[Finding]:
+    """Everything that can be known without serving; *overlay* is what `serve` would lay over the settings.
+
+    *evaluating* says that nobody has configured anything, so that `serve` would make a store for results.
+    """
     found = [Finding("imagemill", "ok", f"{__version__} on Python {sys.version.split()[0]}, {sys.platform}")]
     try:
         settings = load(path, environ, overlay)
@@ -46,7 +51,12 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
     found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
-    return [*found, await _shared_level(settings), *await _jobs(settings), *await _worker(settings)]
+    return [
+        *found,
+        await _shared_level(settings),
+        *await _jobs(settings, evaluating=evaluating),
+        *await _worker(settings),
+    ]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -129,12 +139,12 @@ async def _shared_level(settings: Settings) -> Finding:
     return Finding("second cache level", "ok", f"Redis answers{secret}")
 
 
-async def _jobs(settings: Settings) -> list[Finding]:
+async def _jobs(settings: Settings, *, evaluating: bool = False) -> list[Finding]:
     """Whether jobs can be kept, and who may submit any."""
     try:
         match wiring_port.kind(settings):
             case "off":
-                return [Finding("jobs", "ok", f"off; {wiring_jobs.why_off(settings, evaluating=False)}")]
+                return [_off(settings, evaluating=evaluating)]
             case "embedded":
                 kept = _data(settings)
             case "temporal":
@@ -143,6 +153,14 @@ async def _jobs(settings: Settings) -> list[Finding]:
         kept = Finding("jobs", "fail", str(e) or "Temporal does not answer")
     secrets = ", ".join(settings.callbacks.secrets) or "no secret in [callbacks.secrets], so nobody can be called back"
     return [kept, _tokens(settings), Finding("callbacks", "ok", secrets)]
+
+
+def _off(settings: Settings, *, evaluating: bool) -> Finding:
+    with suppress(SettingsError):  # where there is no home: told below
+        if evaluating and _data(settings).state == "ok":
+            directory = data_directory(settings.jobs)
+            return Finding("jobs", "ok", f"not yet; `serve` makes {directory}, and in it a store for results")
+    return Finding("jobs", "ok", f"off; {wiring_jobs.why_off(settings, evaluating=evaluating)}")
 
 
 def _data(settings: Settings) -> Finding:

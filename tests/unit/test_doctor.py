@@ -21,8 +21,8 @@ def settings(data, **tables):
     return load(None, {}, given | tables)
 
 
-async def findings(given):
-    return {f.check: (f.state, f.detail) for f in await doctor._jobs(given)}
+async def findings(given, **first):
+    return {f.check: (f.state, f.detail) for f in await doctor._jobs(given, **first)}
 
 
 async def test_a_directory_that_is_not_there_yet(tmp_path):
@@ -65,3 +65,22 @@ async def test_what_is_wrong_fails(tmp_path):
 )
 async def test_jobs_that_are_off_are_no_failure(tmp_path, tables, words):
     assert await findings(settings(tmp_path, **tables)) == {"jobs": ("ok", f"off; {words}")}
+
+
+async def test_a_first_run_would_make_a_store(tmp_path):
+    """Said as it will be, not as it is; where it could not, why."""
+    (tmp_path / "file").touch()
+
+    will = await findings(settings(tmp_path / "state", storage={}), evaluating=True)
+    cannot = await findings(settings(tmp_path / "file" / "below", storage={}), evaluating=True)
+
+    assert will["jobs"][1].startswith("not yet; `serve` makes")
+    assert "cannot be made or written" in cannot["jobs"][1]
+
+
+async def test_without_a_home_a_first_run_has_no_jobs(monkeypatch):
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    given = load(None, {}, {"signing": {"mode": "unsigned"}})
+
+    assert (await findings(given, evaluating=True))["jobs"][0] == "ok"
