@@ -150,9 +150,21 @@ def errors_page() -> str:
         f"| {status} | `{code}` | {again} | {' '.join(rows[status, code, again])} |"
         for status, code, again in sorted(rows)
     ]
-    return "\n".join([*lines, *table]) + "\n"
+    later = [
+        f"| `{kind.code}` | {'yes' if kind.retryable else 'no'} | {(inspect.getdoc(kind) or '').split(chr(10))[0]} |"
+        for kind in (errors.JobCrashed, errors.StoreCorrupt)
+    ]
+    return "\n".join([*lines, *table, _ERRORS_OF_JOBS, *later, _ERRORS_UNFORESEEN]) + "\n"
 
 
+_ERRORS_OF_JOBS = """
+## Of jobs alone
+
+The `error` of a [job](jobs.md#a-job) has a code of the table above, or one of these, which no answer has:
+
+| code | retryable | meaning |
+|---|---|---|"""
+_ERRORS_UNFORESEEN = "| `internal` | yes | What nobody foresaw; the log of the job process has it. |"
 _ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json`): `type`, `title`, `status`, `detail`, `code`, `request_id`,
 `retryable`, and `limit` where one was met. `code` is for programs and stays as it is. Nothing a caller sends leads to a 500.
 """
