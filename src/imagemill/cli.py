@@ -169,16 +169,20 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+
+    def ready(port: int, admin_port: int) -> None:
+        _announce(log, service, port, admin_port, evaluating=evaluating)
+        if jobs:  # not before: a node that cannot have its ports should not take the directory
+            jobs.start()
+
     try:
         await service.start()
-        if jobs:
-            jobs.start()
         await server.serve(
             service.app,
             service.admin,
             settings.server,
             shared=service.connections,
-            on_ready=lambda public, admin: _announce(log, service, public, admin, evaluating=evaluating),
+            on_ready=ready,
             on_drain=lambda: _stopping(log, service, jobs),
             stop=stop,
         )
@@ -403,9 +407,9 @@ def _add_doctor(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     path = arguments.config or config_path()
     with as_file(files("imagemill") / "samples") as samples:
-        overlay = first_run.overlay(arguments, path, samples, os.environ)
-        evaluating = first_run.nothing_said(arguments, path, os.environ)
-        found = asyncio.run(doctor.examine(path, os.environ, overlay, evaluating=evaluating))
+        found = asyncio.run(
+            doctor.examine(path, os.environ, first_run.overlay(arguments, path, samples, os.environ, "make"))
+        )
     if arguments.json:
         print(json.dumps([{"check": f.check, "state": f.state, "detail": f.detail} for f in found], indent=2))
     else:

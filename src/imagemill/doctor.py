@@ -4,43 +4,27 @@ import asyncio
 import os
 import resource
 import socket
-import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from msgspec import Struct
-
-from imagemill import __version__, stores, wiring, wiring_jobs, wiring_port
+from imagemill import __version__, doctor_jobs, stores, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
-from imagemill.configuration import data_directory, load, tokens_file
+from imagemill.configuration import load
 from imagemill.engines.base import Task
-from imagemill.jobs import tokens
+from imagemill.finding import Finding
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.settings import Settings
+from imagemill.wiring_port import kind
 
 MiB = 1024 * 1024
-_PATIENCE_S = 15.0
 
 
-class Finding(Struct, frozen=True):
-    """One thing that was looked at."""
-
-    check: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-
-
-async def examine(
-    path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any], *, evaluating: bool = False
-) -> list[Finding]:
-    """Everything that can be known without serving; *overlay* is what `serve` would lay over the settings.
-
-    *evaluating* says that nobody has configured anything, so that `serve` would make a store for results.
-    """
+async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
+    """Everything that can be known without serving; *overlay* is what `serve` would lay over the settings."""
     found = [Finding("imagemill", "ok", f"{__version__} on Python {sys.version.split()[0]}, {sys.platform}")]
     try:
         settings = load(path, environ, overlay)
@@ -51,12 +35,8 @@ async def examine(
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
     found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
-    return [
-        *found,
-        await _shared_level(settings),
-        *await _jobs(settings, evaluating=evaluating),
-        *await _worker(settings),
-    ]
+    found += [await _shared_level(settings), *await doctor_jobs.examine(settings)]
+    return [*found, *await _worker(settings)]
 
 
 def _signing(settings: Settings) -> Finding:
@@ -68,6 +48,8 @@ def _signing(settings: Settings) -> Finding:
 def _memory(settings: Settings) -> Finding:
     total = container_bytes()
     workers = wiring.worker_count(settings)
+    if kind(settings) == "embedded":  # its process has engine workers of its own, while there are jobs
+        workers += settings.jobs.workers or workers
     try:
         l1 = l1_bytes(settings.cache.l1_bytes, total)
     except SettingsError as e:
@@ -137,64 +119,6 @@ async def _shared_level(settings: Settings) -> Finding:
         return Finding("second cache level", "warn", f"Redis is not well, nodes would do without it: {told[-1]}")
     secret = "" if settings.l2.secret else "; l2.secret is empty: whoever can write into it is believed"
     return Finding("second cache level", "ok", f"Redis answers{secret}")
-
-
-async def _jobs(settings: Settings, *, evaluating: bool = False) -> list[Finding]:
-    """Whether jobs can be kept, and who may submit any."""
-    try:
-        match wiring_port.kind(settings):
-            case "off":
-                return [_off(settings, evaluating=evaluating)]
-            case "embedded":
-                kept = _data(settings)
-            case "temporal":
-                kept = await _temporal(settings)
-    except (ImagemillError, TimeoutError) as e:
-        kept = Finding("jobs", "fail", str(e) or "Temporal does not answer")
-    secrets = ", ".join(settings.callbacks.secrets) or "no secret in [callbacks.secrets], so nobody can be called back"
-    return [kept, _tokens(settings), Finding("callbacks", "ok", secrets)]
-
-
-def _off(settings: Settings, *, evaluating: bool) -> Finding:
-    with suppress(SettingsError):  # where there is no home: told below
-        if evaluating and _data(settings).state == "ok":
-            directory = data_directory(settings.jobs)
-            return Finding("jobs", "ok", f"not yet; `serve` makes {directory}, and in it a store for results")
-    return Finding("jobs", "ok", f"off; {wiring_jobs.why_off(settings, evaluating=evaluating)}")
-
-
-def _data(settings: Settings) -> Finding:
-    directory = data_directory(settings.jobs)
-    there = next(folder for folder in (directory, *directory.parents) if folder.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        return Finding(
-            "jobs", "fail", f"jobs.data: {directory} cannot be {'written' if there == directory else 'made'}"
-        )
-    who = "a job process is at work on it" if wiring_jobs.taken(settings) else "no job process is at work on it now"
-    return Finding("jobs", "ok", f"embedded, in {directory}; {who}; SQLite {sqlite3.sqlite_version}")
-
-
-async def _temporal(settings: Settings) -> Finding:
-    engine = wiring_port.job_engine(settings)
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await engine.start()
-            await engine.counts()
-    finally:
-        await engine.close()
-    own = settings.temporal
-    return Finding("jobs", "ok", f"Temporal answers at {own.address}, namespace {own.namespace}")
-
-
-def _tokens(settings: Settings) -> Finding:
-    try:
-        path = tokens_file(settings.jobs)
-        found = tokens.load(path)
-    except SettingsError as e:
-        return Finding("job tokens", "fail", f"{e}; nobody is let in")
-    if not found:
-        return Finding("job tokens", "ok", "none: jobs are answered on this machine only, to whoever is on it")
-    return Finding("job tokens", "ok", f"{len(found)} in {path}")
 
 
 async def _worker(settings: Settings) -> list[Finding]:

@@ -28,6 +28,8 @@ Add = Callable[[Any, str, Command, str, str], Any]
 _OK, _NOT_DONE, _REFUSED = 0, 1, 3
 _DEFAULT_URL = "http://127.0.0.1:8080"
 _TRIES_S = (0.5, 1.0, 2.0)
+_WATCH_TRIES_S = (0.5, 1.0, *(2.0,) * 15)
+"""A service that is restarted is waited for."""
 _PAGE = 100
 _DAY_S = 86_400
 _CLEAR = "\r\x1b[K"
@@ -95,6 +97,8 @@ def _api(arguments: argparse.Namespace) -> JobsApi:
             token = arguments.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as e:
             raise SettingsError(f"--token-file {arguments.token_file}: {e}") from e
+    if token and not JobsApi(url).private:
+        print(f"imagemill: the token goes to {url} unencrypted; https:// keeps it", file=sys.stderr)
     return JobsApi(url, token)
 
 
@@ -217,14 +221,11 @@ def _changes(api: JobsApi, job_id: str) -> Iterator[dict[str, Any]]:
                 yield job
                 if job.get("state") in job_screen.TERMINAL:
                     return
-        except DependencyDown:
-            if misses == len(_TRIES_S):
+        except (DependencyDown, ApiRefused) as e:
+            if misses == len(_WATCH_TRIES_S) or not (isinstance(e, DependencyDown) or e.retry):
                 raise
-        except ApiRefused as e:
-            if not e.retry or misses == len(_TRIES_S):
-                raise
-        time.sleep(_TRIES_S[min(misses, len(_TRIES_S) - 1)])
-        misses = min(misses + 1, len(_TRIES_S))
+        time.sleep(_WATCH_TRIES_S[min(misses, len(_WATCH_TRIES_S) - 1)])
+        misses += 1
 
 
 # list
@@ -259,7 +260,7 @@ def _pages(api: JobsApi, arguments: argparse.Namespace) -> Iterator[dict[str, An
     fixed += [(name, value) for name, value in (("tag", arguments.tag), ("batch", arguments.batch)) if value]
     while left:
         query = [*fixed, ("limit", str(min(left, _PAGE))), *([("cursor", cursor)] if cursor else [])]
-        page = api.ask("GET", f"/jobs?{urlencode(query)}")
+        page = api.ask("GET", f"/jobs?{urlencode(query, quote_via=quote)}")
         jobs = page.get("jobs", [])[:left]
         yield from jobs
         left, cursor = left - len(jobs), page.get("cursor") or ""

@@ -327,6 +327,10 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """In one job."""
     max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
     """Jobs in one batch."""
+    batch_renditions: Positive = 100_000
+    """Of all jobs in one batch, or in one schedule, together."""
+    max_schedules: Positive = 100
+    """Of one tenant."""
     body_bytes: Annotated[int, Meta(ge=1024, le=64 * MiB)] = 256 * 1024
     """Of one submission."""
     batch_bytes: Annotated[int, Meta(ge=1024, le=64 * MiB)] = 16 * MiB
@@ -337,6 +341,8 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """How far ahead a job may be asked for."""
     watchers: Positive = 256
     """Event streams at a time."""
+    tenant_watchers: Positive = 128
+    """Of one tenant; never more than `watchers`."""
     address_s: Annotated[int, Meta(ge=1, le=604_800)] = 3600
     """How long a presigned address of a result is good for."""
     admin_port: Port = 8082

@@ -93,7 +93,7 @@ class Supervisor:
     async def _keep(self) -> None:
         short_lives = 0
         while not self._stopping.is_set():
-            lived_s, code, why = await self._life()
+            lived_s, code, why = await self._one()
             if self._stopping.is_set():
                 return
             if code == REFUSED:
@@ -105,6 +105,14 @@ class Supervisor:
             self._log.warning("the job process ended", reason=why, status=code, again_in_s=wait_s)
             await self._pause(wait_s)
 
+    async def _one(self) -> tuple[float, int, str]:
+        """As `_life`; what should not happen to it must not end all the others."""
+        try:
+            return await self._life()
+        except Exception as e:  # noqa: BLE001 - told, and begun anew
+            self._log.failure("the job process could not be kept", e)
+            return 0.0, -1, "start"
+
     async def _until_free(self) -> None:
         """Jobs of this directory are done by the process that another `serve`, or `imagemill worker`, has there."""
         self._log.info(
@@ -113,8 +121,9 @@ class Supervisor:
         )
         while not self._stopping.is_set():
             await self._pause(2 * _TICK_S)
-            if self._free():
-                return
+            with suppress(OSError):  # it cannot be looked at just now
+                if self._free():
+                    return
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -52,3 +52,10 @@ def beside(service: wiring.Service, pipe: LogPipe) -> Supervisor | None:
     metrics.mirror("job_process_up", lambda: supervisor.up)
     metrics.beside(supervisor.metrics)
     return supervisor
+
+
+async def reach_temporal(settings: Settings) -> None:
+    """Raise `DependencyDown` or `SettingsError` where the configured Temporal service is not to be had."""
+    with wiring.needing("jobs.engine = 'temporal'", "temporal"):
+        from imagemill.jobs.temporal.connection import connect  # noqa: PLC0415 - vendors are opened when asked for
+    await connect(settings.temporal)

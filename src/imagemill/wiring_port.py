@@ -70,12 +70,13 @@ def submission(
         return None
     parse_secrets(settings.callbacks.secrets)
     engine, poster = job_engine(settings, observed), Poster(settings.callbacks)
-    admission = Admission(settings, _places(stores), client.judge, poster.judge)
+    admission = Admission(settings, places(stores), client.judge, poster.judge)
     jobs = Jobs(engine, dialect, admission, stores.writable, settings)
     return Submission(engine, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))
 
 
-def _places(stores: Stores) -> Places:
+def places(stores: Stores) -> Places:
+    """What jobs may name of *stores*."""
     names = {id(store): name for name, store in stores.sources.items()}
     buckets = {place: names[id(store)] for place, store in stores.buckets.items() if id(store) in names}
     return Places(frozenset(stores.sources), frozenset(stores.writable), buckets)

@@ -25,6 +25,7 @@ class Receiver:
     def __init__(self, log: Log, secret: str = SECRET) -> None:
         self.refuses: Callable[[dict[str, Any]], bool] = lambda _message: False
         self.before_answer: Callable[[dict[str, Any]], None] = lambda _message: None
+        self.log = log
         webhook, outer = Webhook(secret), self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +39,7 @@ class Receiver:
                 except WebhookVerificationError:
                     valid = False
                 refused = outer.refuses(message)
-                log.add(
+                outer.log.add(
                     "refused" if refused else "told", job=data["id"], id=self.headers["webhook-id"],
                     type=message["type"], rendition=data.get("rendition", ""), valid=valid,
                 )  # fmt: skip
@@ -119,7 +120,10 @@ class Clients:
                 results = {r["name"]: [r["key"], r["sha256"]] for r in job["renditions"] if r["state"] == "stored"}
                 self._log.add("seen", job=job_id, state=job["state"], version=job["version"], results=results)
                 return str(job["state"])
-            assert status >= 500, (status, job)
+            if status == 404:
+                self._log.add("missed", job=job_id)
+            else:
+                assert status >= 500, (status, job)
         return None
 
     def follow(self) -> None:
@@ -132,9 +136,9 @@ class Clients:
             self.look(job)
 
 
-def find(log: Log, root: Path) -> None:
-    """Write down every object below *root*, a store that jobs were asked to write to as ``{job}/{name}.{ext}``."""
-    for path in sorted(root.rglob("*")):
+def find(log: Log, root: Path, prefix: str = "") -> None:
+    """Write down every object below *prefix* of the store at *root*, that jobs wrote to as ``{job}/{name}.{ext}``."""
+    for path in sorted((root / prefix).rglob("*")):
         if path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             key = str(path.relative_to(root))

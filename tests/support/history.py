@@ -4,6 +4,7 @@ A history is a list of records, in the order in which their writer saw them, whi
 ``asked``     key, t                                  a submission was sent
 ``accepted``  key, job, renditions, tells, t          it was answered 202
 ``seen``      job, state, version, results, t         a client read the job; results: name to (key, sha256)
+``missed``    job, t                              a client was told that there is no such job
 ``told``      job, id, type, rendition, valid, t      a receiver got a callback
 ``found``     job, name, key, sha256                  what lay in the destination at the end
 """
@@ -49,6 +50,9 @@ def complaints(history: Iterable[Record]) -> list[str]:
     accepted = {r["job"]: r for r in by_op["accepted"]}
     ends, wrong = _ends(by_op["seen"])
     wrong += _keys(by_op["accepted"])
+    wrong += [f"{r['job']}: accepted, and then not there" for r in by_op["missed"] if r["job"] in accepted]
+    strange = {r["job"] for op in ("told", "found") for r in by_op[op]} - accepted.keys()
+    wrong += [f"{job}: done, and nobody was told that it is accepted" for job in sorted(strange)]
     for job, order in accepted.items():
         if job not in ends:
             wrong.append(f"{job}: accepted, and never seen to end")

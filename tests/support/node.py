@@ -39,8 +39,12 @@ class Answer:
 class Node:
     """A running node."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, admin_port: int, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, admin_port: int, log: Path, env: dict[str, str] | None = None
+    ) -> None:
         self.process, self.port, self.admin_port, self.log = process, port, admin_port, log
+        self.env = env
+        """Beside its own environment; also of whoever comes in its place."""
 
     def get(self, target: str, headers: dict[str, str] | None = None, method: str = "GET", port: int = 0) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
@@ -106,7 +110,7 @@ def serving(tmp_path: Path, *, command: list[str] | None = None, env: dict[str, 
     config = tmp_path / f"node-{port}.toml"
     config.write_text(toml(settings))
     log = tmp_path / f"node-{port}.log"
-    node = Node(_started(config, log, command, env), port, admin_port, log)
+    node = Node(_started(config, log, command, env), port, admin_port, log, env)
     try:
         _wait_ready(node)
         yield node
@@ -124,7 +128,7 @@ def serving(tmp_path: Path, *, command: list[str] | None = None, env: dict[str, 
 def restart(node: Node) -> None:
     """Stop *node* as an operator does, and start another in its place: same settings, same ports."""
     node.stop()
-    node.process = _started(node.config, node.log)
+    node.process = _started(node.config, node.log, env=node.env)
     _wait_ready(node)
 
 

@@ -38,7 +38,7 @@ def run(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("command", ["serve", "render", "sign", "explain", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "worker", "render", "sign", "explain", "doctor"])
 def test_help_says_what_each_option_is_for(capsys, command):
     """Each command is in the list, says what it does, and each option what it is for."""
     _, overview, _ = run(capsys, "--help")
@@ -112,6 +112,14 @@ def test_what_would_not_be_served_is_not_signed(capsys, key, arguments, status, 
     assert (got, shown) == (status, "")
     assert words in complaint
     assert KEY not in complaint
+
+
+def test_a_worker_without_jobs_is_wrong_use(capsys):
+    """Nothing is started where no store is written to, or nobody wants jobs."""
+    status, shown, complaint = run(capsys, "worker")
+
+    assert (status, shown) == (2, "")
+    assert complaint == "imagemill: settings: there are no jobs to do: no [storage.<name>] has write = true\n"
 
 
 @pytest.mark.parametrize("before", ["", "http://127.0.0.1:8080", "https://cdn.example"])

@@ -54,6 +54,9 @@ ACCEPTED = {"job": "a", "key": "k", "renditions": ["small", "large"], "tells": T
         ({"told": [TOLD, {**TOLD, "type": "job.failed", "id": "m2"}]}, "told as job.failed"),
         ({"told": [TOLD, {**TOLD, "valid": False}]}, "not validly signed"),
         ({"accepted": [ACCEPTED, {**ACCEPTED, "job": "b"}]}, "key k: 2 jobs"),
+        ({"missed": [{"job": "a"}]}, "accepted, and then not there"),
+        ({"told": [TOLD, {**TOLD, "job": "b"}]}, "b: done, and nobody was told that it is accepted"),
+        ({"found": [*FOUND, {**FOUND[0], "job": "b"}]}, "b: done, and nobody was told that it is accepted"),
     ],
 )
 def test_what_must_not_happen_is_complained_of(changes, words):

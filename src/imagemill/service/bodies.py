@@ -1,9 +1,12 @@
-"""Read JSON that strangers send: every field known, every type as declared, nothing believed.
+"""Read JSON that strangers send: every field known and given once, every type as declared, nothing believed.
 
 Errors   `BadOption` names the field, and the nearest that exists; `BadRequest` for what is no JSON object at all.
 Bounded  by the length of the body, and by how deep msgspec and the types that are asked for let it nest.
+Source   RFC 8259 section 4: of names that are given twice one reader takes the first, another the last.
 """
 
+import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from hashlib import sha256
@@ -21,17 +24,37 @@ MAX_DEPTH = 32
 _MAX_NUMBER = 0xFFFFFFFF
 _MAX_SHOWN = 40
 _DEFECTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_FIELDS = msgspec.json.Decoder(dict[str, Raw])
 T = TypeVar("T")
 Fields = dict[str, Raw]
 
 
-def fields(raw: bytes | Raw, where: str, known: Collection[str]) -> Fields:
-    """The fields of one JSON object, not read yet; *where* it stands is empty for the body itself."""
+class _Name(str):
+    """The name of a field as the reader meets it: what it builds of them keeps one of two that are equal."""
+
+    __slots__ = ()
+
+
+def named(raw: bytes | Raw, where: str, kind: type[T]) -> dict[str, T]:
+    """The fields of one JSON object, whatever they are called, each once, and each as *kind*."""
+    names: list[str] = []
+
+    def met(_: type, name: str) -> _Name:
+        names.append(name)
+        return _Name(name)
+
     try:
-        found = _FIELDS.decode(raw)
+        found = msgspec.json.decode(raw, type=dict[_Name, kind], dec_hook=met)  # type: ignore[valid-type]
     except _DEFECTS as e:
         raise _unread(where, "a JSON object is wanted", e) from e
+    if len(names) > len(found):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise BadOption(f"{_inside(where, twice[:_MAX_SHOWN])}: given twice")
+    return dict(zip(map(str, found), found.values(), strict=True))
+
+
+def fields(raw: bytes | Raw, where: str, known: Collection[str]) -> Fields:
+    """The fields of one JSON object, not read yet; *where* it stands is empty for the body itself."""
+    found = named(raw, where, Raw)
     for name in found:
         if name not in known:
             raise BadOption(f"{_inside(where, name[:_MAX_SHOWN])}: unknown field{_hint(name, known)}")
@@ -67,6 +90,12 @@ def metadata(raw: Raw, where: str) -> Raw:
     value = read(raw, where, Any)
     if _depth(value) > MAX_DEPTH:
         raise BadOption(f"{where}: nested more than {MAX_DEPTH} deep")
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        if len(dict(pairs)) < len(pairs):
+            raise BadOption(f"{where}: a name is given twice in one object")
+
+    json.loads(bytes(raw), object_pairs_hook=once, parse_int=str)  # an int may be longer than Python reads
     return Raw(bytes(raw))
 
 

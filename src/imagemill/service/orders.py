@@ -29,7 +29,7 @@ from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.prepare import prepare
 from imagemill.service import keys
-from imagemill.service.bodies import Fields, at, fields, items, metadata, read, recipe
+from imagemill.service.bodies import Fields, at, fields, items, metadata, named, read, recipe
 from imagemill.settings import Settings
 
 FIELDS = (
@@ -51,6 +51,7 @@ _MAX_PREFIX_CHARS = 512
 _MAX_TEMPLATE_CHARS = 1024
 _Moment = Annotated[datetime, Meta(tz=True)] | float
 _Priority = Annotated[int, Meta(ge=0, le=MAX_PRIORITY)]
+_Value: Any = str | int | float | bool
 _Retries = Annotated[int, Meta(ge=0, le=_MAX_RETRIES)]
 
 
@@ -63,6 +64,11 @@ class Reader:
         self._now_s = now_s
         self._timed = timed
         self._renditions: dict[tuple[bytes, ...], tuple[Wanted, ...]] = {}
+
+    @property
+    def batch_renditions(self) -> int:
+        """So many may jobs that come together have."""
+        return self._settings.jobs.batch_renditions
 
     def spec(self, given: Fields) -> JobSpec:
         """The job that *given* describes, whatever the world thinks of it."""
@@ -272,7 +278,8 @@ def _check_format(steps: Recipe, where: str, *, warm: bool) -> None:
 def _parameters(raw: Raw, where: str) -> Iterator[str]:
     """Native parameters, each as it stands in a query."""
     if bytes(raw).startswith(b"{"):
-        pairs = [f"{_quoted(k).decode()}={_quoted(_word(v)).decode()}" for k, v in _object(raw, where).items()]
+        found = named(raw, where, _Value)
+        pairs = [f"{_quoted(name).decode()}={_quoted(_word(value)).decode()}" for name, value in found.items()]
     else:
         text = read(raw, where, str)
         pairs = text.split("&") if text else []
@@ -282,11 +289,6 @@ def _parameters(raw: Raw, where: str) -> Iterator[str]:
             own = _OF_THE_JOB[name]
             raise BadOption(f"{where}.{name}: " + (f"it is the job's, as {own}" if own else "a job has none"))
         yield pair
-
-
-def _object(raw: Raw, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = read(raw, where, dict[str, str | int | float | bool])
-    return found
 
 
 def _word(value: object) -> str:

@@ -8,6 +8,7 @@ Source   RFC 9110 for 202 and ``Location``; Idempotency-Key: the IETF draft of t
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ T = TypeVar("T")
 Handler = Callable[[Call, Receive, Who], Awaitable[Reply | Stream | None]]
 
 BODIES_AT_A_TIME = 4
-"""So many bodies of `jobs.batch_bytes` are held at a time, or as much in smaller ones."""
+"""So many bodies of `jobs.batch_bytes` are held at a time, or as much in smaller ones; half of them for one tenant."""
 _KEY = re.compile(rb"[!-~](?:[ -~]{0,253}[!-~])?")
 _MAX_DIGITS = 18
 _HEADERS = (
@@ -60,8 +61,9 @@ class JobPort:
         self._tokens = tokens
         self._settings = settings.jobs
         self._timeout_s = settings.server.request_timeout_s
-        self._held_bytes = 0
-        self.streams = Streams(settings.jobs.watchers)
+        self._held_bytes: Counter[str] = Counter()
+        own = settings.jobs
+        self.streams = Streams(own.watchers, min(own.watchers, own.tenant_watchers))
 
     def table(self) -> tuple[Entry, ...]:
         """All that is answered, and what a caller must be allowed for it."""
@@ -107,7 +109,7 @@ class JobPort:
     # jobs
 
     async def _submit(self, call: Call, receive: Receive, who: Who) -> Reply | None:
-        with self._holding(call, self._settings.body_bytes):
+        with self._holding(call, who, self._settings.body_bytes):
             body = await _json_body(call, receive, "jobs.body_bytes", self._settings.body_bytes)
             if body is None:
                 return None
@@ -140,16 +142,21 @@ class JobPort:
         job = await self._in_time(self._jobs.read(who, call.parts[0]))
         last = last_event_id(call)
 
-        async def wait(version: int, timeout_s: float) -> Job:
+        def still() -> Who:
             now = self._who(call, Scope.READ)  # a token may be revoked or expire while its holder listens
             if now.tenant != who.tenant:
                 raise ScopeMissing("this token is another tenant's by now")
-            return await self._jobs.wait(now, job.id, version, timeout_s)
+            return now
+
+        async def wait(version: int, timeout_s: float) -> Job:
+            changed = await self._jobs.wait(still(), job.id, version, timeout_s)
+            still()
+            return changed
 
         async def show(changed: Job) -> bytes:
             return msgspec.json.encode(job_view(changed, await self._jobs.addresses(changed)))
 
-        stream = self.streams.of(job, last, wait, show)
+        stream = self.streams.of(job, last, wait, show, reader=who.tenant)
         call.tier = "stream"
         return stream
 
@@ -162,7 +169,7 @@ class JobPort:
     # batches
 
     async def _submit_batch(self, call: Call, receive: Receive, who: Who) -> Reply | None:
-        with self._holding(call, self._settings.batch_bytes):
+        with self._holding(call, who, self._settings.batch_bytes):
             body = await _json_body(call, receive, "jobs.batch_bytes", self._settings.batch_bytes)
             if body is None:
                 return None
@@ -185,7 +192,7 @@ class JobPort:
         return _json(200, schedule_view(await self._in_time(self._jobs.read_schedule(who, call.parts[0]))))
 
     async def _put_schedule(self, call: Call, receive: Receive, who: Who) -> Reply | None:
-        with self._holding(call, self._settings.body_bytes):
+        with self._holding(call, who, self._settings.body_bytes):
             body = await _json_body(call, receive, "jobs.body_bytes", self._settings.body_bytes)
             if body is None:
                 return None
@@ -220,17 +227,22 @@ class JobPort:
             raise ProcessingTimeout(f"no answer after {self._timeout_s:g} s; it may be done all the same") from None
 
     @contextmanager
-    def _holding(self, call: Call, most_bytes: int) -> Iterator[None]:
-        """Make room for a body of *most_bytes*, or of what the call says, before any of it is read."""
+    def _holding(self, call: Call, who: Who, most_bytes: int) -> Iterator[None]:
+        """Make room for a body of *most_bytes*, or of what the call says, before any of it is read.
+
+        A body may be sent slowly, so whoever fills half of the room leaves the other half to the other tenants.
+        """
         length = call.header(b"content-length")
         size = min(int(length), most_bytes) if length.isdigit() else most_bytes
-        if self._held_bytes + size > BODIES_AT_A_TIME * self._settings.batch_bytes:
+        room = BODIES_AT_A_TIME * self._settings.batch_bytes
+        if self._held_bytes.total() + size > room or self._held_bytes[who.tenant] + size > room // 2:
             raise Overloaded("too many submissions are being read at a time")
-        self._held_bytes += size
+        self._held_bytes[who.tenant] += size
         try:
             yield
         finally:
-            self._held_bytes -= size
+            self._held_bytes[who.tenant] -= size
+            self._held_bytes += Counter()  # who holds none is forgotten
 
 
 def body_limit(settings: Settings) -> Callable[[str, str], tuple[int, str] | None]:

@@ -8,23 +8,17 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
-from msgspec import Struct
-
 from imagemill.jobs.base import Query
 from imagemill.model.errors import BadOption
 from imagemill.model.job import State, is_id
 from imagemill.model.request import is_tag
 from imagemill.model.token import is_name
+from imagemill.service.bodies import fields, read
 
 MAX_LIMIT = 200
 _REPEATABLE = "states"
 _MAX_CURSOR_CHARS = 1024
 _MAX_S = 253_402_300_799  # the last second of the year 9999
-
-
-class _Prune(Struct, frozen=True, forbid_unknown_fields=True):
-    before: str | int | float
 
 
 def query_of(raw: bytes, own_tenant: str, *, admin: bool) -> Query:
@@ -38,10 +32,13 @@ def query_of(raw: bytes, own_tenant: str, *, admin: bool) -> Query:
 
 def before_of(body: bytes) -> float:
     """The moment before which ``POST /jobs/prune`` forgets: ``{"before": …}``, RFC 3339 or Unix seconds."""
+    given = fields(body, "", ("before",))
+    if "before" not in given:
+        raise BadOption("before: missing")
+    before = read(given["before"], "before", str | int | float)
     try:
-        before = msgspec.json.decode(body, type=_Prune).before
         return moment(before if isinstance(before, str) else repr(before))
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as e:
+    except ValueError as e:
         raise BadOption(f"before: {e}") from e
 
 

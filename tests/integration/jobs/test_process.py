@@ -122,6 +122,26 @@ def test_a_job_from_the_command_line(node, tmp_path):
     until(lambda: node.metric("imagemill_jobs{") == 3)
 
 
+def test_a_terminal_sees_a_bar(node, source):
+    """Drawn in place while the job runs, gone once it is over."""
+    source.delay_s["/slow"] = 0.5
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "imagemill", "jobs", "submit", source.url("/slow.jpg"), "-r", "s:width=64,format=webp",
+               "--to", "out", "--wait", "--url", f"http://127.0.0.1:{node.port}"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=CLEAN)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal's end
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+
+    assert process.wait(20) == 0
+    assert "\r\x1b[K░░░".encode() in shown
+    assert b"0/1 running" in shown
+    assert shown.rpartition(b"\x1b[K")[2].splitlines()[0].endswith(b"succeeded  1/1 renditions")
+
+
 def test_nobody_answers(tmp_path):
     gone = Node(None, free_port(), 0, tmp_path / "log")
 

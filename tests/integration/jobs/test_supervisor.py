@@ -25,6 +25,7 @@ settings = hear_settings(link)
 def beat():
     link.sendall(framed(msgspec.json.encode(Beat(True, f"# HELP imagemill_job_workers W.\\nimagemill_job_workers {os.getpid()}\\n"))))
 """
+MUTE = CHILD + "beat(); time.sleep(60)"
 STEADY = (
     CHILD
     + """
@@ -139,14 +140,14 @@ async def test_a_directory_that_is_anothers_is_waited_for():
 
 
 async def test_it_does_not_outlive_its_parent(tmp_path):
-    """kill -9 of `serve`: the kernel ends the job process with it."""
+    """kill -9 of `serve`: the kernel ends the job process with it, also one that looks at nothing any more."""
     parent = f"""
 import asyncio, sys
 from imagemill.configuration import load
 from imagemill.supervisor import Supervisor
 async def main():
     keeper = Supervisor(load(None, {{}}, {{"signing": {{"mode": "unsigned"}}}}), relay=print,
-                        command=[sys.executable, "-c", {STEADY!r}, "worker"])
+                        command=[sys.executable, "-c", {MUTE!r}, "worker"])
     keeper.start()
     while not keeper.up:
         await asyncio.sleep(0.02)
@@ -156,15 +157,16 @@ asyncio.run(main())
 """
     serve = await asyncio.create_subprocess_exec(sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE)
     assert serve.stdout
-    async with asyncio.timeout(20):
-        pid = 0
-        while not pid:
-            line = (await serve.stdout.readline()).strip()
-            pid = int(line) if line.isdigit() else 0
-    assert alive(pid)
-
-    serve.kill()
-    await serve.wait()
+    try:
+        async with asyncio.timeout(20):
+            pid = 0
+            while not pid:
+                line = (await serve.stdout.readline()).strip()
+                pid = int(line) if line.isdigit() else 0
+        assert alive(pid)
+    finally:
+        serve.kill()
+        await serve.wait()
 
     await until(lambda: not alive(pid), 5)
 

@@ -89,3 +89,19 @@ async def test_nothing_runs_after_the_end():
 
     with pytest.raises(DependencyDown, match="stopping"):
         await runs(engine)
+
+
+async def test_who_comes_at_the_last_moment_is_not_cut_off():
+    """The rest has begun, and work comes before anything of it is done."""
+    born = []
+    engine = OnDemand(lambda: Fake(born), IDLE_S)
+    await runs(engine)
+    engine._rest()
+
+    running = engine.run(b"x", [Task(())] * 2)
+    await anext(running)
+    await asyncio.sleep(0)
+
+    assert not born[0].closed
+    await running.aclose()
+    await engine.close()

@@ -1,6 +1,7 @@
 """``POST /jobs``: every field is read or refused, and a rendition means what its URL would mean."""
 
 import json
+import time
 
 import pytest
 
@@ -259,6 +260,43 @@ def test_what_repeats_is_read_once():
 
     assert first.renditions is second.renditions
     assert first.source != second.source
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"source":"SOURCE","source":"https://other.example/","warm":true,"renditions":[]}', "source"),
+        ('{"source":"SOURCE","warm":true,"renditions":[{"name":"a","name":"b"}]}', r"renditions\[0\].name"),
+        ('{"source":"SOURCE","warm":true,"renditions":[{"name":"a","params":{"width":1,"width":2}}]}', r"params.width"),
+        (
+            '{"source":"SOURCE","warm":true,"renditions":[{"name":"a","recipe":[{"type":"flip","type":"flop"}]}]}',
+            "type",
+        ),
+        ('{"source":"SOURCE","destination":{"store":"a","store":"b"}}', "destination.store"),
+        (
+            '{"source":"SOURCE","warm":true,"renditions":[{"name":"a","params":"f=png"}],"metadata":[{"x":{"a":1,"\\u0061":2}}]}',
+            "metadata",
+        ),
+    ],
+)
+def test_no_name_is_given_twice(text, where):
+    """Of two, a proxy or a log may read the one and we the other."""
+    with pytest.raises(BadOption, match=f"{where}.* given twice"):
+        reader().spec(fields(text.replace("SOURCE", SOURCE).encode(), "", FIELDS))
+
+
+def test_many_names_are_read_in_linear_time():
+    text = "{" + ",".join(f'"a{n}":1' for n in range(200_000)) + ',"a0":2}'
+    begun = time.process_time()
+
+    with pytest.raises(BadOption, match="a0: given twice"):
+        fields(text.encode(), "", FIELDS)
+
+    assert time.process_time() - begun < 2
+
+
+def test_metadata_may_hold_numbers_of_any_length():
+    assert bytes(metadata(of("1" * 4000), "metadata")) == b"1" * 4000
 
 
 def test_an_operation_has_its_own_fields():

@@ -4,7 +4,9 @@ import asyncio
 import json
 import re
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from imagemill.jobs.tokens import Register
 from imagemill.model.errors import Overloaded
@@ -158,11 +160,57 @@ async def test_streams_are_bounded():
     assert one.port.streams.open == 0
 
 
+async def test_one_tenants_streams_are_bounded():
+    """J06: whoever opens as many as may be leaves places for the others."""
+    streams = Streams(3, most_of_tenant=2)
+
+    def opened(reader):
+        return streams.of(job(), None, None, None, reader=reader)
+
+    own = [opened("loud"), opened("loud")]
+    with pytest.raises(Overloaded):
+        opened("loud")
+    other = opened("quiet")
+    with pytest.raises(Overloaded):
+        opened("third")
+    for stream in (*own, other):
+        stream.closed()
+
+    assert (streams.open, dict(streams._of_tenant)) == (0, {})
+
+
+async def test_metadata_cannot_end_an_event():
+    """It goes out as it came in, and may have come on many lines, an empty one among them."""
+    raw = b'{"a":\n\r\n 1,\r\r"event: job":\n\ndata}'.replace(b"data", b"2")
+    spec = replace(job().spec, metadata=msgspec.Raw(raw))
+    client = Listening(MemoryJobs(job(spec=spec, state=State.FAILED, outcome=State.FAILED)))
+    await client.task
+
+    (data,) = re.findall(r"data: ([^\r\n]*)\n\n", client.text)
+    assert json.loads(data)["metadata"] == {"a": 1, "event: job": 2}
+    assert client.text.count("\n") == 6
+
+
 async def test_head_takes_no_place():
     client = Listening(MemoryJobs(job()), method="HEAD")
     await client.task
 
     assert (client.status, client.text, client.port.streams.open) == (200, "", 0)
+
+
+async def test_a_change_after_a_token_was_revoked_is_not_told():
+    """J08: not even the one that its listener was waiting for when it was revoked."""
+    jobs = MemoryJobs(job())
+    client = Listening(jobs)
+    await client.until(lambda c: c.events)
+    await asyncio.sleep(0.01)  # it waits
+
+    client.register = Register(readable=False)
+    await jobs.change(ID, state=State.RUNNING)
+    await client.task
+
+    assert client.events == [(0, "queued")]
+    assert client.ended[0][0].error.code == "unauthorized"
 
 
 async def test_a_token_that_is_revoked_ends_its_stream():

@@ -11,6 +11,7 @@ from msgspec import Struct
 from imagemill.jobs.base import Claim
 from imagemill.model.errors import IdempotencyMismatch, QuotaExceeded
 
+TOO_MANY = "too many jobs of all tenants together wait"
 _WAITING = "state IN ('queued', 'scheduled')"
 
 
@@ -46,7 +47,7 @@ def keep_to(db: sqlite3.Connection, tenant: str, jobs: int, quota: Quota) -> Non
     """Refuse *jobs* more where too many wait.
 
     Raises:
-        QuotaExceeded: the message has the numbers.
+        QuotaExceeded: the message has the numbers, where they are this tenant's own.
     """
     mine, all_ = db.execute(
         f"SELECT total(CASE tenant WHEN ? THEN jobs END), total(jobs) FROM tallies WHERE {_WAITING}",  # noqa: S608
@@ -57,9 +58,7 @@ def keep_to(db: sqlite3.Connection, tenant: str, jobs: int, quota: Quota) -> Non
         WHERE finished_s = 0 AND NOT cancelled""",
         (tenant,),
     ).fetchone()
-    for waiting, most, whose in (
-        (mine + mine_to_make, quota.tenant, "of this tenant"),
-        (all_ + all_to_make, quota.everyone, "of all tenants"),
-    ):
-        if waiting + jobs > most:
-            raise QuotaExceeded(f"jobs {whose} waiting: {waiting:.0f} + {jobs} > {most}")
+    if (waiting := mine + mine_to_make) + jobs > quota.tenant:
+        raise QuotaExceeded(f"jobs of this tenant waiting: {waiting:.0f} + {jobs} > {quota.tenant}")
+    if all_ + all_to_make + jobs > quota.everyone:
+        raise QuotaExceeded(TOO_MANY)  # and not how many: the others' business is no tenant's to count

@@ -108,7 +108,7 @@ class Database:
         """
         await asyncio.to_thread(schema.prepare, self.path)
         self._inode = self.path.stat().st_ino
-        writer, reader = schema.connect(self.path), schema.connect(self.path, reads_only=True)
+        writer, reader = schema.connect(self.path, busy_s=0.0), schema.connect(self.path, reads_only=True)
         self._threads = (
             threading.Thread(target=self._write_all, args=(writer,), name="jobs-write", daemon=True),
             threading.Thread(target=self._read_all, args=(reader,), name="jobs-read", daemon=True),
@@ -159,7 +159,7 @@ class Database:
     def _commit_together(self, db: sqlite3.Connection, tasks: list[_Task]) -> list[_Done]:
         try:
             self._refuse_another_file()
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db)
             done = [_in_savepoint(db, task, self.path) for task in tasks]
             db.execute("COMMIT")
         except Exception as e:  # noqa: BLE001 - handed to whoever asked
@@ -220,6 +220,25 @@ def _take(queue: _Queue) -> list[_Task]:
     if tasks:
         queue.put(None)  # the end comes after these
     return tasks
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Wait for another process's transaction by asking often.
+
+    SQLite's own waiting sleeps for longer and longer, up to 100 ms: beside a process that commits all the time, one
+    that only submits now and then would starve.
+    """
+    began_s = time.monotonic()
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as e:
+            waited_s = time.monotonic() - began_s
+            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited_s > schema.BUSY_S:
+                raise
+            time.sleep(min(0.001 + waited_s / 50, 0.02))
+        else:
+            return
 
 
 def _in_savepoint(db: sqlite3.Connection, task: _Task, path: Path) -> _Done:

@@ -39,6 +39,7 @@ class Postman:
         self._observed = observed
         self._clock = clock
         self._out: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[str] = set()
         self._at: Counter[str] = Counter()
         self._alone_until_s: dict[str, float] = {}
         self.freed: Callable[[], None] = _nothing
@@ -69,10 +70,11 @@ class Postman:
     async def _send(self, receiver: str, places: int, now_s: float) -> float:
         """Fill *places*; when the next of this receiver is due, as seconds from now."""
         most = places + self._at[receiver] + 1
+        self._ended.clear()
         due = await self._db.read(partial(outbox.due, endpoint=receiver, most=most, now_s=math.inf))
         soon_s = math.inf
         for delivery in due:
-            if delivery.id in self._out:
+            if delivery.id in self._out or delivery.id in self._ended:  # ended while this was read: it may be old
                 continue
             if delivery.due_s > now_s:
                 soon_s = delivery.due_s - now_s
@@ -98,6 +100,7 @@ class Postman:
             _log.warning("delivery_not_written", delivery=delivery.id, reason=str(e))
         finally:
             del self._out[delivery.id]
+            self._ended.add(delivery.id)
             self._at[receiver] -= 1
             self.freed()
 

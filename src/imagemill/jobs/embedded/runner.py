@@ -24,7 +24,7 @@ from imagemill.jobs.embedded.rows import Kept
 from imagemill.jobs.embedded.schema import FILE
 from imagemill.jobs.embedded.turns import Places
 from imagemill.jobs.embedded.work import Work
-from imagemill.model.errors import BadOption, DependencyDown, QuotaExceeded, Superseded
+from imagemill.model.errors import DependencyDown, QuotaExceeded, Superseded
 from imagemill.obs.logs import Log
 from imagemill.settings import Jobs as Settings
 
@@ -179,7 +179,7 @@ class Runner:
         quotas = partial(quota_of, self._settings)
         try:
             return await self._db.write(partial(upkeep.fire, epoch=self._epoch, quotas=quotas, now_s=now_s))
-        except (QuotaExceeded, BadOption) as e:
+        except QuotaExceeded as e:
             self._schedules_from_s = time.monotonic() + _SCHEDULE_S
             _log.warning("schedule_waits", reason=str(e))
             return ""
@@ -238,7 +238,8 @@ class Runner:
         now_s = self._clock()
         before_s = now_s - self._settings.keep_s
         jobs = await self._db.write(partial(upkeep.prune, before_s=before_s, most=_SLICE, now_s=now_s))
-        return bool(jobs + await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE)))
+        batches = await self._db.write(partial(upkeep.prune_batches, before_s=before_s, most=_SLICE, now_s=now_s))
+        return bool(jobs + batches)
 
     def _forget_served(self) -> None:
         """Who was served long ago counts as never served: few tenants are remembered."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from imagemill.jobs.directory import made
 from imagemill.model.errors import SettingsError
 
 FILE = "jobs.db"
@@ -173,9 +174,9 @@ def prepare(path: Path, steps: Sequence[Sequence[str]] = STEPS) -> None:
         raise SettingsError(f"jobs.data: {e.filename or path}: {e.strerror}") from e
 
 
-def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, reads_only: bool = False, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """One connection, whose transactions are begun by hand and outlive a power cut once they are committed."""
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 67108864")
@@ -189,10 +190,10 @@ def connect(path: Path, *, reads_only: bool = False) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite gives the log and the index beside it the mode of the file itself. A file that is there is not opened: with
-    # any descriptor of it that is closed, this process loses the locks of all its connections (fcntl(2)), and another
-    # that closes its own then takes itself for the last and deletes the log under them.
+    made(path.parent)
+    # Never a descriptor on a file that is there: to close it drops the locks that this process's connections hold
+    # (fcntl(2)), whereupon another process may take the log away from under them. SQLite gives the log and the index
+    # beside the file the mode of the file itself.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

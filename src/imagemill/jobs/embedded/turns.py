@@ -7,18 +7,13 @@ Errors   `Superseded` where another process has begun since.
 import sqlite3
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 
-from imagemill.jobs.base import fault_of
-from imagemill.jobs.embedded import course, orders, rows
+from imagemill.jobs.embedded import course, orders
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.errors import ImagemillError
-from imagemill.obs.logs import Log
 
 URGENT = 7
 """Priorities from here on have one place to themselves."""
-_log = Log("imagemill.jobs")
 
 
 class Places(Struct, frozen=True):
@@ -51,18 +46,21 @@ def loads(db: sqlite3.Connection) -> dict[str, Loads]:
 def claim(db: sqlite3.Connection, epoch: int, places: Places, served: Mapping[str, int], now_s: float) -> list[Kept]:
     """Begin as many jobs as there are places: of the tenant that has fewest running, its most urgent, longest due one.
 
-    *served* says which tenant was served last, for those that have equally many.
+    *served* says which tenant was served last, for those that have equally many. A job that was at work when a process
+    died is a suspect: one of these runs at a time, so that the next death tells who it was.
     """
     orders.fence(db, epoch)
-    waiting = loads(db)
-    turns = dict(served)
+    waiting, turns = loads(db), dict(served)
     ordinary, urgent = places.ordinary, places.urgent
+    suspects = 1 - len(db.execute("SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0 LIMIT 1").fetchall())
     begun: list[Kept] = []
     while urgent > 0 and (tenant := next_tenant(waiting, turns, urgent_only=ordinary <= 0)) is not None:
-        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, now_s)
-        if kept is None:  # the next turn goes on without it
-            break
+        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, suspects, now_s)
+        if kept is None:  # nothing but suspects, or unreadable
+            del waiting[tenant]
+            continue
         begun.append(orders.change(db, kept, course.begun(kept, epoch, now_s), now_s))
+        suspects -= kept.crashes > 0
         is_urgent = kept.job.spec.priority >= URGENT
         urgent -= 1
         ordinary = min(ordinary - (not is_urgent), urgent)
@@ -78,16 +76,12 @@ def next_tenant(waiting: Mapping[str, Loads], served: Mapping[str, int], *, urge
     return min(ready, key=lambda t: (waiting[t].running, served.get(t, 0), t), default=None)
 
 
-def _foremost(db: sqlite3.Connection, tenant: str, least: int, now_s: float) -> Kept | None:
-    (job_id,) = db.execute(
-        """SELECT id FROM jobs WHERE state = 'queued' AND tenant = ? AND priority >= ?
+def _foremost(db: sqlite3.Connection, tenant: str, least: int, suspects: int, now_s: float) -> Kept | None:
+    found = orders.readable(
+        db,
+        """state = 'queued' AND tenant = ? AND priority >= ? AND (crashes = 0 OR ?)
         ORDER BY priority DESC, due_s, seq LIMIT 1""",
-        (tenant, least),
-    ).fetchone() or ("",)
-    try:
-        return rows.job_where(db, "id = ?", (job_id,))
-    except (msgspec.MsgspecError, ImagemillError) as e:
-        # An order that this version cannot read any more must not stand in the way of the others.
-        _log.failure("job_unreadable", e, job=job_id)
-        rows.give_up(db, job_id, fault_of(ImagemillError.code, "its order cannot be read", retryable=False), now_s)
-        return None
+        (tenant, least, suspects),
+        now_s,
+    )
+    return found[0] if found else None

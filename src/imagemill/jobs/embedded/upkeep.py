@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
-from imagemill.jobs.embedded import admission, batches, course, orders, rows, schedules
+from imagemill.jobs.embedded import admission, batches, course, orders, schedules
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.job import Job, State, Timings
+from imagemill.model.errors import QuotaExceeded
+from imagemill.model.job import Job, Schedule, State, Timings
 
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
@@ -28,16 +29,28 @@ def begin_epoch(db: sqlite3.Connection) -> int:
 
 
 def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashes: int, now_s: float) -> list[Kept]:
-    """Take back what earlier processes died over, and what of this one's is not *at_work*; each as it stands then."""
+    """Take back what earlier processes died over, and what of this one's is not *at_work*; each as it stands then.
+
+    Where a suspect is among them (see `turns.claim`) it is to blame; the others were only beside it.
+    """
     orders.fence(db, epoch)
-    lost = [kept for kept in rows.jobs_where(db, "state = 'running'", ()) if kept.job.id not in at_work]
-    return [orders.change(db, kept, course.crashed(kept, crashes, now_s), now_s) for kept in lost]
+    lost = [kept for kept in orders.readable(db, "state = 'running'", (), now_s) if kept.job.id not in at_work]
+    suspected = any(kept.crashes for kept in lost)
+    return [
+        orders.change(
+            db,
+            kept,
+            course.crashed(kept, crashes, now_s) if kept.crashes or not suspected else course.returned(kept),
+            now_s,
+        )
+        for kept in lost
+    ]
 
 
 def give_back(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
     """Queue what this process has begun and will not end, as if it had not been begun; how many."""
     orders.fence(db, epoch)
-    left = rows.jobs_where(db, "state = 'running' AND owner = ?", (epoch,))
+    left = orders.readable(db, "state = 'running' AND owner = ?", (epoch,), now_s)
     for kept in left:
         orders.change(db, kept, course.returned(kept), now_s)
     return len(left)
@@ -57,7 +70,9 @@ def promote(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> int:
 def expire(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> list[Kept]:
     """End what waited until its deadline."""
     orders.fence(db, epoch)
-    found = rows.jobs_where(db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most))
+    found = orders.readable(
+        db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most), now_s
+    )
     return [orders.change(db, kept, course.concluded(kept, State.EXPIRED, now_s), now_s) for kept in found]
 
 
@@ -81,14 +96,15 @@ def prune(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> i
     return len(found)
 
 
-def prune_batches(db: sqlite3.Connection, before_s: float, most: int) -> int:
-    """Forget up to *most* batches that ended before *before_s* and have neither jobs nor messages any more."""
+def prune_batches(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> int:
+    """Forget up to *most* batches that ended before *before_s* and have no jobs any more; else as `prune`."""
     found = db.execute(
         """SELECT seq FROM batches WHERE finished_s > 0 AND finished_s < ? AND state <> 'delivering'
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.batch <> '' AND jobs.batch = batches.id)
             AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
+            AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)
         ORDER BY finished_s LIMIT ?""",
-        (before_s, most),
+        (before_s, now_s - DAY_S, most),
     ).fetchall()
     db.executemany("DELETE FROM batches WHERE seq = ?", found)
     return len(found)
@@ -116,8 +132,11 @@ def go_on_cancelling(db: sqlite3.Connection, epoch: int, most: int, now_s: float
 
 def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) -> int:
     """Cancel up to *most* jobs of a batch that are not over; how many."""
-    left = rows.jobs_where(
-        db, "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?", (batch_id, most)
+    left = orders.readable(
+        db,
+        "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?",
+        (batch_id, most),
+        now_s,
     )
     for kept in left:
         orders.change(db, kept, course.concluded(kept, State.CANCELLED, now_s), now_s)
@@ -127,15 +146,27 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
+    That of a tenant too many of whose jobs wait stays due, and the next tenant's has its turn.
+
     Raises:
-        QuotaExceeded: too many jobs wait; it stays due.
+        QuotaExceeded: nothing else is due.
     """
     orders.fence(db, epoch)
-    schedule = schedules.due(db, now_s)
-    if schedule is None or schedule.next_s is None:
-        return ""
-    admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
-    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
+    full: dict[str, QuotaExceeded] = {}
+    while schedule := schedules.due(db, full, now_s):
+        try:
+            admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
+        except QuotaExceeded as e:
+            full[schedule.tenant] = e
+        else:
+            return _fire(db, schedule, now_s)
+    for error in full.values():
+        raise error
+    return ""
+
+
+def _fire(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> str:
+    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s):
         job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
         orders.add(db, job, now_s)
     schedules.fired(db, schedule, now_s)

@@ -48,7 +48,8 @@ class JobBatch:
         self._over = int.from_bytes(order.over, "little")
         self._counts = dict(order.batch.counts)
         self._cancelled = order.cancelled
-        self._told = order.told
+        self._stopped = order.stopped
+        self._told = False
 
     @workflow.run
     async def run(self, order: BatchOrder) -> Batch:  # noqa: ARG002 - as @workflow.init took it
@@ -74,6 +75,11 @@ class JobBatch:
             self._over |= bit
             self._counts[over.outcome] = self._counts.get(over.outcome, 0) + 1
 
+    @workflow.signal
+    def told(self, delivery: Delivery) -> None:  # noqa: ARG002 - a batch keeps no state of its message
+        """The message that it is over has arrived or is dead."""
+        self._told = True
+
     async def _go(self) -> bool:
         """Whether it has ended; if not, it goes on with a new history."""
         await asyncio.sleep(0)  # a cancellation that came before any worker did is heard first
@@ -84,7 +90,7 @@ class JobBatch:
         while not self._all_over():
             if _is_long():
                 return False
-            if self._cancelled and self._told < self._batch.made:
+            if self._cancelled and self._stopped < self._batch.made:
                 await self._stop_page()
             else:
                 await self._news()
@@ -110,9 +116,9 @@ class JobBatch:
             await asyncio.sleep(_TIDY.total_seconds())
 
     async def _stop_page(self) -> None:
-        last = min(self._told + _PAGE, self._batch.made)
-        await asyncio.gather(*(self._stop(i) for i in range(self._told, last) if not self._over >> i & 1))
-        self._told = last
+        last = min(self._stopped + _PAGE, self._batch.made)
+        await asyncio.gather(*(self._stop(i) for i in range(self._stopped, last) if not self._over >> i & 1))
+        self._stopped = last
 
     async def _stop(self, index: int) -> None:
         job_id = names.child_id(self._batch.seed, index)
@@ -137,14 +143,15 @@ class JobBatch:
         self._write(state=outcome, finished_s=finished_s)
 
     async def _tell(self, delivery: Delivery, about: Batch) -> None:
-        await workflow.execute_child_workflow(
+        child = await workflow.start_child_workflow(
             "Delivering",
-            Letter(delivery, batch=about),
+            Letter(delivery, batch=about, keep_s=self._order.terms.keep_s),
             id=names.delivery_workflow(self._order.terms.prefix, delivery.id),
             memo={MEMO_NOW: delivery},
             search_attributes=of_other(delivery.tenant, str(delivery.state)),
             parent_close_policy=ParentClosePolicy.ABANDON,
         )
+        await workflow.wait_condition(lambda: self._told or child.done())
 
     def _write(self, **changed: Any) -> None:
         before = self._batch
@@ -160,7 +167,7 @@ class JobBatch:
             batch=replace(self._batch, counts=dict(self._counts)),
             over=self._over.to_bytes(size_bytes, "little"),
             cancelled=self._cancelled,
-            told=self._told,
+            stopped=self._stopped,
         )
 
 

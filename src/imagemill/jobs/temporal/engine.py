@@ -53,11 +53,11 @@ class TemporalEngine:
 
     def __init__(self, settings: Settings) -> None:
         jobs, temporal = settings.jobs, settings.temporal
-        self._terms = Terms(temporal.task_queue, temporal.heartbeat_s, jobs.crashes, temporal.large_pixels)
+        self._terms = Terms(temporal.task_queue, temporal.heartbeat_s, jobs.crashes, temporal.large_pixels, jobs.keep_s)
         self._link = Link(temporal)
         self._quota = Quota(jobs, self._link)
         self._batches = Batches(self._link, self._terms, self._quota)
-        self._schedules = Schedules(self._link, self._terms)
+        self._schedules = Schedules(self._link, self._terms, settings.jobs.max_schedules)
         self._post = Post(self._link)
         self._counted_s = 0.0
         self._counts: dict[tuple[str, int], int] = {}
@@ -100,7 +100,7 @@ class TemporalEngine:
 
     async def claimed(self, tenant: str, claim: Claim) -> Job | None:
         """As `JobEngine.claimed`."""
-        return await self._claimed(names.claimed_id("job", tenant, claim.key), claim)
+        return await self._claimed(names.claimed_id(tenant, claim.key), claim)
 
     async def read(self, job_id: str) -> Job | None:
         """The job now, whether or not any worker lives."""
@@ -161,14 +161,15 @@ class TemporalEngine:
         return await self._post.all([delivery_id(job_id, Event.FINISHED)])
 
     async def redeliver(self, job_id: str) -> int:
-        """Start the final delivery's workflow once more, under the same ``webhook-id``."""
+        """Let the final delivery's workflow begin once more, under the same ``webhook-id``."""
+        keep_s = self._terms.keep_s
         job = await self.read(job_id)
         if job is not None:
-            return 0 if job.outcome is None else await self._post.again(final_event(job.outcome), job=job)
+            return 0 if job.outcome is None else await self._post.again(final_event(job.outcome), keep_s, job=job)
         batch = await self.read_batch(job_id)
         if batch is None:
             raise NotFound
-        return await self._post.again(Event.FINISHED, batch=batch)
+        return await self._post.again(Event.FINISHED, keep_s, batch=batch)
 
     async def submit_batch(self, batch: Batch, specs: Sequence[JobSpec], claim: Claim | None = None) -> Batch:
         """Start its workflow, which holds all *specs* and makes the jobs in pages."""

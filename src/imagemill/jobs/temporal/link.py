@@ -80,6 +80,16 @@ class Link:
             return None
         return found if found.workflow_type == kind else None
 
+    async def signal(self, workflow_id: str, signal: str) -> bool:
+        """Tell a workflow something, durable when it returns; False where it does not run any more."""
+        client = await self.client()
+        try:
+            with as_ours():
+                await client.get_workflow_handle(workflow_id).signal(signal, rpc_timeout=RPC)
+        except RPCError:
+            return False
+        return True
+
     async def cancel(self, workflow_id: str) -> None:
         """Ask a workflow to stop, unless it is over."""
         client = await self.client()

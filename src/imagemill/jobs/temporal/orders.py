@@ -6,7 +6,7 @@ They are stored in histories, so a field is only ever added, with a default.
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imagemill.model.job import Batch, Delivery, Fault, Job, JobSpec, Result, Schedule, State, Timings
+from imagemill.model.job import Batch, Delivery, DeliveryState, Fault, Job, JobSpec, Result, Schedule, State, Timings
 
 MEMO_ORDER = "order"
 """A workflow's memo: the `Job` as it was accepted."""
@@ -26,6 +26,8 @@ class Terms(Struct, frozen=True):
     heartbeat_s: float
     crashes: int
     large_pixels: int
+    keep_s: float
+    """How long a dead letter waits to be redelivered."""
 
 
 class Order(Struct, frozen=True):
@@ -111,6 +113,13 @@ class Letter(Struct, frozen=True):
     delivery: Delivery
     job: Job | None = None
     batch: Batch | None = None
+    keep_s: float = 0.0
+    """How long it waits to be redelivered, once it is dead."""
+
+
+def anew(delivery: Delivery, now_s: float) -> Delivery:
+    """*delivery* as if it had not been attempted; its id stays."""
+    return replace(delivery, state=DeliveryState.PENDING, attempts=0, due_s=now_s, status=0, reason="")
 
 
 class Settled(Struct, frozen=True):
@@ -129,7 +138,7 @@ class BatchOrder(Struct, frozen=True):
     over: bytes = b""
     """One bit for each job that is over, lowest first."""
     cancelled: bool = False
-    told: int = 0
+    stopped: int = 0
     """Jobs that were asked to stop."""
 
 

@@ -4,12 +4,10 @@ import asyncio
 import time
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from imagemill.jobs.temporal import names
 from imagemill.jobs.temporal.attributes import of_other
 from imagemill.jobs.temporal.link import Link
-from imagemill.jobs.temporal.orders import MEMO_NOW, Letter
+from imagemill.jobs.temporal.orders import MEMO_NOW, Letter, anew
 from imagemill.jobs.temporal.records import delivery_in, memo
 from imagemill.model.job import Batch, Delivery, DeliveryState, Event, Job, delivery_id
 
@@ -34,15 +32,22 @@ class Post:
         known = await asyncio.gather(*(self.read(id_) for id_ in ids))
         return tuple(delivery for delivery in known if delivery is not None)
 
-    async def again(self, event: Event, *, job: Job | None = None, batch: Batch | None = None) -> int:
-        """Begin the final delivery of a job or batch anew, unless it is under way; how many that were."""
+    async def again(self, event: Event, keep_s: float, *, job: Job | None = None, batch: Batch | None = None) -> int:
+        """Begin the final delivery of a job or batch anew, unless it is under way; how many that were.
+
+        A dead one waits for that for *keep_s*, one that has arrived is over: then it is the same workflow once more.
+        """
         about = job or batch
-        old = None if about is None else await self.read(delivery_id(about.id, event))
+        assert about is not None
+        old = await self.read(delivery_id(about.id, event))
         if old is None or old.state is DeliveryState.PENDING:
             return 0
-        fresh = replace(old, state=DeliveryState.PENDING, attempts=0, due_s=time.time(), status=0, reason="")
+        workflow_id = names.delivery_workflow(self._link.queue, old.id)
+        if old.state is DeliveryState.DEAD and await self._link.signal(workflow_id, "again"):
+            return 1
+        fresh = anew(old, time.time())
         started = await self._link.start(
-            "Delivering", Letter(fresh, job=job, batch=batch), names.delivery_workflow(self._link.queue, fresh.id),
-            again=True, memo=memo(MEMO_NOW, fresh), search_attributes=of_other(fresh.tenant, str(fresh.state)),
+            "Delivering", Letter(fresh, job=job, batch=batch, keep_s=keep_s), workflow_id, again=True,
+            memo=memo(MEMO_NOW, fresh), search_attributes=of_other(fresh.tenant, str(fresh.state)),
         )  # fmt: skip
         return int(started)

@@ -31,9 +31,10 @@ class Quota:
         most = self._settings.max_waiting if own is None or own.max_waiting is None else own.max_waiting
         for who, limit in ((tenant, most), (None, self._settings.max_waiting_all)):
             waiting = await self._waiting(who, limit - number)
+            if waiting + number > limit and who is None:
+                raise QuotaExceeded("too many jobs of all tenants together wait")  # whose, is no tenant's to know
             if waiting + number > limit:
-                words = "all tenants" if who is None else "this tenant"
-                raise QuotaExceeded(f"jobs of {words} that wait: {waiting} + {number} > {limit}")
+                raise QuotaExceeded(f"jobs of this tenant waiting: {waiting} + {number} > {limit}")
         for who in (tenant, None):
             counted_s, waiting = self._counted[who]
             self._counted[who] = (counted_s, waiting + number)

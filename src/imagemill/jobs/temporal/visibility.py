@@ -18,7 +18,7 @@ from imagemill.model.errors import BadOption
 from imagemill.model.job import State
 
 JOBS = "WorkflowType = 'ImageJob'"
-DEAD_LETTERS = f"WorkflowType = 'Delivering' AND {by.STATE.name} = 'dead'"
+DEAD_LETTERS = f"WorkflowType = 'Delivering' AND ExecutionStatus = 'Running' AND {by.STATE.name} = 'dead'"
 WAITING = (State.QUEUED, State.SCHEDULED)
 _DIGEST_BYTES = 12
 

@@ -74,6 +74,7 @@ class ImageJob:
         self._deliveries: list[str] = []
         self._sending: list[asyncio.Task[None]] = []
         self._final: Delivery | None = None
+        self._told: Delivery | None = None
 
     @workflow.run
     async def run(self, order: Order) -> Now:
@@ -102,6 +103,11 @@ class ImageJob:
         """A rendition has got further."""
         if reported.number == self._number and self._job.outcome is None:
             self._change(results=_with(self._job.results, reported.result))
+
+    @workflow.signal
+    def told(self, delivery: Delivery) -> None:
+        """The final delivery has arrived or is dead."""
+        self._told = delivery
 
     async def _outcome(self) -> tuple[State, Fault | None]:
         deadline_s = self._job.spec.deadline_s
@@ -196,10 +202,12 @@ class ImageJob:
         )
         await self._note(outcome)
         if self._final is not None:
-            done: Delivery = await workflow.execute_child_workflow(
-                "Delivering", self._letter(self._final), result_type=Delivery, **self._sent_as(self._final)
+            child = await workflow.start_child_workflow(
+                "Delivering", self._letter(self._final), **self._sent_as(self._final)
             )
-            self._change(state=outcome, callback_state=str(done.state))
+            await workflow.wait_condition(lambda: self._told is not None or child.done())
+            arrived = self._told is not None and self._told.state is DeliveryState.DELIVERED
+            self._change(state=outcome, callback_state=str(DeliveryState.DELIVERED if arrived else DeliveryState.DEAD))
         for sending in self._sending:
             await sending
 
@@ -240,7 +248,7 @@ class ImageJob:
             workflow.logger.info("it is being told already")
 
     def _letter(self, delivery: Delivery) -> Letter:
-        return Letter(delivery, job=self._job)
+        return Letter(delivery, job=self._job, keep_s=self._terms.keep_s)
 
     def _sent_as(self, delivery: Delivery) -> dict[str, Any]:
         return {

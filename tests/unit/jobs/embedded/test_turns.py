@@ -84,3 +84,17 @@ def test_an_order_that_cannot_be_read_fails_and_the_others_go_on(db):
     assert claim(db, 1, 2) == []
     assert [kept.job.id for kept in claim(db, 1, 2)] == [good]
     assert db.execute("SELECT state FROM jobs WHERE id = ?", (bad,)).fetchone() == ("failed",)
+
+
+def test_suspects_run_one_at_a_time(db):
+    """So that the next death tells who it was; whoever was only beside it is not blamed."""
+    suspects = add(db, "t", 9, 9)
+    db.execute("UPDATE jobs SET crashes = 1")
+    (beside,) = add(db, "t", 0)
+
+    assert [kept.job.id for kept in claim(db, 3, 4)] == [suspects[0], beside]
+    assert claim(db, 1, 2) == []
+    epoch = upkeep.begin_epoch(db)
+    lost = {kept.job.id: kept for kept in upkeep.recover(db, epoch, (), 5, NOW_S)}
+    assert (lost[suspects[0]].crashes, lost[beside].crashes) == (2, 0)
+    assert lost[beside].job.attempts == 0

@@ -85,6 +85,19 @@ def test_a_change_from_an_old_version_is_refused(db):
         orders.change(db, before, replace(before, job=replace(before.job, version=2)), NOW_S)
 
 
+def test_an_order_that_cannot_be_read_stops_no_start(db):
+    """Nor any upkeep."""
+    bad, late, good = (orders.add(db, job(deadline_s=NOW_S + 1), NOW_S).id for _ in range(3))
+    begin(db, bad, late, good)
+    upkeep.give_back(db, 0, NOW_S)
+    db.execute("UPDATE jobs SET spec = x'78', state = 'running' WHERE id = ?", (bad,))
+    db.execute("UPDATE jobs SET spec = x'78' WHERE id = ?", (late,))
+
+    assert upkeep.recover(db, upkeep.begin_epoch(db), (), 5, NOW_S) == []
+    assert [kept.job.id for kept in upkeep.expire(db, 1, 9, NOW_S + 2)] == [good]
+    assert db.execute("SELECT state FROM jobs WHERE id IN (?, ?)", (bad, late)).fetchall() == [("failed",)] * 2
+
+
 def test_what_is_due_is_queued_and_what_is_late_expires(db):
     """In small slices."""
     due = [orders.add(db, job(created_s=NOW_S, not_before_s=NOW_S + 10), NOW_S).id for _ in range(3)]
@@ -112,7 +125,7 @@ def scheduled_ids(db):
 
 def test_a_schedule_makes_its_jobs_once_for_each_time(db):
     """And missed times are made up once, not one by one."""
-    put = schedules.put(db, every_minute(), NOW_S)
+    put = schedules.put(db, every_minute(), 9, NOW_S)
 
     assert put.next_s == NOW_S + 40
     assert not fired(db, NOW_S + 39)
@@ -127,14 +140,14 @@ def test_a_schedule_makes_its_jobs_once_for_each_time(db):
 
 def test_no_time_comes_twice(db):
     """Neither after the clock has stepped back, nor for a schedule that is put anew, nor for one dropped meanwhile."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
     fired(db, NOW_S + 40)
     ids = scheduled_ids(db)
 
     assert not fired(db, NOW_S - 560)
-    assert schedules.put(db, every_minute(), NOW_S - 560).next_s == NOW_S + 100
+    assert schedules.put(db, every_minute(), 9, NOW_S - 560).next_s == NOW_S + 100
     schedules.drop(db, "t", "warm")
-    schedules.put(db, every_minute(), NOW_S - 560)
+    schedules.put(db, every_minute(), 9, NOW_S - 560)
     db.execute("UPDATE schedules SET next_s = ?", (NOW_S + 40,))
     assert fired(db, NOW_S + 41)
     assert scheduled_ids(db) == ids
@@ -142,7 +155,7 @@ def test_no_time_comes_twice(db):
 
 def test_a_paused_schedule_is_never_due(db):
     """It is kept all the same."""
-    schedules.put(db, every_minute(paused=True), NOW_S)
+    schedules.put(db, every_minute(paused=True), 9, NOW_S)
 
     assert not fired(db, NOW_S + 3600)
     assert upkeep.look(db, 0).schedule_s == float("inf")
@@ -150,13 +163,40 @@ def test_a_paused_schedule_is_never_due(db):
 
 def test_a_schedule_waits_where_too_many_jobs_do(db):
     """It stays due, and comes once when there is room."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
 
     with pytest.raises(QuotaExceeded, match=r"0 \+ 2 > 1"):
         fired(db, NOW_S + 40, Quota(1, 1))
     assert scheduled_ids(db) == []
     assert fired(db, NOW_S + 300)
     assert len(scheduled_ids(db)) == 2
+
+
+def test_a_full_tenants_schedules_are_in_nobodys_way(db):
+    """J06: whoever lets its queue be full keeps no other tenant's times from coming."""
+    for tenant, name in (("full", "a"), ("full", "b"), ("second", "c"), ("third", "d")):
+        schedules.put(db, replace(every_minute(), tenant=tenant, name=name), 9, NOW_S)
+    db.execute("UPDATE schedules SET next_s = next_s - 30 WHERE tenant = 'full'")  # due longer than the others
+
+    def fire():
+        return upkeep.fire(db, 0, lambda tenant: Quota(0 if tenant == "full" else 9, 99), NOW_S + 40)
+
+    assert [fire(), fire()] == ["c", "d"]
+    with pytest.raises(QuotaExceeded):
+        fire()
+    assert [one.last_s for one in schedules.listed(db, "full")] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("damage", ["'{}'", "replace(schedule, 'UTC', 'Gone/Zone')"])
+def test_a_schedule_that_is_understood_no_more_is_in_nobodys_way(db, damage):
+    """It is put off, and kept: a time zone may come back."""
+    schedules.put(db, every_minute(), 9, NOW_S)
+    schedules.put(db, replace(every_minute(), name="well"), 9, NOW_S)
+    db.execute(f"UPDATE schedules SET next_s = 1, schedule = CAST({damage} AS BLOB) WHERE name = 'warm'")
+
+    assert fired(db, NOW_S + 40) == "well"
+    assert fired(db, NOW_S + 40) == ""
+    assert db.execute("SELECT next_s > ? FROM schedules WHERE name = 'warm'", (NOW_S + 40,)).fetchone() == (1,)
 
 
 def test_a_page_made_twice_makes_each_job_once(db):
@@ -227,7 +267,9 @@ def test_pruning_leaves_what_is_still_needed(db):
     assert upkeep.prune(db, NOW_S + 1, 99, NOW_S + DAY_S + 1) == 1
     upkeep.cancel_some(db, order.id, 99, NOW_S)
     assert upkeep.prune(db, NOW_S + 1, 99, NOW_S + 1) == 2
-    assert upkeep.prune_batches(db, NOW_S + 1, 99) == 1
+    admission.remember(db, "default", Claim("b", "d"), order.id, NOW_S)
+    assert upkeep.prune_batches(db, NOW_S + 1, 99, NOW_S + 1) == 0
+    assert upkeep.prune_batches(db, NOW_S + 1, 99, NOW_S + DAY_S + 1) == 1
     for table in ("claims", "job_tags", "batches"):
         assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     assert orders.counts(db) == {("delivering", 0): 1}
