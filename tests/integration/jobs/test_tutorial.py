@@ -147,6 +147,7 @@ def pkill(line: str) -> str:
 def test_the_tutorial_before_any_settings(learner: Learner) -> None:
     """A first run, one command, and what it prints; the log names the folder where the results are."""
     first, *_ = blocks(TUTORIAL, "sh")
+    assert first in (ROOT / "README.md").read_text()
     shown, _ = blocks(TUTORIAL, "text")
 
     learner.serve(".venv/bin/imagemill serve --unsigned --sample")  # as `make serve` does
