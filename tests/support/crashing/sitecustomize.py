@@ -84,7 +84,9 @@ BREAKS = {
     },
     "in_place": {"imagemill.storage.file": {"replace": _in_place}},
     "unseen": {"imagemill.service.steps": {"Steps._found": lambda _: _none}},
-    "renamed": {"imagemill.jobs.courier": {"sign": lambda sign: lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)}},
+    "renamed": {
+        "imagemill.jobs.courier": {"sign": lambda sign: lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)}
+    },
 }
 """Promise to modules, functions, and what makes the broken one of each."""
 
