@@ -49,18 +49,19 @@ class Submission(Struct, frozen=True):
     """The job interface of a node, and what it lives on."""
 
     engine: JobEngine
+    client: Client
+    """Judges sources, and fetches none: names that take long to look up are not in the way of pictures."""
     poster: Poster
     port: JobPort
 
     async def close(self) -> None:
         """Let go of what it holds."""
         await self.engine.close()
+        await self.client.close()
         await self.poster.close()
 
 
-def submission(
-    settings: Settings, stores: Stores, dialect: Dialect, client: Client, observed: Observed
-) -> Submission | None:
+def submission(settings: Settings, stores: Stores, dialect: Dialect, observed: Observed) -> Submission | None:
     """What a node answers about jobs with; None where there are none.
 
     Raises:
@@ -69,10 +70,11 @@ def submission(
     if kind(settings) == "off":
         return None
     parse_secrets(settings.callbacks.secrets)
-    engine, poster = job_engine(settings, observed), Poster(settings.callbacks)
+    engine = job_engine(settings, observed)
+    client, poster = Client(settings.sources, settings.fetch), Poster(settings.callbacks)
     admission = Admission(settings, places(stores), client.judge, poster.judge)
     jobs = Jobs(engine, dialect, admission, stores.writable, settings)
-    return Submission(engine, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))
+    return Submission(engine, client, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))
 
 
 def places(stores: Stores) -> Places:

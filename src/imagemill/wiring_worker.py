@@ -73,7 +73,10 @@ def runner(settings: Settings, steps: Steps, observed: Observed) -> Runs:
         return TemporalRunner(settings, steps, observed)
     from imagemill.jobs.embedded.runner import Runner  # noqa: PLC0415 - as above
 
-    return Runner(settings.jobs, data_directory(settings.jobs), steps, observed, lock_wait_s=_LOCK_WAIT_S)
+    return Runner(
+        settings.jobs, data_directory(settings.jobs), steps, observed, callbacks=settings.callbacks,
+        lock_wait_s=_LOCK_WAIT_S,
+    )  # fmt: skip
 
 
 class JobProcess:

@@ -53,7 +53,7 @@ class Mill:
         }  # fmt: skip
         if self.temporal:
             tables["jobs"]["engine"] = "temporal"
-            tables["temporal"] = {"address": self.temporal.address, "heartbeat_s": 1.0}
+            tables["temporal"] = {"address": self.temporal.address, "heartbeat_s": 2.0}
         return tables
 
     def order(self, key: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def on_temporal(points, tmp_path_factory):
 class Story:
     """One job of one client, from its submission to its end."""
 
-    def __init__(self, mill: Mill, points: Points, log: Log, key: str, patience_s: float = 60.0) -> None:
+    def __init__(self, mill: Mill, points: Points, log: Log, key: str, patience_s: float = 45.0) -> None:
         self.mill, self.points, self.log, self.key = mill, points, log, key
         self.clients = Clients(log, mill.port, patience_s=patience_s)
         mill.receiver.log = log
