@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from support import temporal
 from support.node import SAMPLES, Answer, Node, serving
 from support.pages import DOCS, blocks, curl
 from support.ports import free_port
@@ -216,6 +217,30 @@ def test_the_tutorial_from_settings_to_a_pulled_plug(learner: Learner) -> None:
     assert sorted(re.sub(r"msg_\w{32}", "MSG", line) for line in words if line) == sorted(
         re.sub(r"msg_\w{32}", "MSG", printed.strip()).replace("ID", i) for i in ids | {job}
     )
+
+
+@pytest.mark.timeout(240)
+def test_temporal_on_a_laptop(learner: Learner, tmp_path: Path) -> None:
+    """The same settings and the same order as the tutorial's, with the page's two commands and a server of its kind."""
+    (settings,), (order,) = blocks(TUTORIAL, "toml"), blocks(TUTORIAL, "json")
+    (start, serve, work) = lines(blocks("how-to/temporal.md", "sh")[0].replace("\\\n", ""))
+    body = {name: value for name, value in json.loads(order).items() if name != "callback"}
+    (learner.folder / "jobs.toml").write_text(settings)
+    (learner.folder / "order.json").write_text(json.dumps(body))
+    (learner.folder / "results").mkdir()
+    assert all(f"--dynamic-config-value {pair}" in start for pair in temporal.PRIORITIES)
+
+    with temporal.serving(tmp_path / "temporal") as server:
+        learner.env["IMAGEMILL_TEMPORAL__ADDRESS"] = server.address
+        learner.serve(serve.replace(" imagemill", " .venv/bin/imagemill"))
+        learner.leave(work.replace(" imagemill", " .venv/bin/imagemill"), f"--admin-port {free_port()}")
+        told = learner.type(".venv/bin/imagemill jobs submit --file order.json --wait")
+        for process in learner.running:
+            process.terminate()
+            process.wait(40)
+
+    assert "succeeded  2/2 renditions" in told
+    assert len(list((learner.folder / "results" / "flowers").glob("*/*"))) == 2
 
 
 @pytest.fixture(scope="module")
