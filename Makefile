@@ -17,14 +17,14 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
 unit: $(VENV)/.test
-	$(VENV)/bin/python -m pytest tests/unit tests/contract
+	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
 
 check: $(VENV)/.check
 	$(VENV)/bin/ruff format --check src tests bench
 	$(VENV)/bin/ruff check src tests bench
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest tests/unit tests/contract
+	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python bench/peers.py

@@ -216,9 +216,7 @@ class Service:
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
-        self.submission = submission(
-            settings, self.stores, native(settings), self.client, Counting(self.metrics)
-        )  # fmt: skip
+        self.submission = submission(settings, self.stores, native(settings), Counting(self.metrics))
         self.connections = Connections(
             settings.server,
             lambda reason: self.metrics.count("connections_refused", reason),

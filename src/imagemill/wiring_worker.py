@@ -30,11 +30,12 @@ from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.render import Renderer
 from imagemill.service.results import Addresses
+from imagemill.service.rights import Rights
 from imagemill.service.steps import Steps, Warm
 from imagemill.service.warm import Warmer
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob
-from imagemill.wiring_port import job_engine, kind
+from imagemill.wiring_port import job_engine, kind, places
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
@@ -72,7 +73,10 @@ def runner(settings: Settings, steps: Steps, observed: Observed) -> Runs:
         return TemporalRunner(settings, steps, observed)
     from imagemill.jobs.embedded.runner import Runner  # noqa: PLC0415 - as above
 
-    return Runner(settings.jobs, data_directory(settings.jobs), steps, observed, lock_wait_s=_LOCK_WAIT_S)
+    return Runner(
+        settings.jobs, data_directory(settings.jobs), steps, observed, callbacks=settings.callbacks,
+        lock_wait_s=_LOCK_WAIT_S,
+    )  # fmt: skip
 
 
 class JobProcess:
@@ -144,7 +148,7 @@ class JobProcess:
         )  # fmt: skip
         return Steps(
             self._renderer(opened, workers), opened.writable, self._warmer(), _body, courier.attempt,
-            address_s=settings.jobs.address_s,
+            rights=Rights(settings.jobs.tenants, places(opened).buckets), address_s=settings.jobs.address_s,
         )  # fmt: skip
 
     def _warmer(self) -> Warm | None:

@@ -204,7 +204,8 @@ def test_a_missing_package_is_found_by_check(capsys, environ):
     """Not only once the service starts."""
     environ.setenv("IMAGEMILL_SIGNING__MODE", "unsigned")
     environ.setenv("IMAGEMILL_JOBS__ENGINE", "temporal")
-    environ.setitem(sys.modules, "temporalio", None)
+    for name in {"temporalio", *(n for n in sys.modules if n.startswith("temporalio."))}:
+        environ.setitem(sys.modules, name, None)
     for name in [n for n in sys.modules if n.startswith("imagemill.jobs.temporal")]:
         environ.delitem(sys.modules, name)
 

@@ -165,7 +165,12 @@ class JobEngine(Protocol):
         ...
 
     async def put_schedule(self, schedule: Schedule) -> Schedule:
-        """Keep *schedule* in place of any of that name and tenant."""
+        """Keep *schedule* in place of any of that name and tenant.
+
+        Raises:
+            BadOption: its times cannot be understood, or never come.
+            LimitExceeded: its tenant has too many others.
+        """
         ...
 
     async def schedules(self, tenant: str | None) -> tuple[Schedule, ...]:

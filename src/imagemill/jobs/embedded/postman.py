@@ -19,9 +19,8 @@ from imagemill.jobs.embedded.persistence import insist
 from imagemill.model.errors import DependencyDown, Superseded
 from imagemill.model.job import FINAL, Batch, Delivery, DeliveryState, Event, Job
 from imagemill.obs.logs import Log
+from imagemill.settings import Callbacks
 
-PLACES = 32
-PER_RECEIVER = 4
 _SHORTEST_S = 0.05
 _FILE_DOWN_S = 1.0
 _log = Log("imagemill.jobs")
@@ -31,14 +30,23 @@ class Postman:
     """Takes messages out of the outbox of *db*, for the process of *epoch*."""
 
     def __init__(
-        self, db: Database, epoch: int, steps: Steps, observed: Observed, clock: Callable[[], float] = time.time
+        self,
+        db: Database,
+        epoch: int,
+        steps: Steps,
+        observed: Observed,
+        settings: Callbacks,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """As many places as *settings* has: whoever attempts then says which receivers may use them."""
         self._db = db
         self._epoch = epoch
         self._steps = steps
         self._observed = observed
+        self._settings = settings
         self._clock = clock
         self._out: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[str] = set()
         self._at: Counter[str] = Counter()
         self._alone_until_s: dict[str, float] = {}
         self.freed: Callable[[], None] = _nothing
@@ -46,6 +54,7 @@ class Postman:
 
     async def turn(self) -> float:
         """Send what is due and has a place; in how many seconds anything else is."""
+        most, most_each = self._settings.total, self._settings.per_endpoint
         receivers = await self._db.read(outbox.receivers)
         self._forget_others(receivers)
         now_s, soon_s = self._clock(), math.inf
@@ -53,7 +62,7 @@ class Postman:
             left_s = max(due_s - now_s, self._alone_until_s.get(receiver, 0.0) - time.monotonic())
             if left_s > 0:
                 soon_s = min(soon_s, left_s)
-            elif (places := min(PLACES - len(self._out), PER_RECEIVER - self._at[receiver])) > 0:
+            elif (places := min(most - len(self._out), most_each - self._at[receiver])) > 0:
                 soon_s = min(soon_s, await self._send(receiver, places, now_s))
         return soon_s
 
@@ -69,10 +78,11 @@ class Postman:
     async def _send(self, receiver: str, places: int, now_s: float) -> float:
         """Fill *places*; when the next of this receiver is due, as seconds from now."""
         most = places + self._at[receiver] + 1
+        self._ended.clear()
         due = await self._db.read(partial(outbox.due, endpoint=receiver, most=most, now_s=math.inf))
         soon_s = math.inf
         for delivery in due:
-            if delivery.id in self._out:
+            if delivery.id in self._out or delivery.id in self._ended:  # ended while this was read: it may be old
                 continue
             if delivery.due_s > now_s:
                 soon_s = delivery.due_s - now_s
@@ -98,6 +108,7 @@ class Postman:
             _log.warning("delivery_not_written", delivery=delivery.id, reason=str(e))
         finally:
             del self._out[delivery.id]
+            self._ended.add(delivery.id)
             self._at[receiver] -= 1
             self.freed()
 

@@ -24,8 +24,9 @@ from imagemill.jobs.embedded.rows import Kept
 from imagemill.jobs.embedded.schema import FILE
 from imagemill.jobs.embedded.turns import Places
 from imagemill.jobs.embedded.work import Work
-from imagemill.model.errors import BadOption, DependencyDown, QuotaExceeded, Superseded
+from imagemill.model.errors import DependencyDown, QuotaExceeded, Superseded
 from imagemill.obs.logs import Log
+from imagemill.settings import Callbacks
 from imagemill.settings import Jobs as Settings
 
 _SLICE = 200
@@ -49,6 +50,7 @@ class Runner:
         steps: Steps,
         observed: Observed,
         *,
+        callbacks: Callbacks = Callbacks(),  # noqa: B008 - frozen
         lock_wait_s: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,6 +58,7 @@ class Runner:
         self._directory = directory
         self._steps = steps
         self._observed = observed
+        self._callbacks = callbacks
         self._lock_wait_s = lock_wait_s
         self._clock = clock
         self._db = Database(directory / FILE)
@@ -108,7 +111,7 @@ class Runner:
             self._observe_outcome(kept)
 
     async def _work_until(self, stop: asyncio.Event) -> None:
-        postman = Postman(self._db, self._epoch, self._steps, self._observed, self._clock)
+        postman = Postman(self._db, self._epoch, self._steps, self._observed, self._callbacks, self._clock)
         post_wake = asyncio.Event()
         postman.freed = post_wake.set
 
@@ -179,7 +182,7 @@ class Runner:
         quotas = partial(quota_of, self._settings)
         try:
             return await self._db.write(partial(upkeep.fire, epoch=self._epoch, quotas=quotas, now_s=now_s))
-        except (QuotaExceeded, BadOption) as e:
+        except QuotaExceeded as e:
             self._schedules_from_s = time.monotonic() + _SCHEDULE_S
             _log.warning("schedule_waits", reason=str(e))
             return ""

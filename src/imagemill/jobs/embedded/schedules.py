@@ -2,25 +2,29 @@
 
 Keys     a job's id is an HMAC of tenant, name, time and place, so that one time of a schedule makes each job once.
 Units    Unix seconds; the wall clock decides, and a clock that steps back makes no time come twice.
-Errors   `BadOption`.
+Errors   `BadOption`, `LimitExceeded`.
 """
 
 import hmac
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from imagemill.jobs.embedded import rows
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, ImagemillError, LimitExceeded
 from imagemill.model.job import JobSpec, Schedule
+from imagemill.obs.logs import Log
 
 _FIELDS = 5
 _ID_CHARS = 32
 _COLUMNS = "schedule, next_s"
+_PUT_OFF_S = 3600.0
+_log = Log("imagemill.jobs")
 
 
 def next_after(cron: str, timezone: str, after_s: float) -> float:
@@ -48,8 +52,17 @@ def _zone(name: str) -> tzinfo:
         raise BadOption("timezone: unknown") from e
 
 
-def put(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> Schedule:
-    """Keep *schedule* in place of any of that name; when it came last stays known."""
+def put(db: sqlite3.Connection, schedule: Schedule, most: int, now_s: float) -> Schedule:
+    """Keep *schedule* in place of any of that name; when it came last stays known.
+
+    Raises:
+        LimitExceeded: its tenant would have more than *most*.
+    """
+    (others,) = db.execute(
+        "SELECT count(*) FROM schedules WHERE tenant = ? AND name <> ?", (schedule.tenant, schedule.name)
+    ).fetchone()
+    if others >= most:
+        raise LimitExceeded("schedules", f"schedules of this tenant: {others} + 1 > {most}")
     old = db.execute(
         f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
         (schedule.tenant, schedule.name),
@@ -75,13 +88,29 @@ def drop(db: sqlite3.Connection, tenant: str, name: str) -> bool:
     return db.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", (tenant, name)).rowcount > 0
 
 
-def due(db: sqlite3.Connection, now_s: float) -> Schedule | None:
-    """The one that is due longest."""
-    found = db.execute(
-        f"SELECT {_COLUMNS} FROM schedules WHERE next_s IS NOT NULL AND next_s <= ? ORDER BY next_s LIMIT 1",  # noqa: S608
-        (now_s,),
-    ).fetchone()
-    return None if found is None else rows.schedule(found)
+def due(db: sqlite3.Connection, besides: Collection[str], now_s: float) -> Schedule | None:
+    """The one that is due longest, of other tenants than *besides*.
+
+    One that cannot be read, or whose times cannot be understood any more, as a time zone may be gone, is put off: it
+    stands in nobody's way, and is tried again.
+    """
+    while found := db.execute(
+        f"""SELECT {_COLUMNS}, tenant, name FROM schedules WHERE next_s IS NOT NULL AND next_s <= ?
+            AND tenant NOT IN ({", ".join("?" * len(besides))}) ORDER BY next_s LIMIT 1""",  # noqa: S608
+        (now_s, *besides),
+    ).fetchone():
+        tenant, name = found[2:]
+        try:
+            schedule = rows.schedule(found)
+            next_after(schedule.cron, schedule.timezone, now_s)
+        except (msgspec.MsgspecError, ImagemillError) as e:
+            _log.failure("schedule_put_off", e, tenant=tenant, name=name)
+            db.execute(
+                "UPDATE schedules SET next_s = ? WHERE tenant = ? AND name = ?", (now_s + _PUT_OFF_S, tenant, name)
+            )
+        else:
+            return schedule
+    return None
 
 
 def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterator[tuple[str, JobSpec]]:

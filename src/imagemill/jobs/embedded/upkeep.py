@@ -14,7 +14,8 @@ from msgspec import Struct
 from imagemill.jobs.embedded import admission, batches, course, orders, schedules
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.job import Job, State, Timings
+from imagemill.model.errors import QuotaExceeded
+from imagemill.model.job import Job, Schedule, State, Timings
 
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
@@ -145,15 +146,27 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
+    That of a tenant too many of whose jobs wait stays due, and the next tenant's has its turn.
+
     Raises:
-        QuotaExceeded: too many jobs wait; it stays due.
+        QuotaExceeded: nothing else is due.
     """
     orders.fence(db, epoch)
-    schedule = schedules.due(db, now_s)
-    if schedule is None or schedule.next_s is None:
-        return ""
-    admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
-    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
+    full: dict[str, QuotaExceeded] = {}
+    while schedule := schedules.due(db, full, now_s):
+        try:
+            admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
+        except QuotaExceeded as e:
+            full[schedule.tenant] = e
+        else:
+            return _fire(db, schedule, now_s)
+    for error in full.values():
+        raise error
+    return ""
+
+
+def _fire(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> str:
+    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s):
         job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
         orders.add(db, job, now_s)
     schedules.fired(db, schedule, now_s)

@@ -57,7 +57,7 @@ class TemporalEngine:
         self._link = Link(temporal)
         self._quota = Quota(jobs, self._link)
         self._batches = Batches(self._link, self._terms, self._quota)
-        self._schedules = Schedules(self._link, self._terms)
+        self._schedules = Schedules(self._link, self._terms, settings.jobs.max_schedules)
         self._post = Post(self._link)
         self._counted_s = 0.0
         self._counts: dict[tuple[str, int], int] = {}

@@ -74,6 +74,7 @@ class TemporalRunner:
         try:
             await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.working = False
             stopping.cancel()
             await self._ended(workers, running)
 

@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
         Settled,
         now_of,
     )
-    from imagemill.model.errors import JobCrashed
+    from imagemill.model.errors import DeadlinePassed, JobCrashed
     from imagemill.model.job import (
         FINAL,
         Delivery,
@@ -133,6 +133,8 @@ class ImageJob:
                 if is_cancelled_exception(error):
                     raise asyncio.CancelledError from error
                 fault = self._judged(error)
+                if fault is not None and fault.code == DeadlinePassed.code:  # noticed by the worker's clock first
+                    return State.EXPIRED, self._job.fault
                 if fault is not None:
                     return State.FAILED, fault
                 await _until(self._job.times.due_s)

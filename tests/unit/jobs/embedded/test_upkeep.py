@@ -125,7 +125,7 @@ def scheduled_ids(db):
 
 def test_a_schedule_makes_its_jobs_once_for_each_time(db):
     """And missed times are made up once, not one by one."""
-    put = schedules.put(db, every_minute(), NOW_S)
+    put = schedules.put(db, every_minute(), 9, NOW_S)
 
     assert put.next_s == NOW_S + 40
     assert not fired(db, NOW_S + 39)
@@ -140,14 +140,14 @@ def test_a_schedule_makes_its_jobs_once_for_each_time(db):
 
 def test_no_time_comes_twice(db):
     """Neither after the clock has stepped back, nor for a schedule that is put anew, nor for one dropped meanwhile."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
     fired(db, NOW_S + 40)
     ids = scheduled_ids(db)
 
     assert not fired(db, NOW_S - 560)
-    assert schedules.put(db, every_minute(), NOW_S - 560).next_s == NOW_S + 100
+    assert schedules.put(db, every_minute(), 9, NOW_S - 560).next_s == NOW_S + 100
     schedules.drop(db, "t", "warm")
-    schedules.put(db, every_minute(), NOW_S - 560)
+    schedules.put(db, every_minute(), 9, NOW_S - 560)
     db.execute("UPDATE schedules SET next_s = ?", (NOW_S + 40,))
     assert fired(db, NOW_S + 41)
     assert scheduled_ids(db) == ids
@@ -155,7 +155,7 @@ def test_no_time_comes_twice(db):
 
 def test_a_paused_schedule_is_never_due(db):
     """It is kept all the same."""
-    schedules.put(db, every_minute(paused=True), NOW_S)
+    schedules.put(db, every_minute(paused=True), 9, NOW_S)
 
     assert not fired(db, NOW_S + 3600)
     assert upkeep.look(db, 0).schedule_s == float("inf")
@@ -163,13 +163,40 @@ def test_a_paused_schedule_is_never_due(db):
 
 def test_a_schedule_waits_where_too_many_jobs_do(db):
     """It stays due, and comes once when there is room."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
 
     with pytest.raises(QuotaExceeded, match=r"0 \+ 2 > 1"):
         fired(db, NOW_S + 40, Quota(1, 1))
     assert scheduled_ids(db) == []
     assert fired(db, NOW_S + 300)
     assert len(scheduled_ids(db)) == 2
+
+
+def test_a_full_tenants_schedules_are_in_nobodys_way(db):
+    """J06: whoever lets its queue be full keeps no other tenant's times from coming."""
+    for tenant, name in (("full", "a"), ("full", "b"), ("second", "c"), ("third", "d")):
+        schedules.put(db, replace(every_minute(), tenant=tenant, name=name), 9, NOW_S)
+    db.execute("UPDATE schedules SET next_s = next_s - 30 WHERE tenant = 'full'")  # due longer than the others
+
+    def fire():
+        return upkeep.fire(db, 0, lambda tenant: Quota(0 if tenant == "full" else 9, 99), NOW_S + 40)
+
+    assert [fire(), fire()] == ["c", "d"]
+    with pytest.raises(QuotaExceeded):
+        fire()
+    assert [one.last_s for one in schedules.listed(db, "full")] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("damage", ["'{}'", "replace(schedule, 'UTC', 'Gone/Zone')"])
+def test_a_schedule_that_is_understood_no_more_is_in_nobodys_way(db, damage):
+    """It is put off, and kept: a time zone may come back."""
+    schedules.put(db, every_minute(), 9, NOW_S)
+    schedules.put(db, replace(every_minute(), name="well"), 9, NOW_S)
+    db.execute(f"UPDATE schedules SET next_s = 1, schedule = CAST({damage} AS BLOB) WHERE name = 'warm'")
+
+    assert fired(db, NOW_S + 40) == "well"
+    assert fired(db, NOW_S + 40) == ""
+    assert db.execute("SELECT next_s > ? FROM schedules WHERE name = 'warm'", (NOW_S + 40,)).fetchone() == (1,)
 
 
 def test_a_page_made_twice_makes_each_job_once(db):
