@@ -248,7 +248,8 @@ class ImageJob:
             workflow.logger.info("it is being told already")
 
     def _letter(self, delivery: Delivery) -> Letter:
-        return Letter(delivery, job=self._job, keep_s=self._terms.keep_s)
+        terms = self._terms
+        return Letter(delivery, job=self._job, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
 
     def _sent_as(self, delivery: Delivery) -> dict[str, Any]:
         return {
@@ -256,6 +257,7 @@ class ImageJob:
             "memo": {MEMO_NOW: delivery},
             "search_attributes": of_other(delivery.tenant, str(delivery.state)),
             "parent_close_policy": ParentClosePolicy.ABANDON,
+            "task_timeout": self._terms.silence,
         }
 
 
