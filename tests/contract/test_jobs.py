@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from imagemill.jobs.base import Again, Claim, Gone, Later, Query
 from imagemill.model.errors import (
     BadOption,
+    DeadlinePassed,
     IdempotencyMismatch,
     ImageCorrupt,
     JobFinished,
@@ -297,6 +298,19 @@ async def test_a_deadline_ends_what_waits_and_what_runs(kit, engine):
         assert (await until(engine, waiting.id, State.EXPIRED)).attempts == 0
         assert (await until(engine, running.id, State.EXPIRED)).attempts == 1
         await asyncio.wait_for(ended.wait(), 1.0)
+
+
+async def test_a_deadline_that_the_work_notices_first_is_one(kit, engine):
+    """Its clock may be another machine's: the job has expired, and has not failed."""
+
+    async def work(job, report):
+        raise DeadlinePassed("0 of 1 renditions stored before")
+
+    async with kit.run(NoteTaking(work)):
+        accepted = await engine.submit(job(deadline_s=time.time() + 3600))
+        ended = await until(engine, accepted.id, State.EXPIRED)
+
+    assert (ended.outcome, ended.fault, ended.attempts) == (State.EXPIRED, None, 1)
 
 
 async def test_what_may_pass_is_tried_again_with_what_is_there_already(kit, engine):

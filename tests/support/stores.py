@@ -55,6 +55,8 @@ class MemoryStore:
 
     async def write(self, key, chunks, /, terms):
         split(key)
+        if not self._write:
+            raise StoreRefused("this store is not written to")
         return await self.put(key, b"".join([chunk async for chunk in chunks]), terms)
 
     def lay(self, key, body, terms):

@@ -61,7 +61,7 @@ DECLARED = (
     Metric(
         "imagemill_store_operations_total",
         "counter",
-        "Attempts at stores: get, put, stat …, read for each chunk; ok, unchanged, absent, cancelled or the error's code.",
+        "Attempts at stores: get, put, stat …, read for a chunk; ok, unchanged, absent, cancelled or the error's code.",
         ("operation", "outcome"),
     ),
     Metric("imagemill_store_seconds", "histogram", "Time of one attempt at a store.", ("operation",)),

@@ -139,10 +139,10 @@ class Staging:
         await asyncio.wait({removing}, timeout=_LAST_WORDS_S)
 
 
-async def _send(file: AsyncFile, part: bytes) -> None:
+async def _send(file: AsyncFile, chunk: bytes) -> None:
     with as_destination():
         try:
-            await file.write(part)
+            await file.write(chunk)
         except OSError:
             await file.close()  # fails as well, and by its class says how
             raise

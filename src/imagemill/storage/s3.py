@@ -15,7 +15,7 @@ Source   OpenDAL 0.47 maps S3's errors to its classes; 403 is `PermissionDenied`
 import atexit
 import time
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
@@ -36,6 +36,8 @@ from imagemill.storage.whole import Tally
 _UNFINISHED = ".unfinished"
 DIGEST = "sha256"
 """User metadata that holds a body's SHA-256: ``x-amz-meta-sha256``."""
+_UNKNOWN = "unknown"
+"""Noted where it was not known ahead; where nothing is noted a server may keep what was noted of the object before."""
 _MAX_KEY_BYTES = 1024
 _LAST_WORDS_S = 0.05
 """One exit in five ended in SIGABRT where it came right after a call, none of 150 after such a pause."""
@@ -143,14 +145,13 @@ class S3Store:
         path = self._path(key)
         if not self._settings.write:
             raise StoreRefused("this store is not written to")
-        tally = Tally()
-        async with aclosing(whole.cut(chunks, self._settings.part_bytes)) as parts:
-            first, second = await anext(parts, b""), await anext(parts, None)
-            if second is None:
-                await self._write_at_once(path, first, terms, tally)
-                return await self._verified(path, tally, noted=tally.sha256)
-            await self._write_in_parts(path, _chained(first, second, parts), terms, tally)
-            return await self._verified(path, tally, noted=terms.sha256)
+        rest, tally = aiter(chunks), Tally()
+        ahead = await whole.first(rest, self._settings.part_bytes)
+        if sum(map(len, ahead)) <= self._settings.part_bytes:
+            await self._write_at_once(path, b"".join(ahead), terms, tally)
+            return await self._verified(path, tally, noted=tally.sha256)
+        await self._write_in_parts(path, _chained(ahead, rest), terms, tally)
+        return await self._verified(path, tally, noted=terms.sha256)
 
     async def stat(self, key: str, /) -> Stat | None:
         """What lies at *key*; its digest is the one that was noted when it was written."""
@@ -183,11 +184,11 @@ class S3Store:
         with as_destination():
             await self._bucket.write(path, body, **_kept(terms, tally.sha256))
 
-    async def _write_in_parts(self, path: str, parts: AsyncIterator[bytes], terms: Terms, tally: Tally) -> None:
+    async def _write_in_parts(self, path: str, chunks: AsyncIterator[bytes], terms: Terms, tally: Tally) -> None:
         async with self._staging.sending(path, _kept(terms, terms.sha256)) as send:
-            async for part in parts:
-                await tally.add(part)
-                await send(part)
+            async for chunk in chunks:
+                await tally.add(chunk)
+                await send(chunk)
             tally.judge(terms.sha256)
 
     async def _verified(self, path: str, tally: Tally, *, noted: str) -> Stat:
@@ -282,24 +283,22 @@ def _is_known(seen: Metadata, known: Validators) -> bool:
 
 
 def _stat(seen: Metadata) -> Stat:
-    noted = (seen.user_metadata or {}).get(DIGEST, "")
-    return Stat(seen.content_length, noted, seen.etag or "", _changed_s(seen))
+    noted = (seen.user_metadata or {}).get(DIGEST, _UNKNOWN)
+    return Stat(seen.content_length, "" if noted == _UNKNOWN else noted, seen.etag or "", _changed_s(seen))
 
 
 def _kept(terms: Terms, digest: str) -> WriteKwargs:
-    kept = WriteKwargs(content_type=terms.media_type)
+    kept = WriteKwargs(content_type=terms.media_type, user_metadata={DIGEST: digest or _UNKNOWN})
     if terms.cache_control:
         kept["cache_control"] = terms.cache_control
-    if digest:
-        kept["user_metadata"] = {DIGEST: digest}
     return kept
 
 
-async def _chained(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    yield second
-    async for part in rest:
-        yield part
+async def _chained(ahead: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while ahead:  # each is let go when it is taken
+        yield ahead.pop(0)
+    async for chunk in rest:
+        yield chunk
 
 
 def _changed_s(seen: Metadata) -> int:

@@ -1,7 +1,7 @@
 """Objects in one piece, for whoever has the memory: `Get.get` and `Put.put` by way of streams."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -34,20 +34,14 @@ async def put(store: Write, key: str, body: bytes, terms: Terms) -> Stat:
     return await store.write(key, _chunks(body), terms)
 
 
-async def cut(chunks: AsyncIterable[bytes], piece_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The same bytes in pieces of *piece_bytes*; only the last is smaller."""
-    kept: list[bytes] = []
-    missing = piece_bytes
-    async for chunk in chunks:
-        rest = memoryview(chunk)
-        while len(rest) >= missing:
-            yield b"".join((*kept, rest[:missing]))
-            rest, kept, missing = rest[missing:], [], piece_bytes
-        if rest:
-            kept.append(chunk if len(rest) == len(chunk) else bytes(rest))
-            missing -= len(rest)
-    if kept:
-        yield b"".join(kept)
+async def first(chunks: AsyncIterator[bytes], most_bytes: int) -> list[bytes]:
+    """The next of *chunks* until they are more than *most_bytes*, or all."""
+    ahead: list[bytes] = []
+    left = most_bytes
+    while left >= 0 and (chunk := await anext(chunks, None)) is not None:
+        ahead.append(chunk)
+        left -= len(chunk)
+    return ahead
 
 
 class Tally:

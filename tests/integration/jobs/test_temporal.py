@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from imagemill.jobs.base import Again, Claim, Gone, Later, Query
+from imagemill.jobs.temporal import batch as batch_workflow
 from imagemill.jobs.temporal import names
 from imagemill.jobs.temporal.orders import Begun, Reported
 from imagemill.model.errors import (
@@ -257,6 +258,25 @@ async def test_a_batch_makes_its_jobs_and_tells_once(setting):
 async def _batch_over(setting, batch_id: str) -> bool:
     found = await setting.engine.read_batch(batch_id)
     return found.state in {State.SUCCEEDED, State.FAILED, State.CANCELLED}
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_long_batch_goes_on_with_new_histories(setting, monkeypatch, cancelled):
+    """Whatever was counted, made and cancelled before is remembered."""
+    monkeypatch.setattr(batch_workflow, "_PAGE", 5)
+    monkeypatch.setattr(batch_workflow, "_HISTORY_EVENTS", 60)
+    async with setting.running():
+        wanted = spec("noop", not_before_s=time.time() + 3600) if cancelled else spec("noop")
+        accepted = await setting.engine.submit_batch(batch(30), [wanted] * 30)
+        if cancelled:
+            await until(lambda: _made(setting, accepted.id, 30), "all are made", 90)
+            await setting.engine.cancel_batch(accepted.id)
+        await until(lambda: _batch_over(setting, accepted.id), "it is over", 90)
+
+    over = await setting.engine.read_batch(accepted.id)
+    assert (over.made, over.counts) == (30, {"cancelled" if cancelled else "succeeded": 30})
+    found = await setting.engine._link.described("JobBatch", names.workflow_id(setting.queue, accepted.id))
+    assert found.run_id != found.raw_info.first_run_id
 
 
 async def test_a_cancelled_batch_stops_its_jobs(setting):

@@ -8,7 +8,7 @@ of the step's name lies in the folder, the first to come takes it away and kills
 ``engine``  its engine workers
 a number    that process; the step goes on when it is gone
 
-Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it. ``CRASH_BREAKS``: a promise to break.
+Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it. ``CRASH_BREAKS``: promises to break.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 FOLDER = os.environ.get("CRASH_FOLDER", "")
+BROKEN = [name for name in os.environ.get("CRASH_BREAKS", "").split(",") if name]
 _GONE_S = 5.0
 
 STEPS = {
@@ -59,6 +60,18 @@ def _nothing(_original):
     return lambda *_args, **_more: ()
 
 
+def _none(_original):
+    async def none(*_args):
+        return None
+
+    return none
+
+
+def _renamed(sign):
+    """Takes a new id for each attempt."""
+    return lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)
+
+
 def _in_place(_original):
     """Writes where readers look, and not at once."""
 
@@ -83,29 +96,22 @@ BREAKS = {
         "imagemill.jobs.embedded.course": {"owes_final": lambda _: lambda *_args: False},
     },
     "in_place": {"imagemill.storage.file": {"replace": _in_place}},
-    "unseen": {"imagemill.service.steps": {"Steps._found": lambda _: _none}},
-    "renamed": {
-        "imagemill.jobs.courier": {"sign": lambda sign: lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)}
-    },
+    "unlooked": {"imagemill.service.steps": {"Steps._found": _none}},
+    "renamed": {"imagemill.jobs.courier": {"sign": _renamed}},
 }
 """Promise to modules, functions, and what makes the broken one of each."""
 
 
-async def _none(*_args):
-    return None
-
-
 def reach(step, about=""):
     line = json.dumps({"step": step, "about": about, "pid": os.getpid(), "t": time.time()})
-    with open(f"{FOLDER}/trace", "ab", buffering=0) as trace:
+    armed, struck = Path(FOLDER, step), Path(FOLDER, f"{step}.struck")
+    with Path(FOLDER, "trace").open("ab", buffering=0) as trace:
         trace.write(line.encode() + b"\n")
     try:
-        os.rename(f"{FOLDER}/{step}", f"{FOLDER}/{step}.taken")
+        armed.rename(struck)
     except FileNotFoundError:
         return
-    victim = Path(f"{FOLDER}/{step}.taken").read_text()
-    os.rename(f"{FOLDER}/{step}.taken", f"{FOLDER}/{step}.struck")
-    for pid in _pids(victim):
+    for pid in _pids(struck.read_text()):
         os.kill(pid, signal.SIGKILL)
         _wait_until_gone(pid)
 
@@ -165,16 +171,16 @@ def _replace(module, path, make):
 
 
 def _change(module):
-    for path, make in BREAKS.get(os.environ.get("CRASH_BREAKS", ""), {}).get(module.__name__, {}).items():
-        _replace(module, path, make)
+    for promise in BROKEN:
+        for path, make in BREAKS[promise].get(module.__name__, {}).items():
+            _replace(module, path, make)
     for path, (before, after) in STEPS.get(module.__name__, {}).items():
         _replace(module, path, lambda function, b=before, a=after: _around(function, b, a))
 
 
 class _Finder(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        broken = BREAKS.get(os.environ.get("CRASH_BREAKS", ""), {})
-        if name not in STEPS and name not in broken:
+        if name not in STEPS and not any(name in BREAKS[promise] for promise in BROKEN):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         load = spec.loader.exec_module

@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
         Settled,
         now_of,
     )
-    from imagemill.model.errors import JobCrashed
+    from imagemill.model.errors import DeadlinePassed, JobCrashed
     from imagemill.model.job import (
         FINAL,
         Delivery,
@@ -133,6 +133,8 @@ class ImageJob:
                 if is_cancelled_exception(error):
                     raise asyncio.CancelledError from error
                 fault = self._judged(error)
+                if fault is not None and fault.code == DeadlinePassed.code:  # noticed by the worker's clock first
+                    return State.EXPIRED, self._job.fault
                 if fault is not None:
                     return State.FAILED, fault
                 await _until(self._job.times.due_s)
@@ -246,7 +248,8 @@ class ImageJob:
             workflow.logger.info("it is being told already")
 
     def _letter(self, delivery: Delivery) -> Letter:
-        return Letter(delivery, job=self._job, keep_s=self._terms.keep_s)
+        terms = self._terms
+        return Letter(delivery, job=self._job, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
 
     def _sent_as(self, delivery: Delivery) -> dict[str, Any]:
         return {
@@ -254,6 +257,7 @@ class ImageJob:
             "memo": {MEMO_NOW: delivery},
             "search_attributes": of_other(delivery.tenant, str(delivery.state)),
             "parent_close_policy": ParentClosePolicy.ABANDON,
+            "task_timeout": self._terms.silence,
         }
 
 

@@ -1,5 +1,7 @@
 """What settings of the connection are refused before anything is connected to."""
 
+from pathlib import Path
+
 import pytest
 
 from imagemill.jobs.temporal.attributes import TYPES, command
@@ -22,6 +24,13 @@ async def test_settings_that_cannot_work_stop_the_start(wrong, words):
     """Named, and never with what they hold."""
     with pytest.raises(SettingsError, match=words):
         await connect(Temporal(**wrong))
+
+
+def test_the_page_says_the_same_command():
+    """What an operator copies registers all of them."""
+    page = (Path(__file__).parents[4] / "docs" / "how-to" / "temporal.md").read_text()
+
+    assert command("images", TYPES) in " ".join(page.replace("\\\n", " ").split())
 
 
 def test_the_command_registers_what_is_missing():
