@@ -66,6 +66,9 @@ def drill(folder: Path, victim: Victim, kills: int, seconds: float) -> Report:
         busy.append(others.submit(_watch, clients, stop))
         try:
             done = _kill(mill, victim, kills, begun + seconds, busy)
+        except BaseException:
+            clients.over.set()
+            raise
         finally:
             stop.set()
         for one in busy:

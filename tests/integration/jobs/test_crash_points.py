@@ -243,13 +243,13 @@ def test_a_broken_promise_is_complained_of(tmp_path, promise, step, armed, words
 
 
 def test_broken_thrift_is_seen(tmp_path):
-    """As above: a file that is written where readers look, and a repeat that looks at nothing."""
+    """As above: a file that is seen before it is done, and a repeat that looks at nothing."""
     points, log = Points(tmp_path / "steps"), Log(tmp_path / "history")
     with milling(tmp_path / "mill", log, env=points.env("in_place,unlooked")) as mill:
-        half_written = Story(mill, points, log, "half")
-        half_written.tell("written", "self", "jobs")
+        early = Story(mill, points, log, "early")
+        early.tell("written", "self", "jobs")
         repeated = Story(mill, points, log, "repeated")
         repeated.tell("stored", "self", "jobs")
 
-        assert half_written.visible == {"a.webp"}
+        assert early.visible == {"a.webp"}
         assert repeated.price()["stores"] == (2, 1)

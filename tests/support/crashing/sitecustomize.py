@@ -12,6 +12,7 @@ Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it.
 """
 
 import asyncio
+import contextlib
 import functools
 import importlib.machinery
 import inspect
@@ -35,7 +36,7 @@ STEPS = {
     "imagemill.service.steps": {"Steps.make": ("claimed", "made")},
     "imagemill.engines.process": {"Process.offer": ("", "decoding")},
     "imagemill.storage.file": {"FileStore.put": ("putting", "stored")},
-    "imagemill.storage.staged": {"_written": ("", "written")},  # beside its place
+    "imagemill.storage.staged": {"Unfinished.check": ("", "written")},  # beside its place
     "imagemill.storage.s3": {"S3Store.put": ("putting", "stored"), "S3Store._verified": ("written", "")},
     "imagemill.jobs.courier": {"Courier.attempt": ("telling", "told")},
 }
@@ -72,19 +73,16 @@ def _renamed(sign):
     return lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)
 
 
-def _in_place(_original):
-    """Writes where readers look, and not at once."""
+def _in_place(check):
+    """Lets a file be seen before it is done."""
 
-    def replace(root, names, body, digest=""):
-        staged = sys.modules["imagemill.storage.staged"]
-        path = root.joinpath(*names)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body[: len(body) // 2])
-        reach("written")
-        path.write_bytes(body)
-        return staged.os.stat(path)
+    def shown(self):
+        digest = check(self)
+        with contextlib.suppress(FileExistsError):
+            os.link(self._name, self._names[-1], src_dir_fd=self._folder, dst_dir_fd=self._target)
+        return digest
 
-    return replace
+    return shown
 
 
 BREAKS = {
@@ -95,7 +93,7 @@ BREAKS = {
         "imagemill.jobs.embedded.orders": {"owed": _nothing},
         "imagemill.jobs.embedded.course": {"owes_final": lambda _: lambda *_args: False},
     },
-    "in_place": {"imagemill.storage.file": {"replace": _in_place}},
+    "in_place": {"imagemill.storage.staged": {"Unfinished.check": _in_place}},
     "unlooked": {"imagemill.service.steps": {"Steps._found": _none}},
     "renamed": {"imagemill.jobs.courier": {"sign": _renamed}},
 }
