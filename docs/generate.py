@@ -179,8 +179,10 @@ def metrics_page() -> str:
         "| name | type | labels | of jobs | meaning |",
         "|---|---|---|---|---|",
     ]
-    for m in DECLARED:
-        lines.append(f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {'yes' if m.of_jobs else ''} | {m.meaning} |")
+    lines += [
+        f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {'yes' if m.of_jobs else ''} | {m.meaning} |"
+        for m in DECLARED
+    ]
     return "\n".join(lines) + "\n"
 
 

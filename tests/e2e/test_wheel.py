@@ -163,7 +163,7 @@ def test_render_and_doctor(clean: Path, tmp_path: Path) -> None:
 
 
 def test_the_doctor_sees_what_serve_would(clean: Path, tmp_path: Path) -> None:
-    """With nothing said it examines the first run, the sample's store and unsigned mode; a wrong setting is a failure."""
+    """With nothing said it examines the first run, its two stores and unsigned mode; a wrong setting is a failure."""
     home = at_home(tmp_path)
     first = subprocess.run([clean / "imagemill", "doctor", "--json"], env=home, capture_output=True, text=True)
     wrong = subprocess.run(
@@ -171,7 +171,7 @@ def test_the_doctor_sees_what_serve_would(clean: Path, tmp_path: Path) -> None:
     )
 
     findings = {f["check"]: (f["state"], f["detail"]) for f in json.loads(first.stdout)}
-    assert findings["stores"] == ("ok", "sample")
+    assert findings["stores"] == ("ok", "sample, out")
     assert findings["signing"][0] == "warn"
     assert wrong.returncode == 1
     assert "did you mean port?" in wrong.stdout
@@ -239,7 +239,7 @@ def test_a_worker_by_itself(clean: Path, tmp_path: Path) -> None:
 
     findings = {f["check"]: f["detail"] for f in json.loads(doctor.stdout)}
     assert (second.returncode, "in use by another job process" in second.stderr) == (3, True)
-    assert "; a job process is at work" in findings["jobs"]
+    assert findings["job data"].endswith("; a job process is at work there")
     assert ended == 0
 
 
