@@ -19,7 +19,7 @@ CLASSES = (9, 5, 0)
 @pytest.mark.parametrize("setting", [{"concurrency": 16}], indirect=True)
 async def test_five_hundred_jobs_go_by_priority(setting):
     """Of mixed priority and delay, submitted before anything works: all are done, and higher ones begin earlier on the
-    whole; urgent ones that come later overtake the flood; none begins before its time.
+    whole; urgent ones that come later overtake half of the flood at least; none begins before its time.
     """
     due_s = time.time() + 30
     delayed = [job("noop", priority=CLASSES[n % 3], not_before_s=due_s) for n in range(DELAYED)]
@@ -33,7 +33,7 @@ async def test_five_hundred_jobs_go_by_priority(setting):
         await until(lambda: len(lines(setting.log, "make")) == JOBS, "all are begun", 300)
         await until(lambda: len(setting.seen.jobs) == JOBS, "all outcomes are noted")
 
-    assert sorted(overtaken_by)[-2] < JOBS // 10, overtaken_by
+    assert max(overtaken_by) < (JOBS - DELAYED) / 2, overtaken_by
     begun = {line["job"]: line for line in lines(setting.log, "make")}
     assert len(begun) == JOBS
     assert all(begun[one.id]["t"] >= due_s for one in delayed)

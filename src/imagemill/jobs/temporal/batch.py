@@ -30,8 +30,12 @@ with workflow.unsafe.imports_passed_through():
     from imagemill.model.job import Batch, Delivery, Job, JobSpec, State, Timings
 
 _PAGE = 50
-_HISTORY_EVENTS = 4_000
-"""After so many, the workflow goes on with a new history."""
+_HISTORY_EVENTS = 3_000
+"""After so many, the workflow goes on with a new history.
+
+Two of them at least for each job that is begun, so one history has 1,550 children at most, all of which may still wait;
+Temporal refuses more than 2,000 (limit.numPendingChildExecutions.error, server 1.29).
+"""
 _SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _TIDY = timedelta(seconds=1)
 """How long outcomes are gathered before they are written."""
