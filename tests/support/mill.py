@@ -52,7 +52,8 @@ class Mill:
         out = {"kind": "file", "root": str(self.results), "write": True}
         tables: dict[str, Any] = {
             "storage": {"out": self.s3.settings(write=True) if self.s3 else out},
-            "jobs": {"data": str(self.folder / "data"), "workers": 1, "admin_port": free_port()},
+            # what is first in the queue may see more kills than an operator would call bad luck
+            "jobs": {"data": str(self.folder / "data"), "workers": 1, "admin_port": free_port(), "crashes": 100},
             "sources": self.source.allowed(),
             "callbacks": self.receiver.settings(),
         }
