@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from imagemill.jobs.base import Again, Claim, Gone, Later, Query
 from imagemill.model.errors import (
     BadOption,
+    DeadlinePassed,
     IdempotencyMismatch,
     ImageCorrupt,
     JobFinished,
@@ -294,6 +295,21 @@ async def test_a_deadline_ends_what_waits_and_what_runs(kit, engine):
         assert (await until(engine, waiting.id, State.EXPIRED)).attempts == 0
         assert (await until(engine, running.id, State.EXPIRED)).attempts == 1
         await asyncio.wait_for(ended.wait(), 1.0)
+
+
+async def test_work_that_is_first_to_see_the_deadline_has_not_failed(kit, engine):
+    """Whose watch it was makes no difference to how the job ends, nor to what is told."""
+
+    async def work(job, report):
+        raise DeadlinePassed("the deadline passed with 0 of 1 renditions stored before")
+
+    steps = NoteTaking(work)
+    async with kit.run(steps):
+        accepted = await engine.submit(job(deadline_s=time.time() + 3600, callback=callback()))
+        ended = await until(engine, accepted.id, State.EXPIRED, State.FAILED)
+
+    assert (ended.state, ended.outcome, ended.attempts) == (State.EXPIRED, State.EXPIRED, 1)
+    assert [about.outcome for _, about in steps.told] == [State.EXPIRED]
 
 
 async def test_what_may_pass_is_tried_again_with_what_is_there_already(kit, engine):

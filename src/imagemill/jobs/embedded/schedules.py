@@ -17,10 +17,12 @@ from msgspec.structs import replace
 from imagemill.jobs.embedded import rows
 from imagemill.model.errors import BadOption
 from imagemill.model.job import JobSpec, Schedule
+from imagemill.obs.logs import Log
 
 _FIELDS = 5
 _ID_CHARS = 32
 _COLUMNS = "schedule, next_s"
+_log = Log("imagemill.jobs")
 
 
 def next_after(cron: str, timezone: str, after_s: float) -> float:
@@ -50,11 +52,8 @@ def _zone(name: str) -> tzinfo:
 
 def put(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> Schedule:
     """Keep *schedule* in place of any of that name; when it came last stays known."""
-    old = db.execute(
-        f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
-        (schedule.tenant, schedule.name),
-    ).fetchone()
-    last_s = rows.schedule(old).last_s if old else 0.0
+    old = read(db, schedule.tenant, schedule.name)
+    last_s = old.last_s if old else 0.0
     next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
     new = replace(schedule, next_s=None if schedule.paused else next_s, last_s=last_s)
     _write(db, new)
@@ -67,7 +66,7 @@ def listed(db: sqlite3.Connection, tenant: str | None) -> tuple[Schedule, ...]:
         f"SELECT {_COLUMNS} FROM schedules WHERE ? IS NULL OR tenant = ? ORDER BY name, tenant",  # noqa: S608
         (tenant, tenant),
     )
-    return tuple(rows.schedule(row) for row in found)
+    return tuple(schedule for schedule in map(rows.schedule, found) if schedule)
 
 
 def drop(db: sqlite3.Connection, tenant: str, name: str) -> bool:
@@ -75,13 +74,26 @@ def drop(db: sqlite3.Connection, tenant: str, name: str) -> bool:
     return db.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", (tenant, name)).rowcount > 0
 
 
-def due(db: sqlite3.Connection, now_s: float) -> Schedule | None:
-    """The one that is due longest."""
-    found = db.execute(
-        f"SELECT {_COLUMNS} FROM schedules WHERE next_s IS NOT NULL AND next_s <= ? ORDER BY next_s LIMIT 1",  # noqa: S608
+def due(db: sqlite3.Connection, now_s: float) -> list[tuple[str, str]]:
+    """Tenant and name of those that are due, the longest due first."""
+    return db.execute(
+        "SELECT tenant, name FROM schedules WHERE next_s IS NOT NULL AND next_s <= ? ORDER BY next_s, tenant, name",
         (now_s,),
+    ).fetchall()
+
+
+def read(db: sqlite3.Connection, tenant: str, name: str) -> Schedule | None:
+    """The one of that name; None where it is gone or cannot be read."""
+    found = db.execute(
+        f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
+        (tenant, name),
     ).fetchone()
-    return None if found is None else rows.schedule(found)
+    return rows.schedule(found) if found else None
+
+
+def rest(db: sqlite3.Connection, tenant: str, name: str) -> None:
+    """Let it be due no more."""
+    db.execute("UPDATE schedules SET next_s = NULL WHERE tenant = ? AND name = ?", (tenant, name))
 
 
 def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterator[tuple[str, JobSpec]]:
@@ -93,9 +105,14 @@ def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterat
 
 
 def fired(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> None:
-    """Its time has come, and with it all that were missed since."""
+    """Its time has come, and with it all that were missed since; it rests where no other will come any more."""
     last_s = schedule.next_s or now_s
-    next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
+    next_s: float | None
+    try:
+        next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
+    except BadOption as e:
+        _log.error("schedule_rests", schedule=schedule.name, reason=str(e))
+        next_s = None
     _write(db, replace(schedule, next_s=next_s, last_s=last_s))
 
 

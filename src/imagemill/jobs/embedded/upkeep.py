@@ -11,14 +11,21 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
-from imagemill.jobs.embedded import admission, batches, course, orders, schedules
+from imagemill.jobs.embedded import admission, batches, course, orders, rows, schedules
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
+from imagemill.model.errors import QuotaExceeded
 from imagemill.model.job import Job, State, Timings
+from imagemill.obs.logs import Log
 
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
 _TERMINAL = "state IN ('succeeded', 'failed', 'cancelled', 'expired')"
+_BATCH_DONE = """batches.finished_s > 0 AND batches.finished_s < ?
+    AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
+    AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)"""
+"""That it may be forgotten: of when it ended, and of when its ``Idempotency-Key`` came."""
+_log = Log("imagemill.jobs")
 
 
 def begin_epoch(db: sqlite3.Connection) -> int:
@@ -78,15 +85,16 @@ def expire(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> list[
 def prune(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> int:
     """Forget up to *most* jobs that ended before *before_s*.
 
-    Stays: what still owes a message, whose batch goes on, or whose ``Idempotency-Key`` is younger than a day.
+    Stays: what still owes a message, whose ``Idempotency-Key`` is younger than a day, or whose batch has to stay: how
+    many of its jobs ended how is told from these.
     """
     found = db.execute(
         f"""SELECT seq FROM jobs WHERE {_TERMINAL} AND finished_s < ?
             AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = jobs.id AND d.state = 'pending')
             AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = jobs.id AND c.made_s > ?)
-            AND NOT EXISTS (SELECT 1 FROM batches AS b WHERE b.id = jobs.batch AND b.finished_s = 0)
+            AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = jobs.batch AND NOT ({_BATCH_DONE}))
         ORDER BY finished_s LIMIT ?""",  # noqa: S608 - constants
-        (before_s, now_s - DAY_S, most),
+        (before_s, now_s - DAY_S, before_s, now_s - DAY_S, most),
     ).fetchall()
     db.executemany("DELETE FROM jobs WHERE seq = ?", found)
     db.execute("DELETE FROM tallies WHERE jobs = 0")
@@ -98,11 +106,9 @@ def prune(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> i
 def prune_batches(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> int:
     """Forget up to *most* batches that ended before *before_s* and have no jobs any more; else as `prune`."""
     found = db.execute(
-        """SELECT seq FROM batches WHERE finished_s > 0 AND finished_s < ? AND state <> 'delivering'
+        f"""SELECT seq FROM batches WHERE {_BATCH_DONE}
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.batch <> '' AND jobs.batch = batches.id)
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
-            AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)
-        ORDER BY finished_s LIMIT ?""",
+        ORDER BY finished_s LIMIT ?""",  # noqa: S608 - constants
         (before_s, now_s - DAY_S, most),
     ).fetchall()
     db.executemany("DELETE FROM batches WHERE seq = ?", found)
@@ -110,7 +116,7 @@ def prune_batches(db: sqlite3.Connection, before_s: float, most: int, now_s: flo
 
 
 def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
-    """Make one page of the batch that has least made; how many jobs."""
+    """Make one page of the batch that has least made; how many jobs. An order that cannot be read fails at once."""
     orders.fence(db, epoch)
     page = batches.next_page(db)
     if page is None:
@@ -119,6 +125,9 @@ def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
         job = Job(job_id, page.tenant, spec, State.QUEUED, Timings(now_s), batch=page.batch)
         orders.add(db, job, now_s)
     batches.page_made(db, page)
+    lost = [job_id for job_id, spec in page.jobs if spec is rows.LOST]
+    for job_id in lost:
+        orders.readable(db, "id = ?", (job_id,), now_s)
     return len(page.jobs)
 
 
@@ -145,19 +154,34 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
+    A tenant too many of whose jobs wait is passed over: its schedules stay due, and hold up nobody else's.
+
     Raises:
-        QuotaExceeded: too many jobs wait; it stays due.
+        QuotaExceeded: nothing is due but what has to wait for room.
     """
     orders.fence(db, epoch)
-    schedule = schedules.due(db, now_s)
-    if schedule is None or schedule.next_s is None:
-        return ""
-    admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
-    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
-        job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
-        orders.add(db, job, now_s)
-    schedules.fired(db, schedule, now_s)
-    return schedule.name
+    full: dict[str, QuotaExceeded] = {}
+    for tenant, name in schedules.due(db, now_s):
+        if tenant in full:
+            continue
+        schedule = schedules.read(db, tenant, name)
+        if schedule is None or schedule.next_s is None:
+            _log.error("schedule_unreadable", schedule=name)
+            schedules.rest(db, tenant, name)
+            continue
+        try:
+            admission.keep_to(db, tenant, len(schedule.specs), quotas(tenant))
+        except QuotaExceeded as e:
+            full[tenant] = e
+            continue
+        for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
+            job = Job(job_id, tenant, spec, State.QUEUED, Timings(now_s), schedule=name)
+            orders.add(db, job, now_s)
+        schedules.fired(db, schedule, now_s)
+        return name
+    if full:
+        raise next(iter(full.values()))
+    return ""
 
 
 class Agenda(Struct, frozen=True):

@@ -16,7 +16,7 @@ from imagemill.jobs.embedded import course, orders
 from imagemill.jobs.embedded.database import Database
 from imagemill.jobs.embedded.persistence import insist
 from imagemill.jobs.embedded.rows import Kept
-from imagemill.model.errors import ImagemillError, Superseded
+from imagemill.model.errors import DeadlinePassed, ImagemillError, Superseded
 from imagemill.model.job import Fault, Result, State
 from imagemill.obs.logs import Log
 
@@ -78,6 +78,8 @@ class Work:
             step = partial(course.succeeded, work=made)
         except Superseded:
             raise
+        except DeadlinePassed:  # the work's own watch was the first to say so
+            step = partial(course.concluded, outcome=State.EXPIRED)
         except (Exception, asyncio.CancelledError) as e:
             if isinstance(e, asyncio.CancelledError) and _is_cancelled():
                 raise

@@ -42,7 +42,7 @@ with workflow.unsafe.imports_passed_through():
         Settled,
         now_of,
     )
-    from imagemill.model.errors import JobCrashed
+    from imagemill.model.errors import DeadlinePassed, JobCrashed
     from imagemill.model.job import (
         FINAL,
         Delivery,
@@ -132,6 +132,8 @@ class ImageJob:
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise asyncio.CancelledError from error
+                if isinstance(error.cause, ApplicationError) and error.cause.type == DeadlinePassed.code:
+                    return State.EXPIRED, self._job.fault  # the worker's watch was the first to say so
                 fault = self._judged(error)
                 if fault is not None:
                     return State.FAILED, fault
@@ -212,9 +214,12 @@ class ImageJob:
     async def _note(self, outcome: State) -> None:
         """Tell the metrics, and the batch it belongs to."""
         job = self._job
-        await workflow.execute_local_activity(
-            "settled", Settled(outcome, job.spec.priority), start_to_close_timeout=_NOTE, retry_policy=_ONCE
-        )
+        try:
+            await workflow.execute_local_activity(
+                "settled", Settled(outcome, job.spec.priority), start_to_close_timeout=_NOTE, retry_policy=_ONCE
+            )
+        except FailureError:  # its batch and its receiver have to hear of it all the same
+            workflow.logger.warning("its outcome was not counted")
         if job.batch:
             batch = workflow.get_external_workflow_handle(names.workflow_id(self._terms.prefix, job.batch))
             try:

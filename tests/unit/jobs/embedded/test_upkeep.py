@@ -4,11 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from imagemill.jobs.base import Claim
-from imagemill.jobs.embedded import admission, batches, orders, rows, schedules, turns, upkeep
+from imagemill.jobs.embedded import admission, batches, orders, outbox, rows, schedules, turns, upkeep
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.turns import Places
 from imagemill.model.errors import QuotaExceeded, Superseded
-from imagemill.model.job import Schedule, State
+from imagemill.model.job import DeliveryState, Schedule, State
 from support.jobs import batch, callback, job, spec
 
 NOW_S = 1_000_040.0  # 20 s into a minute
@@ -172,6 +172,32 @@ def test_a_schedule_waits_where_too_many_jobs_do(db):
     assert len(scheduled_ids(db)) == 2
 
 
+def test_a_tenant_that_is_full_holds_up_no_other_s_schedule(db):
+    """However long its own has been due; that one comes when there is room."""
+    schedules.put(db, replace(every_minute(), name="first", tenant="full"), NOW_S)
+    schedules.put(db, replace(every_minute(), name="again", tenant="full"), NOW_S)
+    schedules.put(db, every_minute(), NOW_S + 60)
+
+    def quotas(tenant):
+        return Quota(0, 1000) if tenant == "full" else PLENTY
+
+    assert upkeep.fire(db, 0, quotas, NOW_S + 100) == "warm"
+    with pytest.raises(QuotaExceeded):
+        upkeep.fire(db, 0, quotas, NOW_S + 100)
+    assert {upkeep.fire(db, 0, lambda _: PLENTY, NOW_S + 100) for _ in range(2)} == {"again", "first"}
+
+
+def test_a_schedule_whose_last_time_has_come_rests(db):
+    """Its jobs are made; it is due no more."""
+    put = replace(every_minute(), cron="0 0 30 2 *", next_s=NOW_S)
+    db.execute("INSERT INTO schedules VALUES (?, ?, ?, ?)", (put.tenant, put.name, put.next_s, rows.encode(put)))
+
+    assert fired(db, NOW_S) == "warm"
+    assert not fired(db, NOW_S + 3600)
+    assert len(scheduled_ids(db)) == 2
+    assert schedules.listed(db, "t")[0].next_s is None
+
+
 def test_a_page_made_twice_makes_each_job_once(db):
     """Its ids follow from the batch."""
     size = batches.PAGE + 1
@@ -216,6 +242,23 @@ def test_a_cancelled_batch_is_cancelled_to_its_end_by_whoever_works(db):
     assert not upkeep.look(db, 0).cancelling
     found = batches.read(db, order.id)
     assert (found.state, found.counts) == (State.DELIVERING, {"cancelled": 3})
+
+
+def test_the_jobs_of_a_batch_stay_until_it_may_be_forgotten(db):
+    """What its summary tells is counted from them, however late the receiver takes it."""
+    order = batch(2, "t", callback=callback())
+    batches.add(db, order, batches.pages([spec()] * 2))
+    upkeep.make_page(db, 0, NOW_S)
+    upkeep.cancel_some(db, order.id, 1, NOW_S)
+    upkeep.cancel_some(db, order.id, 1, NOW_S + 100)
+
+    assert upkeep.prune(db, NOW_S + 1, 99, NOW_S + 101) == 0
+    assert upkeep.prune(db, NOW_S + 101, 99, NOW_S + 101) == 0
+    assert batches.read(db, order.id).counts == {"cancelled": 2}
+    (owed,) = rows.deliveries_where(db, "job = ?", (order.id,))
+    outbox.settle(db, 0, replace(owed, state=DeliveryState.DELIVERED), NOW_S)
+    assert upkeep.prune(db, NOW_S + 101, 99, NOW_S + 101) == 2
+    assert upkeep.prune_batches(db, NOW_S + 101, 99, NOW_S + 101) == 1
 
 
 def over(db, order, claim=None):
