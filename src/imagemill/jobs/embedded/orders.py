@@ -80,6 +80,12 @@ def read(db: sqlite3.Connection, job_id: str) -> Job | None:
     return kept.job if kept else None
 
 
+def give_up(db: sqlite3.Connection, kept: Kept, now_s: float) -> None:
+    """Fail a job whose order cannot be read: there is nothing to do for it."""
+    _log.error("job_unreadable", job=kept.job.id)
+    change(db, kept, course.lost(kept, now_s), now_s)
+
+
 def mine(db: sqlite3.Connection, job_id: str, epoch: int) -> Kept:
     """The job, as long as the process of *epoch* works on it.
 
@@ -91,16 +97,6 @@ def mine(db: sqlite3.Connection, job_id: str, epoch: int) -> Kept:
     if kept is None:
         raise Superseded(f"{job_id}: not this process's any more")
     return kept
-
-
-def readable(db: sqlite3.Connection, condition: str, values: Iterable[Any], now_s: float) -> list[Kept]:
-    """All jobs that *condition* is true of; an order that this version cannot read any more fails, and is left out."""
-    found = rows.jobs_where(db, condition, values)
-    for kept in found:
-        if kept.is_lost:
-            _log.error("job_unreadable", job=kept.job.id)
-            change(db, kept, course.lost(kept, now_s), now_s)
-    return [kept for kept in found if not kept.is_lost]
 
 
 def versions(db: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:

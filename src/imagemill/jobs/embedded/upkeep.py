@@ -40,7 +40,7 @@ def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashe
     Where a suspect is among them (see `turns.claim`) it is to blame; the others were only beside it.
     """
     orders.fence(db, epoch)
-    lost = [kept for kept in orders.readable(db, "state = 'running'", (), now_s) if kept.job.id not in at_work]
+    lost = [kept for kept in rows.jobs_where(db, "state = 'running'", ()) if kept.job.id not in at_work]
     suspected = any(kept.crashes for kept in lost)
     return [
         orders.change(
@@ -56,7 +56,7 @@ def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashe
 def give_back(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
     """Queue what this process has begun and will not end, as if it had not been begun; how many."""
     orders.fence(db, epoch)
-    left = orders.readable(db, "state = 'running' AND owner = ?", (epoch,), now_s)
+    left = rows.jobs_where(db, "state = 'running' AND owner = ?", (epoch,))
     for kept in left:
         orders.change(db, kept, course.returned(kept), now_s)
     return len(left)
@@ -76,9 +76,7 @@ def promote(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> int:
 def expire(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> list[Kept]:
     """End what waited until its deadline."""
     orders.fence(db, epoch)
-    found = orders.readable(
-        db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most), now_s
-    )
+    found = rows.jobs_where(db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most))
     return [orders.change(db, kept, course.concluded(kept, State.EXPIRED, now_s), now_s) for kept in found]
 
 
@@ -125,9 +123,9 @@ def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
         job = Job(job_id, page.tenant, spec, State.QUEUED, Timings(now_s), batch=page.batch)
         orders.add(db, job, now_s)
     batches.page_made(db, page)
-    lost = [job_id for job_id, spec in page.jobs if spec is rows.LOST]
-    for job_id in lost:
-        orders.readable(db, "id = ?", (job_id,), now_s)
+    for job_id, spec in page.jobs:
+        if spec is rows.LOST and (kept := rows.job_where(db, "id = ?", (job_id,))):
+            orders.give_up(db, kept, now_s)
     return len(page.jobs)
 
 
@@ -140,11 +138,8 @@ def go_on_cancelling(db: sqlite3.Connection, epoch: int, most: int, now_s: float
 
 def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) -> int:
     """Cancel up to *most* jobs of a batch that are not over; how many."""
-    left = orders.readable(
-        db,
-        "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?",
-        (batch_id, most),
-        now_s,
+    left = rows.jobs_where(
+        db, "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?", (batch_id, most)
     )
     for kept in left:
         orders.change(db, kept, course.concluded(kept, State.CANCELLED, now_s), now_s)

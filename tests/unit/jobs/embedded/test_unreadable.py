@@ -65,6 +65,18 @@ def test_the_last_of_a_batch_ends_the_batch(db, bad):
     assert (found.state, found.counts) == (State.DELIVERING, {"cancelled": 1, "failed": 1})
 
 
+def test_in_a_cancelled_batch_it_is_cancelled(db, bad):
+    """And counts as one that was, so that whoever cancels goes on to the end."""
+    order = batch(2, "t")
+    batches.add(db, order, batches.pages([spec()] * 2))
+    upkeep.make_page(db, 0, NOW_S)
+    spoil(db, batches.job_id(order.seed, 0), bad)
+    batches.cancel(db, order.id, NOW_S)
+
+    assert [upkeep.go_on_cancelling(db, 0, 1, NOW_S) for _ in range(3)] == [1, 1, 0]
+    assert batches.read(db, order.id).state is State.CANCELLED
+
+
 def test_in_a_page_it_fails_alone(db, bad):
     """The others of the page are made, and other batches go on."""
     order, next_one = batch(3, "t", callback=callback()), batch(1, "t")
