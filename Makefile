@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PKG_CONFIG := /bin/false
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test check unit bench lock clean
+.PHONY: serve test check unit bench drill lock clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/imagemill serve --unsigned --sample
@@ -17,17 +17,20 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
 
 unit: $(VENV)/.test
-	$(VENV)/bin/python -m pytest tests/unit tests/contract
+	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
 
 check: $(VENV)/.check
 	$(VENV)/bin/ruff format --check src tests bench
 	$(VENV)/bin/ruff check src tests bench
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest tests/unit tests/contract
+	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python bench/peers.py
+
+drill: $(VENV)/.test ## kill -9 at random; VICTIM=api, jobs, engine, s3, worker or temporal: only these
+	$(VENV)/bin/python tests/drill.py $(or $(VICTIM),all) --kills $(or $(KILLS),20) --seconds $(or $(SECONDS),600)
 
 lock: ## after a change of pyproject.toml; needs uv
 	uv lock

@@ -150,9 +150,21 @@ def errors_page() -> str:
         f"| {status} | `{code}` | {again} | {' '.join(rows[status, code, again])} |"
         for status, code, again in sorted(rows)
     ]
-    return "\n".join([*lines, *table]) + "\n"
+    later = [
+        f"| `{kind.code}` | {'yes' if kind.retryable else 'no'} | {(inspect.getdoc(kind) or '').split(chr(10))[0]} |"
+        for kind in (errors.JobCrashed, errors.StoreCorrupt)
+    ]
+    return "\n".join([*lines, *table, _ERRORS_OF_JOBS, *later, _ERRORS_UNFORESEEN]) + "\n"
 
 
+_ERRORS_OF_JOBS = """
+## Of jobs alone
+
+The `error` of a [job](jobs.md#a-job) has a code of the table above, or one of these, which no answer has:
+
+| code | retryable | meaning |
+|---|---|---|"""
+_ERRORS_UNFORESEEN = "| `internal` | yes | What nobody foresaw; the log of the job process has it. |"
 _ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json`): `type`, `title`, `status`, `detail`, `code`, `request_id`,
 `retryable`, and `limit` where one was met. `code` is for programs and stays as it is. Nothing a caller sends leads to a 500.
 """
@@ -160,10 +172,25 @@ _ERRORS_INTRO = """Every error is an RFC 9457 problem (`application/problem+json
 
 def metrics_page() -> str:
     """Every metric."""
-    lines = ["# Metrics", _NOTE, "On the admin port, at `/metrics`. Labels have few values; none is ever a URL, a host or a key.\n",
-             "| name | type | labels | meaning |", "|---|---|---|---|"]  # fmt: skip
-    lines += [f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {m.meaning} |" for m in DECLARED]
+    lines = [
+        "# Metrics",
+        _NOTE,
+        _METRICS_INTRO,
+        "| name | type | labels | of jobs | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{m.name}` | {m.kind} | {', '.join(m.labels)} | {'yes' if m.of_jobs else ''} | {m.meaning} |"
+        for m in DECLARED
+    ]
     return "\n".join(lines) + "\n"
+
+
+_METRICS_INTRO = """On the admin port, at `/metrics`. Labels have few values; none is ever a URL, a host or a key.
+
+`serve` shows those *of jobs* of the process that it started for them; counters and histograms of both are added up, so they fall back in
+part when that process is replaced. `imagemill worker` shows its own on `jobs.admin_port`.
+"""
 
 
 def commands_page() -> str:

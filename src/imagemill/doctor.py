@@ -78,7 +78,7 @@ def _port(name: str, host: str, port: int) -> Finding:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return Finding(name, "ok", f"{host}:{port} is free")
     except OSError as e:
-        return Finding(name, "fail", f"{host}:{port}: {e.strerror}")
+        return Finding(name, "fail", f"{host}:{port}: {os.strerror(e.errno or 0)}")
 
 
 async def _stores(settings: Settings) -> list[Finding]:

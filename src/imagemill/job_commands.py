@@ -96,7 +96,7 @@ def _api(arguments: argparse.Namespace) -> JobsApi:
         try:
             token = arguments.token_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as e:
-            raise SettingsError(f"--token-file {arguments.token_file}: {e}") from e
+            raise SettingsError(f"--token-file {arguments.token_file}: {_why(e)}") from e
     if token and not JobsApi(url).private:
         print(f"imagemill: the token goes to {url} unencrypted; https:// keeps it", file=sys.stderr)
     return JobsApi(url, token)
@@ -152,7 +152,7 @@ def _body(arguments: argparse.Namespace) -> Any:
         try:
             text = sys.stdin.read() if str(arguments.file) == "-" else arguments.file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as e:
-            raise SettingsError(f"--file {arguments.file}: {e}") from e
+            raise SettingsError(f"--file {arguments.file}: {_why(e)}") from e
         return job_order.from_json(text, f"--file {arguments.file}")
     if not (arguments.source and arguments.rendition):
         raise SettingsError("wanted: SOURCE and -r NAME:width=512,format=webp; or --file FILE")
@@ -312,6 +312,11 @@ def _prune(arguments: argparse.Namespace) -> int:
 
 
 # what options take
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    """In a person's words: the file is named already."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
 
 
 def _id(text: str) -> str:

@@ -327,6 +327,10 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """In one job."""
     max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
     """Jobs in one batch."""
+    batch_renditions: Positive = 100_000
+    """Of all jobs in one batch, or in one schedule, together."""
+    max_schedules: Positive = 100
+    """Of one tenant."""
     body_bytes: Annotated[int, Meta(ge=1024, le=64 * MiB)] = 256 * 1024
     """Of one submission."""
     batch_bytes: Annotated[int, Meta(ge=1024, le=64 * MiB)] = 16 * MiB

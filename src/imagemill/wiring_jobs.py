@@ -1,9 +1,13 @@
 """The composition root of jobs beside a node: who keeps the process alive that does them."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from msgspec import structs
 
 from imagemill import wiring
-from imagemill.configuration import data_directory, tokens_file
+from imagemill.configuration import data_directory
 from imagemill.model.errors import SettingsError
 from imagemill.obs.logs import LogPipe
 from imagemill.settings import Settings
@@ -24,11 +28,14 @@ def why_off(settings: Settings, *, evaluating: bool) -> str:
 
 
 def places(settings: Settings) -> dict[str, str]:
-    """Where jobs, their tokens and their results are kept, for an operator."""
+    """Where jobs and their results are kept, for an operator."""
     kept = {"data": str(data_directory(settings.jobs))} if kind(settings) == "embedded" else {}
     written = {name: raw for name, raw in settings.storage.items() if raw.get("write") is True}
-    where = ", ".join(f"{name}: {raw.get('root') or raw.get('bucket')}" for name, raw in written.items())
-    return kept | {"tokens": str(tokens_file(settings.jobs)), "results": where}
+    return kept | {"results": ", ".join(f"{name}: {_place(raw)}" for name, raw in written.items())}
+
+
+def _place(raw: Mapping[str, Any]) -> str:
+    return str(Path(raw["root"]).absolute()) if "root" in raw else str(raw.get("bucket", ""))
 
 
 def taken(settings: Settings) -> bool:

@@ -49,18 +49,19 @@ class Submission(Struct, frozen=True):
     """The job interface of a node, and what it lives on."""
 
     engine: JobEngine
+    client: Client
+    """Judges sources, and fetches none: names that take long to look up are not in the way of pictures."""
     poster: Poster
     port: JobPort
 
     async def close(self) -> None:
         """Let go of what it holds."""
         await self.engine.close()
+        await self.client.close()
         await self.poster.close()
 
 
-def submission(
-    settings: Settings, stores: Stores, dialect: Dialect, client: Client, observed: Observed
-) -> Submission | None:
+def submission(settings: Settings, stores: Stores, dialect: Dialect, observed: Observed) -> Submission | None:
     """What a node answers about jobs with; None where there are none.
 
     Raises:
@@ -69,13 +70,15 @@ def submission(
     if kind(settings) == "off":
         return None
     parse_secrets(settings.callbacks.secrets)
-    engine, poster = job_engine(settings, observed), Poster(settings.callbacks)
-    admission = Admission(settings, _places(stores), client.judge, poster.judge)
+    engine = job_engine(settings, observed)
+    client, poster = Client(settings.sources, settings.fetch), Poster(settings.callbacks)
+    admission = Admission(settings, places(stores), client.judge, poster.judge)
     jobs = Jobs(engine, dialect, admission, stores.writable, settings)
-    return Submission(engine, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))
+    return Submission(engine, client, poster, JobPort(jobs, TokenFile(tokens_file(settings.jobs)).read, settings))
 
 
-def _places(stores: Stores) -> Places:
+def places(stores: Stores) -> Places:
+    """What jobs may name of *stores*."""
     names = {id(store): name for name, store in stores.sources.items()}
     buckets = {place: names[id(store)] for place, store in stores.buckets.items() if id(store) in names}
     return Places(frozenset(stores.sources), frozenset(stores.writable), buckets)

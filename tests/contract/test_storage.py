@@ -1,7 +1,7 @@
 """What every store promises, once for all of them."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from secrets import token_hex
 from urllib.parse import unquote
@@ -45,6 +45,10 @@ class Shelf:
 
     def remove(self, name: str) -> None:
         (self.root / name).unlink()
+
+    def unfinished(self) -> list:
+        """What lies about of writes that are over."""
+        return [f for f in self.root.rglob("*") if "unfinished" in str(f.parent) and f.is_file()]
 
     async def get(self, name: str, limit: int = 100, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         return await self.store.get(self.prefix + name, limit=limit, known=known)
@@ -90,12 +94,16 @@ class InMemory(Shelf):
     def remove(self, name):
         del self.store.objects[name]
 
+    def unfinished(self):
+        return []
+
 
 class InBucket(Shelf):
     """Things are put there by a client of its own."""
 
     def __init__(self, store, server, prefix):
         super().__init__(store, None, "")
+        self._server, self._prefix = server, prefix
         self._client = opendal.Operator(
             "s3", bucket=BUCKET, region=REGION, endpoint=server.endpoint, root=prefix,
             access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY,
@@ -106,6 +114,11 @@ class InBucket(Shelf):
 
     def remove(self, name):
         self._client.delete(name)
+
+    def unfinished(self):
+        """Objects where large ones are collected, and parts of uploads that were neither completed nor aborted."""
+        places = (self._server.object(self._prefix) / ".unfinished", self._server.object(".sgwtmp/multipart"))
+        return [f for place in places for f in place.rglob("*") if f.is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +161,14 @@ async def shelf(request, tmp_path):
 
 
 @pytest.fixture(params=WRITABLE)
-async def store(request, tmp_path):
+async def writable(request, tmp_path):
     async with WRITABLE[request.param](place(request, tmp_path)) as shelf:
-        yield shelf.store
+        yield shelf
+
+
+@pytest.fixture
+def store(writable):
+    return writable.store
 
 
 @pytest.fixture(params=["file", "memory", "s3"])
@@ -417,3 +435,201 @@ async def test_a_write_that_nobody_waits_for_leaves_the_old_or_the_new(store):
 
     await store.put("a", b"last", Terms())
     assert (await store.get("a", limit=150_000)).body == b"last"
+
+
+LARGE = bytes(range(251)) * 80_000
+"""20 MB: on S3 more than two parts."""
+
+
+async def streamed(body: bytes, size: int = 700_000, then=None):
+    """*body* in chunks; *then*, when a store has had the time to send them, it may fail."""
+    for at in range(0, len(body), size):
+        await asyncio.sleep(0)
+        yield body[at : at + size]
+    if then is not None:
+        await asyncio.sleep(0.05)
+        raise then
+
+
+async def read(store, key: str, known: Validators = NONE_KNOWN) -> list[bytes]:
+    async with store.open(key, known=known) as opened:
+        return [chunk async for chunk in opened.chunks]
+
+
+@pytest.mark.parametrize("size", [0, 1, 700_000, len(LARGE)])
+async def test_streams_come_out_as_they_went_in(store, size):
+    """Every byte, with the facts that a look gives, and no empty chunk; a new folder needs no preparation."""
+    body = LARGE[:size]
+    terms = Terms("image/jpeg", sha256=sha256(body).hexdigest())
+
+    written = await store.write("new/deep/a b é", streamed(body), terms)
+
+    assert (written.body_bytes, written.sha256) == (size, terms.sha256)
+    assert await store.stat("new/deep/a b é") == written
+    async with store.open("new/deep/a b é") as opened:
+        chunks = [chunk async for chunk in opened.chunks]
+    assert (opened.stat.body_bytes, opened.stat.etag) == (size, written.etag)
+    assert all(chunks)
+    assert b"".join(chunks) == body
+
+
+async def test_chunks_may_be_of_any_size(store):
+    """Also empty ones."""
+    pieces = [b"", b"1", b"", b"23", b"4" * 100_000, b""]
+
+    async def odd():
+        for piece in pieces:
+            yield piece
+
+    await store.write("odd", odd(), Terms())
+
+    assert b"".join(await read(store, "odd")) == b"".join(pieces)
+
+
+async def test_streams_and_whole_objects_are_the_same_objects(store):
+    """Written by one verb, read by the other, with the same validators."""
+    await store.write("a", streamed(b"12345"), Terms())
+    await store.put("b", b"67890", Terms())
+
+    blob = await store.get("a", limit=5)
+
+    assert blob.body == b"12345"
+    assert b"".join(await read(store, "b")) == b"67890"
+    async with store.open("a", known=blob.validators) as opened:
+        assert opened == Unchanged()
+    async with store.open("a", known=Validators("other", 1)) as opened:
+        assert opened.stat.etag == blob.etag
+
+
+async def test_opening_what_is_not_there(store):
+    await store.put("a/b", b"1", Terms())
+    for key, error in (("no", SourceNotFound), ("a", SourceNotFound), ("../a", BadRequest), ("", BadRequest)):
+        with pytest.raises(error):
+            async with store.open(key):
+                pass
+
+
+async def test_a_stream_is_written_only_where_settings_allow(read_only):
+    """Without a chunk being asked for."""
+
+    async def never():
+        pytest.fail("was asked")
+        yield b""
+
+    with pytest.raises(StoreRefused):
+        await read_only.write("never", never(), Terms())
+    with pytest.raises(BadRequest):
+        await read_only.write("../never", never(), Terms())
+
+
+async def test_who_leaves_early_leaves_nothing(store):
+    """After a chunk, before the first, or by an error of the reader's own: the store goes on as before."""
+    await store.put("a", LARGE, Terms())
+    for _ in range(20):
+        async with store.open("a") as opened:
+            await anext(opened.chunks)
+        async with store.open("a"):
+            pass
+        with pytest.raises(ZeroDivisionError):
+            async with store.open("a") as opened:
+                async for _ in opened.chunks:
+                    raise ZeroDivisionError
+
+    assert b"".join(await read(store, "a")) == LARGE
+
+
+async def test_a_reader_who_is_cancelled_leaves_nothing(store):
+    await store.put("a", LARGE, Terms())
+    for pause_s in (0, 0.001, 0.005):
+        task = asyncio.create_task(read(store, "a"))
+        await asyncio.sleep(pause_s)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    assert b"".join(await read(store, "a")) == LARGE
+
+
+@pytest.mark.parametrize("size", [1000, 9_000_000, len(LARGE)])
+async def test_a_stream_that_fails_leaves_the_old(writable, size):
+    """The error is that of the chunks; neither the new bytes nor a trace of them remain."""
+    store = writable.store
+    await store.put("a", b"old", Terms())
+
+    with pytest.raises(ZeroDivisionError):
+        await store.write("a", streamed(LARGE[:size], then=ZeroDivisionError()), Terms())
+    with pytest.raises(ZeroDivisionError):
+        await store.write("new", streamed(LARGE[:size], then=ZeroDivisionError()), Terms())
+
+    assert (await store.get("a", limit=9)).body == b"old"
+    assert await store.stat("new") is None
+    assert writable.unfinished() == []
+
+
+@pytest.mark.parametrize("size", [1000, len(LARGE)])
+async def test_a_stream_of_other_bytes_than_were_meant_leaves_the_old(writable, size):
+    store = writable.store
+    await store.put("a", b"old", Terms())
+
+    with pytest.raises(StoreCorrupt):
+        await store.write("a", streamed(LARGE[:size]), Terms(sha256=sha256(b"other").hexdigest()))
+
+    assert (await store.get("a", limit=9)).body == b"old"
+    assert writable.unfinished() == []
+
+
+@pytest.mark.parametrize("size", [1000, 9_000_000, len(LARGE)])
+async def test_a_writer_who_is_cancelled_leaves_the_old(writable, size):
+    """While its chunks are awaited; a later write is not undone by it."""
+    store = writable.store
+    await store.put("a", b"old", Terms())
+    waits = asyncio.Event()
+
+    async def stuck():
+        async for chunk in streamed(LARGE[:size]):
+            yield chunk
+        waits.set()
+        await asyncio.sleep(60)
+
+    task = asyncio.create_task(store.write("a", stuck(), Terms()))
+    await waits.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert (await store.get("a", limit=9)).body == b"old"
+    assert writable.unfinished() == []
+    await store.put("a", b"later", Terms())
+    assert (await store.get("a", limit=9)).body == b"later"
+
+
+async def test_nobody_sees_a_stream_before_its_end(store):
+    """While it is written the old bytes are read; after it the new ones."""
+    await store.put("a", b"old", Terms())
+    seen = []
+
+    async def watched():
+        async for chunk in streamed(LARGE, 4_000_000):
+            seen.append((await store.get("a", limit=9)).body)
+            yield chunk
+
+    await store.write("a", watched(), Terms())
+
+    assert set(seen) == {b"old"}
+    assert b"".join(await read(store, "a")) == LARGE
+
+
+async def test_a_stream_is_of_one_version(store):
+    """Where another takes its place meanwhile, the reader gets the old one whole, or is told."""
+    await store.put("a", LARGE, Terms())
+    got = []
+
+    with suppress(SourceTruncated):
+        async with store.open("a") as opened:
+            got.append(await anext(opened.chunks))
+            await store.put("a", LARGE[::-1], Terms())
+            got.extend([chunk async for chunk in opened.chunks])
+        assert b"".join(got) == LARGE
+
+    assert LARGE.startswith(b"".join(got))
+    assert b"".join(await read(store, "a")) == LARGE[::-1]

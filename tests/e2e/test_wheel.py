@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +20,11 @@ from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCKED = ROOT / "requirements" / "serve.txt"
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("IMAGEMILL_", "PYTHON", "VIRTUAL_ENV", "PKG_CONFIG"))}
+CLEAN = {
+    k: v
+    for k, v in os.environ.items()
+    if not k.startswith(("IMAGEMILL_", "PYTHON", "VIRTUAL_ENV", "PKG_CONFIG", "XDG_STATE_HOME"))
+}
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +60,29 @@ def _pins(folder: Path) -> Path:
     return pins
 
 
+def at_home(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user whose home is that folder."""
+    return CLEAN | {"HOME": str(tmp_path)}
+
+
+def until_ready(admin: int) -> None:
+    for _ in range(400):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1).read()
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing is ready on port {admin}")
+
+
 @contextlib.contextmanager
 def first_run(clean: Path, tmp_path: Path) -> Iterator[tuple[int, int]]:
     """`imagemill serve`, with nothing configured but the ports, which other tests may hold."""
     port, admin = free_port(), free_port()
     with (tmp_path / "log").open("wb") as log:
         command = [clean / "imagemill", "serve", "--port", str(port), "--admin-port", str(admin)]
-        process = subprocess.Popen(command, env=CLEAN, cwd=tmp_path, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=at_home(tmp_path), cwd=tmp_path, stdout=log, stderr=log)
         try:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1).read()
-                    break
-                import time
-
-                time.sleep(0.05)
+            until_ready(admin)
             yield port, admin
         finally:
             process.terminate()
@@ -150,17 +163,108 @@ def test_render_and_doctor(clean: Path, tmp_path: Path) -> None:
 
 
 def test_the_doctor_sees_what_serve_would(clean: Path, tmp_path: Path) -> None:
-    """With nothing said it examines the first run, the sample's store and unsigned mode; a wrong setting is a failure."""
-    first = subprocess.run([clean / "imagemill", "doctor", "--json"], env=CLEAN, capture_output=True, text=True)
+    """With nothing said it examines the first run, its two stores and unsigned mode; a wrong setting is a failure."""
+    home = at_home(tmp_path)
+    first = subprocess.run([clean / "imagemill", "doctor", "--json"], env=home, capture_output=True, text=True)
     wrong = subprocess.run(
-        [clean / "imagemill", "doctor"], env=CLEAN | {"IMAGEMILL_SERVER__PROT": "1"}, capture_output=True, text=True
+        [clean / "imagemill", "doctor"], env=home | {"IMAGEMILL_SERVER__PROT": "1"}, capture_output=True, text=True
     )
 
     findings = {f["check"]: (f["state"], f["detail"]) for f in json.loads(first.stdout)}
-    assert findings["stores"] == ("ok", "sample")
+    assert findings["stores"] == ("ok", "sample, out")
     assert findings["signing"][0] == "warn"
     assert wrong.returncode == 1
     assert "did you mean port?" in wrong.stdout
+
+
+def test_the_first_run_takes_jobs(clean: Path, tmp_path: Path) -> None:
+    """Nothing configured: a job from the command line, its files where the log says, the list, the watch; then a token."""
+    with first_run(clean, tmp_path) as (port, _):
+
+        def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+            url = {"IMAGEMILL_URL": f"http://127.0.0.1:{port}"}
+            return subprocess.run(
+                [clean / "imagemill", *words], env=at_home(tmp_path) | url | env, capture_output=True, text=True, timeout=90
+            )  # fmt: skip
+
+        sizes = ("-r", "small:width=320,format=webp", "-r", "large:width=1280,format=avif")
+        made = run("jobs", "submit", "local:sample/dandelion.jpg", *sizes, "--to", "out/flowers", "--wait")
+        listed = run("jobs", "list")
+        job = json.loads(run("jobs", "list", "--json").stdout)[0]
+        watched = run("jobs", "watch", job["id"])
+        token = run("token", "new", "--name", "me", "--tenant", "default", "--scope", "read")
+        time.sleep(1.1)  # as long as a service may not know of it
+        refused = run("jobs", "list")
+        known = run("jobs", "list", IMAGEMILL_TOKEN=token.stdout.strip())
+        too_much = run("jobs", "cancel", job["id"], IMAGEMILL_TOKEN=token.stdout.strip())
+
+    assert made.returncode == 0, made.stderr
+    assert "succeeded  2/2 renditions" in made.stdout
+    folder = tmp_path / ".local/state/imagemill/out/flowers" / job["id"]
+    assert Image.open(folder / "small.webp").size == (320, 213)
+    assert Image.open(folder / "large.avif").width == 1280
+    assert f'"results":"out: {folder.parents[1]}"' in (tmp_path / "log").read_text()
+    assert (job["id"] in listed.stdout, "succeeded" in listed.stdout) == (True, True)
+    assert (watched.returncode, "small.webp" in watched.stdout) == (0, True)
+    assert token.stdout.startswith("imt_")
+    assert (refused.returncode, refused.stderr) == (3, "imagemill: unauthorized: a bearer token is needed\n")
+    assert (known.returncode, job["id"] in known.stdout) == (0, True)
+    assert (too_much.returncode, "scope_missing" in too_much.stderr) == (3, True)
+
+
+def test_a_worker_by_itself(clean: Path, tmp_path: Path) -> None:
+    """It takes its directory, answers for its health, keeps a second one out, and ends when told to."""
+    admin = free_port()
+    (tmp_path / "out").mkdir()
+    config = tmp_path / "jobs.toml"
+    config.write_text(
+        '[storage.out]\nkind = "file"\nroot = "out"\nwrite = true\n[jobs]\ndata = "state"\n'
+        '[signing]\nmode = "unsigned"\n'
+    )
+    command = [clean / "imagemill", "worker", "--config", config, "--admin-port"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*command, str(admin)], env=CLEAN, cwd=tmp_path, stdout=log, stderr=log)
+        try:
+            until_ready(admin)
+            second = subprocess.run(
+                [*command, str(free_port())], env=CLEAN, cwd=tmp_path, capture_output=True, text=True, timeout=60
+            )
+            doctor = subprocess.run(
+                [clean / "imagemill", "doctor", "--config", config, "--json"],
+                env=CLEAN, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+        finally:
+            process.terminate()
+            ended = process.wait(40)
+
+    findings = {f["check"]: f["detail"] for f in json.loads(doctor.stdout)}
+    assert (second.returncode, "in use by another job process" in second.stderr) == (3, True)
+    assert findings["job data"].endswith("; a job process is at work there")
+    assert ended == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "extra"),
+    [
+        ('[storage.b]\nkind = "s3"\nbucket = "b"\nregion = "r"\n', ("serve", "--check"), "s3"),
+        ('[jobs]\nengine = "temporal"\n', ("serve", "--check"), "temporal"),
+        ('[jobs]\nengine = "temporal"\n', ("worker",), "temporal"),
+        ('[l2]\nurl = "redis://127.0.0.1"\n', ("serve", "--check"), "redis"),
+    ],
+)
+def test_what_is_not_installed_is_said_with_the_remedy(
+    clean: Path, tmp_path: Path, text: str, command: tuple[str, ...], extra: str
+) -> None:
+    """One line, no trace: which setting needs what."""
+    config = tmp_path / "mill.toml"
+    config.write_text(text + '[signing]\nmode = "unsigned"\n')
+
+    told = subprocess.run(
+        [clean / "imagemill", *command, "--config", config], env=at_home(tmp_path), capture_output=True, text=True, timeout=60
+    )  # fmt: skip
+
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1), told.stderr
+    assert told.stderr.endswith(f"needs: pip install 'imagemill[{extra}]'\n")
 
 
 def test_the_wheel_holds_what_it_should(wheel: Path) -> None:

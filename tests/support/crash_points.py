@@ -18,7 +18,7 @@ class Points:
         self._folder = folder
 
     def env(self, breaks: str = "") -> dict[str, str]:
-        """What such a process is started with; *breaks* is a promise that it does not keep."""
+        """What such a process is started with; *breaks* are promises that it does not keep."""
         return {"PYTHONPATH": str(_HOOK), "CRASH_FOLDER": str(self._folder), "CRASH_BREAKS": breaks}
 
     def begin(self) -> None:

@@ -90,6 +90,8 @@ class Clients:
 
     def __init__(self, log: Log, port: int, *, patience_s: float = _GIVE_UP_S) -> None:
         self._log, self._port, self._patience_s = log, port, patience_s
+        self.over = threading.Event()
+        """Set where there is no point in asking any longer."""
         self.jobs: dict[str, str] = {}
         """Key to job."""
 
@@ -97,7 +99,7 @@ class Clients:
         """Ask until it is accepted, as a client does that may not lose the order; its job."""
         until = time.monotonic() + self._patience_s
         self._log.add("asked", key=key)
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self.over.is_set():
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
                 status, headers, job = call(self._port, "POST", "/jobs", order, {"idempotency-key": key})
                 if status == 202:

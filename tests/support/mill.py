@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from support import s3, temporal
-from support.drill import SECRET, Receiver, call
+from support.drill import Receiver, call
 from support.history import Log
 from support.node import PHOTO, Node, SourceServer, restart, serving
 from support.ports import free_port
@@ -22,11 +22,19 @@ Victim = Literal["api", "jobs", "engine", "s3", "worker", "temporal"]
 _READY_S = 40.0
 
 
+class _Sources(dict[str, bytes]):
+    """Equal pictures at every path, and yet no two that are the same."""
+
+    def get(self, path: str, _default: bytes | None = None) -> bytes:
+        return PHOTO + path.encode()  # behind its end a JPEG may hold anything
+
+
 class Mill:
     """One service, and what it lives on."""
 
     def __init__(self, folder: Path, source: SourceServer, receiver: Receiver, env: dict[str, str]) -> None:
         self.folder, self.source, self.receiver, self.env = folder, source, receiver, env
+        source.bodies = _Sources()
         self.results = folder / "out"
         self.node: Node
         self.s3: s3.S3Server | None = None
@@ -46,20 +54,15 @@ class Mill:
             "storage": {"out": self.s3.settings(write=True) if self.s3 else out},
             "jobs": {"data": str(self.folder / "data"), "workers": 1, "admin_port": free_port()},
             "sources": self.source.allowed(),
-            "callbacks": {
-                "allow_http": True, "ports": [443, self.receiver.port], "allow_networks": ["127.0.0.0/8"],
-                "secrets": {"drill": [SECRET]},
-            },
-        }  # fmt: skip
+            "callbacks": self.receiver.settings(),
+        }
         if self.temporal:
             tables["jobs"]["engine"] = "temporal"
-            tables["temporal"] = {"address": self.temporal.address, "heartbeat_s": 1.0}
+            tables["temporal"] = {"address": self.temporal.address, "heartbeat_s": 2.0}
         return tables
 
     def order(self, key: str) -> dict[str, Any]:
         """Two renditions of a source of its own, below a prefix of its own; it comes back as metadata."""
-        # behind its end a JPEG may hold anything: equal pictures, and yet no two sources that are the same
-        self.source.bodies[f"/{key}.jpg"] = PHOTO + key.encode()
         return {
             "source": self.source.url(f"/{key}.jpg"),
             "renditions": [

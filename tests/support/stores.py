@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from imagemill.model.errors import SourceNotFound, SourceTooLarge, StoreCorrupt, StoreRefused
-from imagemill.storage.base import NONE_KNOWN, Blob, Stat, Terms, Unchanged, split
+from imagemill.storage.base import NONE_KNOWN, Blob, Opened, Stat, Terms, Unchanged, split
 
 
 class MemoryStore:
@@ -14,6 +15,7 @@ class MemoryStore:
     def __init__(self, *, write: bool = True) -> None:
         self.objects: dict[str, tuple[bytes, Stat, Terms]] = {}
         self._write = write
+        self.chunk_bytes = 1024 * 1024
 
     async def get(self, key, /, *, limit, known=NONE_KNOWN):
         split(key)
@@ -36,6 +38,26 @@ class MemoryStore:
             raise StoreCorrupt("these are not the bytes that were to be written")
         await asyncio.sleep(0)
         return self.lay(key, body, terms)
+
+    @asynccontextmanager
+    async def open(self, key, /, *, known=NONE_KNOWN):
+        split(key)
+        await asyncio.sleep(0)
+        if key not in self.objects:
+            raise SourceNotFound("no such object")
+        body, stat, _ = self.objects[key]
+        yield Unchanged() if known.etag == stat.etag else Opened(stat, self._chunks(body))
+
+    async def _chunks(self, body):
+        for at in range(0, len(body), self.chunk_bytes):
+            await asyncio.sleep(0)
+            yield body[at : at + self.chunk_bytes]
+
+    async def write(self, key, chunks, /, terms):
+        split(key)
+        if not self._write:
+            raise StoreRefused("this store is not written to")
+        return await self.put(key, b"".join([chunk async for chunk in chunks]), terms)
 
     def lay(self, key, body, terms):
         """Put it there, whoever may write."""

@@ -92,7 +92,7 @@ class Steps:
             return Work(())
         if "corrupt" in tags:
             raise ImageCorrupt("not a picture")
-        if "slow" in tags or ("flaky" in tags and job.attempts == 0):
+        if "slow" in tags or ("flaky" in tags and job.attempts == 1):
             raise SourceTimeout("too slow")
         for number, wanted in enumerate(job.spec.renditions):
             if wanted.name not in have:

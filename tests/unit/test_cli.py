@@ -204,7 +204,8 @@ def test_a_missing_package_is_found_by_check(capsys, environ):
     """Not only once the service starts."""
     environ.setenv("IMAGEMILL_SIGNING__MODE", "unsigned")
     environ.setenv("IMAGEMILL_JOBS__ENGINE", "temporal")
-    environ.setitem(sys.modules, "temporalio", None)
+    for name in {"temporalio", *(n for n in sys.modules if n.startswith("temporalio."))}:
+        environ.setitem(sys.modules, name, None)
     for name in [n for n in sys.modules if n.startswith("imagemill.jobs.temporal")]:
         environ.delitem(sys.modules, name)
 
@@ -213,3 +214,15 @@ def test_a_missing_package_is_found_by_check(capsys, environ):
     assert (status, complaint) == (
         2, "imagemill: settings: jobs.engine = 'temporal' needs: pip install 'imagemill[temporal]'\n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--file", "--token-file"])
+def test_a_file_that_cannot_be_read_is_named_once(capsys, tmp_path, option):
+    """With the reason in words."""
+    (tmp_path / "binary").write_bytes(b"\xff")
+    submit = ("jobs", "submit", "local:a/b", "-r", "s:width=5")
+    arguments = ("jobs", "submit") if option == "--file" else submit
+
+    for name, words in (("absent", "No such file or directory"), ("binary", "it is not UTF-8")):
+        status, _, complaint = run(capsys, *arguments, option, str(tmp_path / name))
+        assert (status, complaint) == (2, f"imagemill: settings: {option} {tmp_path / name}: {words}\n")

@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from imagemill import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +31,24 @@ def test_links_lead_somewhere():
                 dead.append(f"{page.name}: {target}")
 
     assert dead == []
+
+
+def test_the_readme_names_every_command():
+    """Each in its table, and nothing that is none."""
+    table = re.findall(r"^\| `imagemill (\w+)[^`]*` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (commands,) = (action for action in cli.parser()._actions if action.choices)
+
+    assert sorted(table) == sorted(commands.choices)
+
+
+def test_the_map_shows_the_layers_that_are_kept():
+    """The picture in the explanation is the contract that import-linter holds."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+
+    shown = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+
+    assert "```\n" + "\n".join(layers[1:]) + "\n```" in shown
 
 
 def test_nothing_is_left_to_fill_in():

@@ -1,5 +1,6 @@
 """What the settings say is what the parts are told; what only they can know is wrong stops the start too (O04)."""
 
+import threading
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from imagemill import wiring
 from imagemill.configuration import load
 from imagemill.engines.pool import Event
 from imagemill.model.errors import SettingsError
+from imagemill.net.connection import RESOLVER_THREADS
 from imagemill.settings import Cache, Engine, Settings, Signing
 from imagemill.storage.base import Blob
 from imagemill.wiring import Service
@@ -55,6 +57,24 @@ async def test_what_the_pool_tells_is_counted():
     assert "imagemill_worker_crash_total 1.0" in shown
     assert 'imagemill_worker_restarts_total{reason="deadline"} 1.0' in shown
     assert "imagemill_poison_refused_total 2.0" in shown
+
+
+async def test_names_of_jobs_are_not_in_the_way_of_pictures(tmp_path):
+    """L19: a batch of names whose servers are silent takes every thread that looks names up, and pictures have others."""
+    settings = {"jobs": {"engine": "embedded", "data": str(tmp_path)}}
+    node = wiring.Service(load(None, {}, UNSIGNED | settings))
+    let_go = threading.Event()
+    for _ in range(RESOLVER_THREADS):
+        node.submission.client._out._threads.submit(let_go.wait)
+
+    try:
+        found = node.client._out._threads.submit(str, "looked up").result(timeout=5)
+    finally:
+        let_go.set()
+        await node.submission.client.close()
+        await node.client.close()
+
+    assert found == "looked up"
 
 
 def service(**cache: object) -> Service:

@@ -81,7 +81,7 @@ class Courier:
         secrets = self._secrets.get(delivery.callback.secret)
         if secrets is None:
             return Again(f"no secret is called {delivery.callback.secret}")
-        place = self._endpoints.enter(f"{delivery.tenant} {target.scheme}://{target.origin}")
+        place = self._endpoints.enter(f"{target.scheme}://{target.origin}", delivery.tenant)
         if not isinstance(place, Place):
             return place
         headers = sign(delivery.id, int(self._clock()), body, secrets)

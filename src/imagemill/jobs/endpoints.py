@@ -1,10 +1,13 @@
 """Share the attempts among receivers: so many each, so many in all, and half of those for receivers that answer.
 
+Of the other half, receivers of one tenant that are not known to answer have no more than half: names cost nothing, and
+whoever makes up a thousand that hang keeps no other tenant's new receiver waiting.
+
 Units    seconds of a monotonic clock, given by the caller.
 Errors   none: who has to wait is told for how long.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,6 +33,7 @@ _NEW = 0.25
 class Endpoint:
     """One receiver's running attempts, and how it behaved lately."""
 
+    tenant: str
     running: int = 0
     proven: bool = False
     """Whether its last attempt was answered."""
@@ -52,20 +56,22 @@ class Endpoints:
         self._clock = clock
         self._known: OrderedDict[str, Endpoint] = OrderedDict()
         self._running = 0
-        self._unproven = 0
+        self._unproven: Counter[str] = Counter()
+        """By tenant."""
 
     @property
     def known(self) -> int:
         """Receivers remembered now; never many more than are in use plus `MAX_ENDPOINTS`."""
         return len(self._known)
 
-    def enter(self, name: str) -> "Place | Later | Again":
-        """A place at receiver *name*, to be entered at once, or how long to stay away.
+    def enter(self, address: str, tenant: str) -> "Place | Later | Again":
+        """A place at *tenant*'s receiver at *address*, to be entered at once, or how long to stay away.
 
         Who has failed for as long as the whole schedule lasts is not waited for any longer: messages to it count
         their attempts although none is made, but for the one that looks whether it is back.
         """
-        endpoint = self._known.setdefault(name, Endpoint())
+        name = f"{tenant} {address}"
+        endpoint = self._known.setdefault(name, Endpoint(tenant))
         self._known.move_to_end(name)
         self._forget()
         now_s = self._clock()
@@ -81,7 +87,7 @@ class Endpoints:
         """Count one attempt; when it began, whether the receiver was proven, and whether this is its probe."""
         endpoint.running += 1
         self._running += 1
-        self._unproven += not endpoint.proven
+        self._unproven[endpoint.tenant] += not endpoint.proven
         probe = endpoint.failures >= self._settings.breaker_failures
         endpoint.probing = endpoint.probing or probe
         return self._clock(), endpoint.proven, probe
@@ -91,7 +97,8 @@ class Endpoints:
         began_s, was_proven, probe = begun
         endpoint.running -= 1
         self._running -= 1
-        self._unproven -= not was_proven
+        self._unproven[endpoint.tenant] -= not was_proven
+        self._unproven += Counter()  # who has none left is forgotten
         endpoint.probing = endpoint.probing and not probe
         now_s = self._clock()
         if well is None:
@@ -112,9 +119,11 @@ class Endpoints:
         return max(endpoint.shut_until_s - now_s, PROBED_S if endpoint.probing else 0.0)
 
     def _full(self, endpoint: Endpoint) -> bool:
-        most = self._settings.total
+        most, own = self._settings.total, self._unproven[endpoint.tenant]
+        if self._running >= most or endpoint.proven:
+            return self._running >= most
         # however many receivers hang, those that answer have the other half
-        return self._running >= most or (not endpoint.proven and self._unproven >= max(1, most // 2))
+        return self._unproven.total() >= max(1, most // 2) or own >= max(1, most // 4)
 
     def _book(self, endpoint: Endpoint, now_s: float) -> float:
         """Send those who are too many back one after the other, about as fast as places come free."""

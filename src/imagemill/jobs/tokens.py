@@ -2,11 +2,13 @@
 
 Keys     ``{"tokens": [...]}``, each a `model.token.Token`; it holds digests and no secret.
 Units    looked at once a second at most, so that a new or a revoked token counts within a second.
-Errors   a file that cannot be read, is damaged, or that others than its owner may write: `Register.readable` is false,
-         and whoever judges by it lets nobody in. `SettingsError` from what writes.
+Errors   a file that cannot be read, is damaged, that others than its owner may write, that is a stranger's, or that is
+         gone although it was there: `Register.readable` is false, and whoever judges by it lets nobody in.
+         `SettingsError` from what writes.
 Source   rename(2): inside one filesystem a rename replaces atomically; fsync(2): the directory is synced on its own.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -49,6 +51,8 @@ class TokenFile:
         self._log = Log("imagemill.tokens")
         self._looked_s = float("-inf")
         self._seen: object = None
+        self._there = False
+        """Whether there ever was a file: one that is taken away must not let in whoever is on this machine."""
         self._register = Register()
 
     def read(self) -> Register:
@@ -67,12 +71,14 @@ class TokenFile:
         if seen == self._seen:
             return
         try:
+            if seen == errno.ENOENT and self._there:
+                raise SettingsError(f"jobs.tokens: {self.path} was there, and is gone; a restart goes on without it")
             self._register = Register(load(self.path))
-            self._seen = seen
         except SettingsError as e:
             self._register = Register(readable=False)
-            self._seen = seen
             self._log.error("tokens cannot be read: nobody is let in to jobs", reason=str(e))
+        self._seen = seen
+        self._there = self._there or isinstance(seen, tuple)
 
 
 def load(path: Path) -> tuple[Token, ...]:
@@ -121,6 +127,8 @@ def _body(path: Path) -> bytes:
             raise SettingsError(f"jobs.tokens: {path} is no file of at most {MAX_BYTES} bytes")
         if found.st_mode & _WRITABLE_BY_OTHERS:
             raise SettingsError(f"jobs.tokens: others may write {path}; chmod 600 it once its content is known")
+        if found.st_uid not in {0, os.geteuid(), path.parent.stat().st_uid}:
+            raise SettingsError(f"jobs.tokens: {path} is the file of user {found.st_uid}, who has no say in its folder")
         return file.read(MAX_BYTES)
 
 

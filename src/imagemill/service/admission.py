@@ -12,7 +12,8 @@ from imagemill.model.errors import BadOption, BadRequest, NotSupported, SourceFo
 from imagemill.model.job import Callback, JobSpec
 from imagemill.model.request import SourceRef
 from imagemill.service.bodies import at
-from imagemill.settings import Settings, Tenant
+from imagemill.service.rights import Rights
+from imagemill.settings import Settings
 from imagemill.storage.base import split
 
 Judge = Callable[[str], Awaitable[object]]
@@ -27,7 +28,7 @@ class Places(Struct, frozen=True):
     readable: frozenset[str] = frozenset()
     writable: frozenset[str] = frozenset()
     buckets: Mapping[str, str] = {}
-    """Buckets that ``s3://`` sources may name, and the store that each is."""
+    """As `service.rights.Rights.buckets`."""
 
 
 class Admission:
@@ -41,15 +42,16 @@ class Admission:
 
     def of(self, tenant: str) -> "Admitting":
         """Judge jobs of *tenant* that come together; what repeats is judged once."""
-        return Admitting(self, self.settings.jobs.tenants.get(tenant, Tenant()))
+        return Admitting(self, tenant, Rights(self.settings.jobs.tenants, self.places.buckets))
 
 
 class Admitting:
     """Jobs of one tenant that come together."""
 
-    def __init__(self, admission: Admission, may: Tenant) -> None:
+    def __init__(self, admission: Admission, tenant: str, rights: Rights) -> None:
         self._by = admission
-        self._may = may
+        self._tenant = tenant
+        self._rights = rights
         self._sources: set[str] = set()
         self._receivers: dict[str, str] = {}
 
@@ -66,7 +68,8 @@ class Admitting:
         """*callback* in canonical form, where it may be called, and signed with the secret that it names."""
         if callback is None:
             return None
-        if callback.secret not in self._by.settings.callbacks.secrets or not _has(self._may.secrets, callback.secret):
+        name = callback.secret
+        if name not in self._by.settings.callbacks.secrets or not self._rights.secret(self._tenant, name):
             # what is written there by mistake is the secret itself, and must not come back or be logged
             raise BadOption("callback.secret: the name of a secret of this tenant is wanted, and not the secret itself")
         if callback.url not in self._receivers:
@@ -78,7 +81,7 @@ class Admitting:
 
     def _check_store(self, name: str) -> None:
         places = self._by.places
-        if name not in places.readable | places.writable or not _has(self._may.stores, name):
+        if name not in places.readable | places.writable or not self._rights.store(self._tenant, name):
             raise BadOption(f"destination.store: no store is called {name[:40]!r}")
         if name not in places.writable:
             raise StoreRefused(f"destination.store: {name} is not written to")
@@ -89,15 +92,10 @@ class Admitting:
                 await self._by.judge_source(source.address)
                 self._sources.add(source.address)
             return
-        place, _, key = source.address.partition("/")
-        store = place if source.scheme == "local" else self._by.places.buckets.get(place, "")
-        if store not in self._by.places.readable or not _has(self._may.stores, store):
-            raise SourceForbidden(f"no store of this tenant is called {place[:40]!r}")
+        store, key = self._rights.place(source)
+        if store not in self._by.places.readable or not self._rights.store(self._tenant, store):
+            raise SourceForbidden(f"no store of this tenant has {source.address[:40]!r}")
         try:
             split(key)
         except BadRequest as e:
             raise at(e, "source") from e
-
-
-def _has(names: tuple[str, ...] | None, name: str) -> bool:
-    return names is None or name in names

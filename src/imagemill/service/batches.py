@@ -35,6 +35,7 @@ async def read_all(
 ) -> list[JobSpec]:
     """The jobs that *found* describes over *defaults*, in order; an error tells *where*, with the number filled in."""
     specs: list[JobSpec] = []
+    left = reader.batch_renditions
     for start in range(0, len(found), TOGETHER):
         some = found[start : start + TOGETHER]
         unjudged = [_read(raw, where.format(n), reader, defaults or {}) for n, raw in enumerate(some, start)]
@@ -45,6 +46,9 @@ async def read_all(
             if isinstance(outcome, BaseException):
                 raise outcome
             specs.append(outcome)
+            left -= len(outcome.renditions)
+        if left < 0:
+            raise LimitExceeded("batch_renditions", f"renditions of all jobs: more than {reader.batch_renditions}")
         if digest:
             for raw in some:
                 digest.add(raw)

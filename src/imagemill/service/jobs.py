@@ -29,6 +29,7 @@ from imagemill.service.batches import bounded, read_all
 from imagemill.service.bodies import Digest, fields, items, read
 from imagemill.service.orders import FIELDS, Reader, metadata_of, summary_of, tags_of
 from imagemill.service.results import Addresses, addresses
+from imagemill.service.rights import Rights
 from imagemill.service.schedules import check_name, next_s
 from imagemill.settings import Settings
 from imagemill.storage.base import Put
@@ -125,8 +126,9 @@ class Jobs:
         return await self._engine.deliveries(job_id)
 
     async def addresses(self, job: Job) -> Addresses:
-        """Where its results lie; presigned addresses are good for `settings.Jobs.address_s`."""
-        return await addresses(job, self._stores, self._settings.jobs.address_s)
+        """Where its results lie; presigned addresses, of what its tenant may use, are good for `jobs.address_s`."""
+        stores = Rights(self._settings.jobs.tenants).of(job.tenant, self._stores)
+        return await addresses(job, stores, self._settings.jobs.address_s)
 
     async def prune(self, who: Who, before_s: float) -> int:
         """Forget every tenant's jobs that ended before *before_s*; how many. For admins."""

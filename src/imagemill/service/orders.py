@@ -65,6 +65,11 @@ class Reader:
         self._timed = timed
         self._renditions: dict[tuple[bytes, ...], tuple[Wanted, ...]] = {}
 
+    @property
+    def batch_renditions(self) -> int:
+        """So many may jobs that come together have."""
+        return self._settings.jobs.batch_renditions
+
     def spec(self, given: Fields) -> JobSpec:
         """The job that *given* describes, whatever the world thinks of it."""
         source = self._source(given)

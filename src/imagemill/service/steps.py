@@ -31,11 +31,12 @@ from imagemill.model.request import Plan
 from imagemill.service.keys import Facts, resolve
 from imagemill.service.render import Fresh
 from imagemill.service.results import Addresses, addresses
+from imagemill.service.rights import Rights
 from imagemill.storage.base import Put, Terms
 
 Warm = Callable[[Plan, Entry], Awaitable[None]]
 """See `service.warm.Warmer.warm`."""
-Body = Callable[[Delivery, Job | Batch, Addresses, float], bytes]
+Body = Callable[[Delivery, Job | Batch, Addresses], bytes]
 """See `jobs.notices.body`."""
 Attempt = Callable[[Delivery, bytes], Awaitable[Outcome]]
 """See `jobs.courier.Courier.attempt`."""
@@ -61,6 +62,7 @@ class Steps:
         body: Body,
         attempt: Attempt,
         *,
+        rights: Rights,
         address_s: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,11 +71,13 @@ class Steps:
         self._warm = warm
         self._body = body
         self._attempt = attempt
+        self._rights = rights
         self._address_s = address_s
         self._clock = clock
 
     async def make(self, job: Job, report: Report) -> Work:
         """See `jobs.base.Steps`; the source is asked for later than the job was due, whatever is kept of it here."""
+        self._rights.check(job.tenant, job.spec)
         deadline_s = job.spec.deadline_s
         left_s = None if deadline_s is None else deadline_s - self._clock()
         try:
@@ -92,9 +96,12 @@ class Steps:
 
     async def deliver(self, delivery: Delivery, about: Job | Batch) -> Outcome:
         """See `jobs.base.Steps`."""
+        if not self._rights.secret(delivery.tenant, delivery.callback.secret):
+            return Again("the secret is not this tenant's any more")  # settings may be mended
         try:
-            found = await addresses(about, self._stores, self._address_s) if isinstance(about, Job) else {}
-            return await self._attempt(delivery, self._body(delivery, about, found, self._clock()))
+            stores = self._rights.of(delivery.tenant, self._stores)
+            found = await addresses(about, stores, self._address_s) if isinstance(about, Job) else {}
+            return await self._attempt(delivery, self._body(delivery, about, found))
         except ImagemillError as e:
             return Again(e.code)
 

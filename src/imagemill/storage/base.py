@@ -1,5 +1,7 @@
-"""What every store offers to whoever reads: one verb, one key grammar, one error family."""
+"""What stores offer to whoever reads and writes: whole objects or streams, one key grammar, one error family."""
 
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -44,6 +46,30 @@ class Unchanged(Struct, frozen=True):
     """The same on the clock that purges are dated by; filled in there, too."""
 
 
+class Stat(Struct, frozen=True):
+    """What a store says of one object without its bytes."""
+
+    body_bytes: int
+    sha256: str = ""
+    """64 hex digits; empty where the store cannot tell without reading."""
+    etag: str = ""
+    last_modified_s: int = 0
+
+
+class Opened(Struct, frozen=True):
+    """One object that is being read."""
+
+    stat: Stat
+    """What the store says of it; its size is announced, and not yet true."""
+    chunks: AsyncIterator[bytes]
+    """All its bytes, once, in order; none is empty. They end only where as many came as were announced.
+
+    Raises:
+        SourceTruncated: fewer came, or more, or it was replaced meanwhile.
+        SourceError: the store failed; see `model.errors`.
+    """
+
+
 class Get(Protocol):
     """A place sources are read from."""
 
@@ -57,16 +83,6 @@ class Get(Protocol):
             SourceError: the store failed; see `model.errors`.
         """
         ...
-
-
-class Stat(Struct, frozen=True):
-    """What a store says of one object without its bytes."""
-
-    body_bytes: int
-    sha256: str = ""
-    """64 hex digits; empty where the store cannot tell without reading."""
-    etag: str = ""
-    last_modified_s: int = 0
 
 
 class Terms(Struct, frozen=True):
@@ -105,7 +121,41 @@ class Put(Protocol):
         ...
 
 
-class Store(Get, Put, Protocol):
+class Read(Protocol):
+    """A place from which sources of any size are read, in the memory of one chunk."""
+
+    def open(self, key: str, /, *, known: Validators = NONE_KNOWN) -> AbstractAsyncContextManager[Opened | Unchanged]:
+        """Look at one object, and give its bytes as they are asked for, unless it is still the one *known*.
+
+        Every chunk is of one and the same version. Whoever leaves early leaves nothing open.
+
+        Raises:
+            BadRequest: not a key of this store.
+            SourceNotFound: no such object.
+            SourceError: the store failed; see `model.errors`.
+        """
+        ...
+
+
+class Write(Protocol):
+    """A place to which results of any size are written, in the memory of some chunks."""
+
+    async def write(self, key: str, chunks: AsyncIterable[bytes], /, terms: Terms) -> Stat:
+        """Write one object as its *chunks* come; until the last is there and judged, readers see the old bytes.
+
+        Where *chunks* or the store fail, or nobody waits any more, the old stays, and what was written is removed.
+        The returned digest is that of what came; where *terms* name none, a store may keep none of a large object.
+
+        Raises:
+            BadRequest: not a key of this store.
+            StoreRefused: it does not let us write there.
+            StoreCorrupt: what came is not what *terms* say, or what was written is not what lies there.
+            DependencyDown: it failed, and may not fail again.
+        """
+        ...
+
+
+class Store(Get, Put, Read, Write, Protocol):
     """A place of both kinds, as `[storage.<name>]` describes it; what its settings do not allow is refused."""
 
     async def check(self) -> None:

@@ -13,12 +13,13 @@ Source   openat(2): with ``O_NOFOLLOW`` on every component no name can lead out 
 import asyncio
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -27,16 +28,17 @@ from imagemill.model.errors import (
     DependencyDown,
     SettingsError,
     SourceNotFound,
-    SourceTooLarge,
     SourceTruncated,
     StoreRefused,
 )
-from imagemill.storage.base import NONE_KNOWN, Blob, Stat, Terms, Unchanged, split
+from imagemill.storage import whole
+from imagemill.storage.base import NONE_KNOWN, Blob, Opened, Stat, Terms, Unchanged, split
+from imagemill.storage.held import Held
 from imagemill.storage.public import below, is_base
-from imagemill.storage.staged import replace, staging
+from imagemill.storage.staged import Unfinished, staging
 
+T = TypeVar("T")
 CHUNK_BYTES = 1024 * 1024
-_LAST_WORDS_S = 1.0
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -88,22 +90,39 @@ class FileStore:
 
     async def get(self, key: str, /, *, limit: int, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         """Read one file whole, refusing it by size before reading it."""
-        return await asyncio.to_thread(_read, self._root, split(key), limit, known.etag)
+        return await whole.get(self, key, limit=limit, known=known)
+
+    @asynccontextmanager
+    async def open(self, key: str, /, *, known: Validators = NONE_KNOWN) -> AsyncIterator[Opened | Unchanged]:
+        """Open one file; a thread reads each chunk."""
+        file = _Reading(self._root, split(key))
+        held = Held(file.close)
+        try:
+            stat, first = await held.step(partial(file.begin, known.etag))
+            yield Unchanged() if known.etag == stat.etag else Opened(stat, _chunks(file, held, first))
+        finally:
+            held.give_up()
 
     async def put(self, key: str, body: bytes, /, terms: Terms) -> Stat:
         """Write one file, durable when this returns; its terms but the digest are kept nowhere."""
+        return await whole.put(self, key, body, terms)
+
+    async def write(self, key: str, chunks: AsyncIterable[bytes], /, terms: Terms) -> Stat:
+        """Write one file as it comes, durable when this returns; its terms but the digest are kept nowhere."""
         names = split(key)
         if not self._settings.write:
             raise StoreRefused("this store is not written to")
-        writing = asyncio.ensure_future(asyncio.to_thread(_replace, self._root, names, body, terms.sha256))
+        file = Unfinished(self._root, names, terms.sha256)
+        held = Held(file.close)
         try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            # a thread cannot be stopped; let it come to its end, so that it replaces nothing that is written after this
-            done, _ = await asyncio.wait({writing}, timeout=_LAST_WORDS_S)
-            for it in done:
-                it.exception()  # nobody is left who wants to know
+            async for chunk in chunks:
+                await _step(held, partial(file.write, chunk))
+            digest, found = await _step(held, partial(_finished, file, held))
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(held.give_up))
             raise
+        held.give_up()
+        return Stat(file.body_bytes, digest, _etag(found), int(found.st_mtime))
 
     async def stat(self, key: str, /) -> Stat | None:
         """What lies at *key*, read from beginning to end."""
@@ -125,33 +144,65 @@ class FileStore:
             raise StoreRefused("the store's folder is not there, or does not let us in")
 
 
-def _read(root: Path, names: list[str], limit: int, known: str) -> Blob | Unchanged:
-    with _as_ours(), _opened(root, names) as descriptor:
-        before = os.fstat(descriptor)
-        if not S_ISREG(before.st_mode):
+class _Reading:
+    """One file that is read chunk by chunk, until none is `left_bytes`."""
+
+    def __init__(self, root: Path, names: list[str]) -> None:
+        self._root = root
+        self._names = names
+        self._open = ExitStack()
+        self.left_bytes = 0
+
+    def begin(self, known: str) -> tuple[Stat, bytes]:
+        """What it is, and all of it where it is small and not *known*: that saves a second thread."""
+        with _as_ours():
+            self._descriptor = self._open.enter_context(_opened(self._root, self._names))
+            self._begun = os.fstat(self._descriptor)
+        if not S_ISREG(self._begun.st_mode):
             raise SourceNotFound("no such object")
-        if known and known == _etag(before):
-            return Unchanged()
-        if before.st_size > limit:
-            raise SourceTooLarge(f"the source: {before.st_size} > {limit} bytes")
-        body = _drain(descriptor, limit)
-        after = os.fstat(descriptor)
-    etag = _etag(after)
-    if len(body) != after.st_size or _etag(before) != etag:
-        raise SourceTruncated("the source changed while it was read")
-    return Blob(body, etag, int(after.st_mtime))
+        etag, self.left_bytes = _etag(self._begun), self._begun.st_size
+        small = 0 < self.left_bytes <= CHUNK_BYTES and known != etag
+        stat = Stat(self._begun.st_size, etag=etag, last_modified_s=int(self._begun.st_mtime))
+        return stat, self.chunk() if small else b""
+
+    def chunk(self) -> bytes:
+        """The next one; with the last, the file is still what it was."""
+        with _as_ours():
+            # one more than is left, to see that there is no more
+            chunk = os.read(self._descriptor, min(CHUNK_BYTES, self.left_bytes + 1))
+            self.left_bytes -= len(chunk)
+            changed = self.left_bytes <= 0 and _etag(os.fstat(self._descriptor)) != _etag(self._begun)
+        if changed or self.left_bytes < 0 or not chunk:
+            raise SourceTruncated("the source changed while it was read")
+        return chunk
+
+    def close(self) -> None:
+        """Also where nothing was begun."""
+        self._open.close()
 
 
-def _replace(root: Path, names: list[str], body: bytes, digest: str) -> Stat:
+async def _chunks(file: _Reading, held: Held, first: bytes) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    while file.left_bytes:
+        yield await held.step(file.chunk)
+
+
+def _finished(file: Unfinished, held: Held) -> tuple[str, os.stat_result]:
+    digest = file.check()
+    held.go_on()  # who is cancelled replaces nothing
+    return digest, file.show()
+
+
+async def _step(held: Held, step: Callable[[], T]) -> T:
     try:
-        found = replace(root, names, body, digest)
+        return await held.last_step(step)
     except OSError as e:
         if e.errno in _REFUSING:
             raise StoreRefused("the store does not let us write there") from e
         raise DependencyDown("the store cannot be written") from e
     except UnicodeEncodeError as e:
         raise StoreRefused("the store does not let us write there") from e
-    return Stat(found.st_size, digest or sha256(body).hexdigest(), _etag(found), int(found.st_mtime))
 
 
 def _digest(root: Path, names: list[str]) -> Stat | None:
@@ -206,15 +257,6 @@ def _opened(root: Path, names: list[str]) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _drain(descriptor: int, limit: int) -> bytes:
-    body = bytearray()
-    while chunk := os.read(descriptor, min(CHUNK_BYTES, limit - len(body) + 1)):
-        body += chunk
-        if len(body) > limit:
-            raise SourceTooLarge(f"the source: more than {limit} bytes")
-    return bytes(body)
 
 
 def _etag(stat: os.stat_result) -> str:

@@ -14,44 +14,33 @@ Source   OpenDAL 0.47 maps S3's errors to its classes; 403 is `PermissionDenied`
 
 import atexit
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from opendal import AsyncOperator
 from opendal import exceptions as foreign
+from opendal.options import WriteKwargs
 from opendal.types import Metadata
 
 from imagemill.model.entry import Validators
-from imagemill.model.errors import (
-    BadRequest,
-    DependencyDown,
-    SettingsError,
-    SourceForbidden,
-    SourceNotFound,
-    SourceTooLarge,
-    SourceTruncated,
-    StoreCorrupt,
-    StoreRefused,
-)
+from imagemill.model.errors import BadRequest, SettingsError, SourceError, SourceNotFound, StoreCorrupt, StoreRefused
 from imagemill.settings import MiB, Seconds, Secret
-from imagemill.storage.base import MAX_URL_S, NONE_KNOWN, Blob, Stat, Terms, Unchanged, split
+from imagemill.storage import whole
+from imagemill.storage.base import MAX_URL_S, NONE_KNOWN, Blob, Opened, Stat, Terms, Unchanged, split
+from imagemill.storage.opendal_streams import Staging, as_destination, as_source, reading
 from imagemill.storage.public import below, is_base
+from imagemill.storage.whole import Tally
 
+_UNFINISHED = ".unfinished"
 DIGEST = "sha256"
 """User metadata that holds a body's SHA-256: ``x-amz-meta-sha256``."""
+_UNKNOWN = "unknown"
+"""Noted where it was not known ahead; where nothing is noted a server may keep what was noted of the object before."""
 _MAX_KEY_BYTES = 1024
-_PARTS_AT_A_TIME = 4
 _LAST_WORDS_S = 0.05
 """One exit in five ended in SIGABRT where it came right after a call, none of 150 after such a pause."""
-_FAILED = (
-    foreign.Error, foreign.Unexpected, foreign.Unsupported, foreign.ConfigInvalid, foreign.NotFound,
-    foreign.PermissionDenied, foreign.IsADirectory, foreign.NotADirectory, foreign.AlreadyExists, foreign.IsSameFile,
-    foreign.ConditionNotMatch, foreign.RateLimited, foreign.RangeNotSatisfied, foreign.Conflict,
-)  # fmt: skip
-"""Every class of OpenDAL's; they have no common one."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +78,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Sent with every write; the store refuses what arrived otherwise."""
     read_back: bool = False
     """Whether what was written is read again and compared, instead of its size and noted digest alone."""
-    part_bytes: Annotated[int, Meta(ge=5 * MiB, le=1024 * MiB)] = 16 * MiB
+    part_bytes: Annotated[int, Meta(ge=5 * MiB, le=1024 * MiB)] = 8 * MiB
     """Larger bodies are sent in parts of this size, four at a time."""
     timeout_s: Seconds = 10.0
     """Of one attempt."""
@@ -123,49 +112,53 @@ class S3Store:
         self._settings = settings
         self._prefix = _names(settings.prefix)
         self._bucket = _operator(settings, settings.endpoint)
+        self._staging = Staging(self._bucket, "/".join((*self._prefix, _UNFINISHED)), settings.part_bytes)
         self._signer = _operator(settings, settings.public_endpoint) if settings.public_endpoint else self._bucket
 
     async def get(self, key: str, /, *, limit: int, known: Validators = NONE_KNOWN) -> Blob | Unchanged:
         """Read one object whole, refusing it by size before reading it: two requests, which see the same object."""
+        return await whole.get(self, key, limit=limit, known=known)
+
+    @asynccontextmanager
+    async def open(self, key: str, /, *, known: Validators = NONE_KNOWN) -> AsyncIterator[Opened | Unchanged]:
+        """Look at one object, and read it in one more request when its first chunk is asked for."""
         path = self._path(key)
-        with _as_source():
+        with as_source():
             seen = await self._bucket.stat(path)
-            if not seen.is_file:
-                raise SourceNotFound("no such object")
-            if _is_known(seen, known):
-                return Unchanged()
-            if seen.content_length > limit:
-                raise SourceTooLarge(f"the source: {seen.content_length} > {limit} bytes")
-            body = bytes(await self._bucket.read(path, if_match=seen.etag))
-        if len(body) != seen.content_length:
-            raise SourceTruncated("the source changed while it was read")
-        return Blob(body, etag=seen.etag or "", last_modified_s=_changed_s(seen))
+        if not seen.is_file:
+            raise SourceNotFound("no such object")
+        if _is_known(seen, known):
+            yield Unchanged()
+        else:
+            async with reading(self._bucket, path, seen) as chunks:
+                yield Opened(_stat(seen), chunks)
 
     async def put(self, key: str, body: bytes, /, terms: Terms) -> Stat:
         """Write one object, in parts where it is large; what lies there afterwards is compared."""
+        return await whole.put(self, key, body, terms)
+
+    async def write(self, key: str, chunks: AsyncIterable[bytes], /, terms: Terms) -> Stat:
+        """Write one object, in parts where it is large; what lies there afterwards is compared.
+
+        Of a large one the digest is noted only where *terms* name it: it goes ahead of the bytes.
+        """
         path = self._path(key)
         if not self._settings.write:
             raise StoreRefused("this store is not written to")
-        digest, large = sha256(body).hexdigest(), len(body) > self._settings.part_bytes
-        if terms.sha256 and terms.sha256 != digest:
-            raise StoreCorrupt("these are not the bytes that were to be written")
-        with _as_destination():
-            await self._bucket.write(
-                path,
-                body,
-                content_type=terms.media_type,
-                cache_control=terms.cache_control or None,
-                user_metadata={DIGEST: digest},
-                chunk=self._settings.part_bytes if large else None,
-                concurrent=_PARTS_AT_A_TIME if large else None,
-            )
-        return await self._verified(path, len(body), digest)
+        rest, tally = aiter(chunks), Tally()
+        ahead = await whole.first(rest, self._settings.part_bytes)
+        if sum(map(len, ahead)) <= self._settings.part_bytes:
+            await self._write_at_once(path, b"".join(ahead), terms, tally)
+            return await self._verified(path, tally, noted=tally.sha256)
+        await self._write_in_parts(path, _chained(ahead, rest), terms, tally)
+        return await self._verified(path, tally, noted=terms.sha256)
 
     async def stat(self, key: str, /) -> Stat | None:
         """What lies at *key*; its digest is the one that was noted when it was written."""
         path = self._path(key)
-        with _as_destination():
-            return await self._look(path)
+        with as_destination():
+            found = await self._look(path)
+        return found and _stat(found)
 
     def address(self, key: str, /) -> str:
         """``s3://bucket/prefix/key``."""
@@ -176,33 +169,53 @@ class S3Store:
         path = self._path(key)
         if self._settings.anonymous:
             return self._plain(path)
-        with _as_destination():
+        with as_destination():
             signed = await self._signer.presign_read(path, max(1, min(good_for_s, MAX_URL_S)))
         return signed.url
 
     async def check(self) -> None:
         """List one object at most."""
-        with _as_destination():
+        with as_destination():
             await self._bucket.check()
 
-    async def _verified(self, path: str, body_bytes: int, digest: str) -> Stat:
-        with _as_destination():
-            found = await self._look(path)
-            if found is not None and self._settings.read_back:
-                body = await self._bucket.read(path, if_match=found.etag or None)
-                found = Stat(len(body), sha256(body).hexdigest(), found.etag, found.last_modified_s)
-        if found is None or (found.body_bytes, found.sha256) != (body_bytes, digest):
-            there = "nothing" if found is None else f"{found.body_bytes} bytes"
-            raise StoreCorrupt(f"{body_bytes} bytes were written, and {there} or others lie there")
-        return found
+    async def _write_at_once(self, path: str, body: bytes, terms: Terms, tally: Tally) -> None:
+        await tally.add(body)
+        tally.judge(terms.sha256)
+        with as_destination():
+            await self._bucket.write(path, body, **_kept(terms, tally.sha256))
 
-    async def _look(self, path: str) -> Stat | None:
+    async def _write_in_parts(self, path: str, chunks: AsyncIterator[bytes], terms: Terms, tally: Tally) -> None:
+        async with self._staging.sending(path, _kept(terms, terms.sha256)) as send:
+            async for chunk in chunks:
+                await tally.add(chunk)
+                await send(chunk)
+            tally.judge(terms.sha256)
+
+    async def _verified(self, path: str, tally: Tally, *, noted: str) -> Stat:
+        with as_destination():
+            found = await self._look(path)
+            there = found and (await self._read_again(path, found) if self._settings.read_back else _stat(found))
+        sha256 = tally.sha256 if self._settings.read_back else noted
+        if there is None or (there.body_bytes, there.sha256) != (tally.body_bytes, sha256):
+            words = "nothing" if there is None else f"{there.body_bytes} bytes"
+            raise StoreCorrupt(f"{tally.body_bytes} bytes were written, and {words} or others lie there")
+        return structs.replace(there, sha256=tally.sha256)
+
+    async def _read_again(self, path: str, found: Metadata) -> Stat:
+        tally = Tally()
         try:
-            seen = await self._bucket.stat(path)
+            async with reading(self._bucket, path, found) as chunks:
+                async for chunk in chunks:
+                    await tally.add(chunk)
+        except SourceError as e:
+            raise StoreCorrupt("what was written was replaced before it could be read again") from e
+        return structs.replace(_stat(found), body_bytes=tally.body_bytes, sha256=tally.sha256)
+
+    async def _look(self, path: str) -> Metadata | None:
+        try:
+            return await self._bucket.stat(path)
         except foreign.NotFound:
             return None
-        noted = (seen.user_metadata or {}).get(DIGEST, "")
-        return Stat(seen.content_length, noted, seen.etag or "", _changed_s(seen))
 
     def _plain(self, path: str) -> str | None:
         endpoint = self._settings.public_endpoint or self._settings.endpoint
@@ -214,7 +227,10 @@ class S3Store:
         return below(endpoint, [self._settings.bucket, *path.split("/")])
 
     def _path(self, key: str) -> str:
-        path = "/".join((*self._prefix, *split(key)))
+        names = split(key)
+        if names[0] == _UNFINISHED:
+            raise BadRequest(f"not a key of this store: {_UNFINISHED} is where it collects large objects")
+        path = "/".join((*self._prefix, *names))
         try:
             size = len(path.encode())
         except UnicodeEncodeError as e:
@@ -259,37 +275,30 @@ def _names(prefix: str) -> list[str]:
     return split(prefix.strip("/")) if prefix.strip("/") else []
 
 
-@contextmanager
-def _as_source() -> Iterator[None]:
-    try:
-        yield
-    except (foreign.NotFound, foreign.IsADirectory, foreign.NotADirectory) as e:
-        raise SourceNotFound("no such object") from e
-    except foreign.ConditionNotMatch as e:
-        raise SourceTruncated("the source changed while it was read") from e
-    except foreign.PermissionDenied as e:
-        raise SourceForbidden("the store denies us this object") from e
-    except _FAILED as e:
-        raise DependencyDown("the store failed, or is away") from e
-
-
-@contextmanager
-def _as_destination() -> Iterator[None]:
-    try:
-        yield
-    except (foreign.PermissionDenied, foreign.ConfigInvalid, foreign.NotFound, foreign.IsADirectory) as e:
-        raise StoreRefused("the store does not let us do that there") from e
-    except foreign.ConditionNotMatch as e:
-        raise StoreCorrupt("what was written was replaced before it could be read again") from e
-    except _FAILED as e:
-        raise DependencyDown("the store failed, or is away") from e
-
-
 def _is_known(seen: Metadata, known: Validators) -> bool:
     """Whether *seen* is what *known* tells: by its etag; by its date only where the store has none."""
     if known.etag or seen.etag:
         return known.etag == seen.etag
     return 0 < known.last_modified_s == _changed_s(seen)
+
+
+def _stat(seen: Metadata) -> Stat:
+    noted = (seen.user_metadata or {}).get(DIGEST, _UNKNOWN)
+    return Stat(seen.content_length, "" if noted == _UNKNOWN else noted, seen.etag or "", _changed_s(seen))
+
+
+def _kept(terms: Terms, digest: str) -> WriteKwargs:
+    kept = WriteKwargs(content_type=terms.media_type, user_metadata={DIGEST: digest or _UNKNOWN})
+    if terms.cache_control:
+        kept["cache_control"] = terms.cache_control
+    return kept
+
+
+async def _chained(ahead: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while ahead:  # each is let go when it is taken
+        yield ahead.pop(0)
+    async for chunk in rest:
+        yield chunk
 
 
 def _changed_s(seen: Metadata) -> int:

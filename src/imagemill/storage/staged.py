@@ -1,7 +1,7 @@
 """Write a file so that a reader sees the old one or the new one, whole, and a power cut loses neither.
 
-A body is written, flushed and read back in a folder of its own below the root, then renamed to its place. The folder's
-name has a backslash, which no key may have: what lies in it is out of every reader's reach.
+A body is written as it comes, flushed and read back in a folder of its own below the root, then renamed to its place.
+The folder's name has a backslash, which no key may have: what lies in it is out of every reader's reach.
 Units    bytes, seconds.
 Errors   `OSError` as it comes; `StoreCorrupt` where other bytes came back than were written.
 Source   rename(2), fsync(2), open(2).
@@ -9,7 +9,7 @@ Source   rename(2), fsync(2), open(2).
 
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -36,23 +36,66 @@ def staging(root: Path, now_s: float | None = None) -> None:
                     os.unlink(name, dir_fd=folder.fd)
 
 
-def replace(root: Path, names: list[str], body: bytes, digest: str = "") -> os.stat_result:
-    """Put *body*, whose SHA-256 is *digest* where there is one, at *names* below *root*."""
-    with (
-        _Directory(os.open(root, _ROOT)) as top,
-        _Directory(_entered(top.fd, FOLDER, 0o700)) as folder,
-        _descend(top.fd, names[:-1]) as target,
-    ):
-        unfinished = token_hex(16)
-        try:
-            found = _written(folder.fd, unfinished, body, digest)
-            os.rename(unfinished, names[-1], src_dir_fd=folder.fd, dst_dir_fd=target.fd)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(unfinished, dir_fd=folder.fd)
-            raise
-        os.fsync(target.fd)
+class Unfinished:
+    """A file on its way to *names* below *root*: `write` …, `check`, `show`; and always `close`.
+
+    *digest* is the SHA-256 that it must have, where one is known.
+    """
+
+    def __init__(self, root: Path, names: list[str], digest: str = "") -> None:
+        self._root = root
+        self._names = names
+        self._name = token_hex(16)
+        self._open = ExitStack()
+        self._expected = digest
+        self._written = sha256()
+        self._begun = self._hidden = False
+        self.body_bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append; *chunk* may be empty."""
+        self._begin()
+        if not self._expected:  # else reading it back is enough
+            self._written.update(chunk)
+        self.body_bytes += len(chunk)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def check(self) -> str:
+        """Flush it and read it back: the SHA-256 that it was to have, and has."""
+        self._begin()
+        os.fsync(self._file)
+        digest = self._expected or self._written.hexdigest()
+        if _read_back(self._file) != digest:
+            raise StoreCorrupt(f"{self.body_bytes} bytes were written, and others were meant or came back")
+        return digest
+
+    def show(self) -> os.stat_result:
+        """Put it in its place, durably."""
+        found = os.fstat(self._file)
+        os.rename(self._name, self._names[-1], src_dir_fd=self._folder, dst_dir_fd=self._target)
+        self._hidden = False
+        os.fsync(self._target)
         return found
+
+    def close(self) -> None:
+        """Remove what is not in its place."""
+        with self._open:
+            if self._hidden:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._name, dir_fd=self._folder)
+
+    def _begin(self) -> None:
+        """Make the folders on the way, and the file out of sight; once."""
+        if self._begun:
+            return
+        top = self._open.enter_context(_Directory(os.open(self._root, _ROOT))).fd
+        self._folder = self._open.enter_context(_Directory(_entered(top, FOLDER, 0o700))).fd
+        self._target = self._open.enter_context(_descend(top, self._names[:-1])).fd
+        self._file = os.open(self._name, _NEW, 0o666, dir_fd=self._folder)
+        self._open.callback(os.close, self._file)
+        self._begun = self._hidden = True
 
 
 class _Directory:
@@ -90,20 +133,6 @@ def _entered(at: int, name: str, mode: int = 0o777) -> int:
             os.mkdir(name, mode, dir_fd=at)
         os.fsync(at)  # also where the other one made it, and may not have come as far as this
         return os.open(name, _DIRECTORY, dir_fd=at)
-
-
-def _written(at: int, name: str, body: bytes, digest: str) -> os.stat_result:
-    descriptor = os.open(name, _NEW, 0o666, dir_fd=at)
-    try:
-        rest = memoryview(body)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-        if _read_back(descriptor) != (digest or sha256(body).hexdigest()):
-            raise StoreCorrupt(f"{len(body)} bytes were written, and others came back")
-        return os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_back(descriptor: int) -> str:

@@ -18,7 +18,12 @@ from imagemill.web.request import Call
 
 LOCAL_TENANT = "default"
 _HERE = re.compile(rb"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
-_OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip", b"true-client-ip", b"cf-connecting-ip"})
+_OF_PROXIES = frozenset(
+    {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip", b"cf-connecting-ip"}
+    | {b"fastly-client-ip", b"x-envoy-external-address", b"x-original-host", b"x-original-forwarded-for"}
+)
+_PROGRAMS_SPEAK = "1.1"
+"""nginx before 1.29.7 speaks 1.0 to what is behind it, and names that as Host, unless it is told otherwise."""
 _BY_PROXIES = b"x-forwarded"
 _OF_BROWSERS = frozenset({b"origin", b"sec-fetch-site"})
 
@@ -66,7 +71,8 @@ def _local(call: Call) -> Caller:
     hosts = [value for name, value in call.headers if name == b"host"]
     if not is_loopback(call.client) or len(hosts) != 1 or not _HERE.fullmatch(hosts[0]):
         raise Unauthorized
-    if names & _OF_PROXIES or any(name.startswith(_BY_PROXIES) for name in names):
+    proxied = names & _OF_PROXIES or any(name.startswith(_BY_PROXIES) for name in names)
+    if proxied or call.version != _PROGRAMS_SPEAK:
         raise Unauthorized
     if names & _OF_BROWSERS:
         raise OriginRefused("a browser needs a token")

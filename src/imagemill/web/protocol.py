@@ -275,9 +275,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(_Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
         if self.parser.get_http_version() not in _VERSIONS:
             self._stop(_Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
-            self._stop(_Fault(BadRequest(f"{hosts} Host headers; HTTP/1.1 wants one"), "malformed"))
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
+            self._stop(_Fault(BadRequest(f"{len(hosts)} Host headers; HTTP/1.1 wants one"), "malformed"))
+        if hosts and _authority(self.url) not in {b"", hosts[0].lower()}:  # or whoever judges one is led by the other
+            self._stop(_Fault(BadRequest("the target and Host name two hosts"), "malformed"))
         self._judge_length()
         previous = self.cycle
         super().on_headers_complete()
@@ -504,6 +506,12 @@ def _has_left(fd: int) -> bool:
 def _path(url: bytes) -> str:
     """The raw path of a target, as `web.request.Call.path` has it."""
     return httptools.parse_url(url).path.decode("latin-1")
+
+
+def _authority(url: bytes) -> bytes:
+    """The host and port in a target of absolute form, userinfo and all; empty for any other form."""
+    scheme, mark, rest = url.partition(b"://")
+    return rest.partition(b"/")[0].partition(b"?")[0].lower() if mark and b"/" not in scheme else b""
 
 
 def _raw(reply: Reply, request_id: str) -> bytes:

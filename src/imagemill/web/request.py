@@ -35,7 +35,7 @@ class Call:
 
     __slots__ = (
         "caller", "client", "error", "headers", "method", "parts", "path", "query", "request_id",
-        "streamed_bytes", "tier",
+        "streamed_bytes", "tier", "version",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,7 @@ class Call:
         headers: list[tuple[bytes, bytes]],
         request_id: str,
         client: str = "",
+        version: str = "1.1",
     ) -> None:
         self.method = method
         self.path = path
@@ -55,6 +56,8 @@ class Call:
         self.request_id = request_id
         self.client = client
         """The address of the other end of the connection, which need not be who asks; empty = unknown."""
+        self.version = version
+        """Of HTTP, as the request says."""
         self.parts: tuple[str, ...] = ()
         """What stands in the variable segments of the route, raw as `path`."""
         self.error: BaseException | None = None
@@ -70,8 +73,9 @@ class Call:
         path = scope["raw_path"].decode("latin-1")
         client = scope.get("client")
         return cls(
-            scope["method"], path, scope["query_string"], scope["headers"], request_id, client[0] if client else ""
-        )
+            scope["method"], path, scope["query_string"], scope["headers"], request_id, client[0] if client else "",
+            scope.get("http_version", "1.1"),
+        )  # fmt: skip
 
     @property
     def target(self) -> bytes:

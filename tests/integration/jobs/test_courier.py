@@ -30,8 +30,8 @@ def courier(*servers: Server, resolver=None, **changes) -> tuple[Poster, Courier
     return poster, Courier(poster, settings, secrets, time.time, lambda _outcome: None, monotonic=time.monotonic)
 
 
-def delivery(url: str, number: int = 1) -> Delivery:
-    return Delivery(f"msg_{number}", "a" * 32, "t", Callback(url, "main"), Event.FAILED, 1.0)
+def delivery(url: str, number: int = 1, tenant: str = "t") -> Delivery:
+    return Delivery(f"msg_{number}", "a" * 32, tenant, Callback(url, "main"), Event.FAILED, 1.0)
 
 
 def slowest_s(times: list[float]) -> float:
@@ -48,7 +48,7 @@ async def timed(it: Courier, url: str, times: list[float]) -> None:
 async def test_a_dead_receiver_slows_nobody_else():
     """J10: 200 messages to one that hangs; one that answers gets each of its own at once, as if it were alone."""
     async with Server(drip(b"", b"", 1)) as dead, Server(ok()) as live:
-        poster, it = courier(dead, live, timeout_s=5)
+        poster, it = courier(dead, live, timeout_s=5, total=16)
         async with poster:
             await it.attempt(delivery(live.url()), BODY)
             alone, beside = [], []
@@ -75,7 +75,8 @@ async def test_many_dead_receivers_slow_nobody_who_answers():
         async with poster:
             await it.attempt(delivery(live.url()), BODY)
             hung = [
-                asyncio.create_task(it.attempt(delivery(dead.url(host=f"h{n}.localhost")), BODY)) for n in range(50)
+                asyncio.create_task(it.attempt(delivery(dead.url(host=f"h{n}.localhost"), tenant=f"t{n % 2}"), BODY))
+                for n in range(50)
             ]
             await until(lambda: dead.open == 4)
             assert await it.attempt(delivery(live.url()), BODY) == Delivered(200)

@@ -11,6 +11,7 @@ import pytest
 from imagemill.jobs.embedded import schema
 from imagemill.jobs.embedded.database import Database
 from imagemill.jobs.embedded.engine import EmbeddedEngine
+from imagemill.jobs.embedded.lock import only_one
 from imagemill.model.errors import DependencyDown, NotFound, SettingsError
 from imagemill.model.job import State
 from imagemill.settings import Jobs
@@ -180,6 +181,18 @@ async def test_a_file_that_is_none_stops_the_start(path, content):
     with pytest.raises(SettingsError, match=r"jobs\.data: .*jobs\.db"):
         await EmbeddedEngine(Jobs(), path.parent).start()
     assert path.read_bytes() == content
+
+
+async def test_a_directory_that_every_user_may_write_to_stops_the_start(tmp_path):
+    """Of whoever submits and of whoever works."""
+    tmp_path.chmod(0o777)
+
+    with pytest.raises(SettingsError, match="every user may write"):
+        await EmbeddedEngine(Jobs(), tmp_path).start()
+    with pytest.raises(SettingsError, match="every user may write"):
+        async with only_one(tmp_path):
+            pass
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_directory_that_cannot_be_stops_the_start(tmp_path):

@@ -1,12 +1,16 @@
 """The Temporal engine against a real server: what no other engine's tests would find."""
 
 import asyncio
+import random
 import time
 
 import pytest
 from msgspec.structs import replace
 
 from imagemill.jobs.base import Again, Claim, Gone, Later, Query
+from imagemill.jobs.temporal import batch as batch_workflow
+from imagemill.jobs.temporal import names
+from imagemill.jobs.temporal.orders import Begun, Reported
 from imagemill.model.errors import (
     BadOption,
     IdempotencyMismatch,
@@ -15,7 +19,7 @@ from imagemill.model.errors import (
     NotSupported,
     QuotaExceeded,
 )
-from imagemill.model.job import Callback, DeliveryState, Event, ResultState, Schedule, State, delivery_id
+from imagemill.model.job import Callback, DeliveryState, Event, Result, ResultState, Schedule, State, delivery_id
 from imagemill.settings import Tenant
 from support.temporal_jobs import ALL_EVENTS, batch, ended, job, lines, spec, until
 
@@ -119,6 +123,21 @@ async def test_a_cancelled_job_stops_within_a_second(setting):
         assert (await ended(setting.engine, accepted.id)).state is State.CANCELLED
         assert (await setting.engine.cancel(accepted.id)).state is State.CANCELLED
     assert [line["event"] for line in lines(setting.log, "deliver")] == ["failed"]
+
+
+async def test_only_the_attempt_that_counts_is_heard(setting):
+    """Whatever a worker reports that was given up, late or twice, the job does not have."""
+    client = await setting.engine._link.client()
+    async with setting.running():
+        accepted = await setting.engine.submit(job("sleep:1.5"))
+        await until(lambda: lines(setting.log, "first"), "it is begun")
+        handle = client.get_workflow_handle(names.workflow_id(setting.queue, accepted.id))
+        for number in (0, 2):
+            await handle.signal("reported", Reported(number, Result("stale", ResultState.STORED)))
+        await handle.signal("begun", Begun(1, time.time()))
+        done = await ended(setting.engine, accepted.id)
+
+    assert ([result.name for result in done.results], done.attempts) == (["a", "b"], 1)
 
 
 async def test_a_scheduled_job_can_be_cancelled_at_once(setting):
@@ -236,17 +255,17 @@ async def test_counts_are_by_state_and_priority(setting):
 async def test_a_batch_makes_its_jobs_and_tells_once(setting):
     """More than one page; all outcomes are counted, and one message says that it is over."""
     callback = Callback(URL, "main", (Event.SUCCEEDED,))
-    specs = [spec("corrupt")] + [spec()] * 59
+    specs = [spec("corrupt")] + [spec("noop")] * 54
     async with setting.running():
-        accepted = await setting.engine.submit_batch(batch(60, callback=callback), specs, Claim("k", "body"))
-        again = await setting.engine.submit_batch(batch(60, callback=callback), specs, Claim("k", "body"))
+        accepted = await setting.engine.submit_batch(batch(55, callback=callback), specs, Claim("k", "body"))
+        again = await setting.engine.submit_batch(batch(55, callback=callback), specs, Claim("k", "body"))
         await until(lambda: _batch_over(setting, accepted.id), "it is over", 90)
 
     over = await setting.engine.read_batch(accepted.id)
     assert again.id == accepted.id
-    assert (over.state, over.made, over.counts) == (State.FAILED, 60, {"succeeded": 59, "failed": 1})
+    assert (over.state, over.made, over.counts) == (State.FAILED, 55, {"succeeded": 54, "failed": 1})
     assert [line["event"] for line in lines(setting.log, "deliver")] == ["finished"]
-    assert len({line["job"] for line in lines(setting.log, "make")}) == 60
+    assert len({line["job"] for line in lines(setting.log, "make")}) == 55
     (told,) = await setting.engine.deliveries(accepted.id)
     assert told.state is DeliveryState.DELIVERED
     with pytest.raises(JobFinished):
@@ -256,6 +275,25 @@ async def test_a_batch_makes_its_jobs_and_tells_once(setting):
 async def _batch_over(setting, batch_id: str) -> bool:
     found = await setting.engine.read_batch(batch_id)
     return found.state in {State.SUCCEEDED, State.FAILED, State.CANCELLED}
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_long_batch_goes_on_with_new_histories(setting, monkeypatch, cancelled):
+    """Whatever was counted, made and cancelled before is remembered."""
+    monkeypatch.setattr(batch_workflow, "_PAGE", 5)
+    monkeypatch.setattr(batch_workflow, "_HISTORY_EVENTS", 60)
+    async with setting.running():
+        wanted = spec("noop", not_before_s=time.time() + 3600) if cancelled else spec("noop")
+        accepted = await setting.engine.submit_batch(batch(30), [wanted] * 30)
+        if cancelled:
+            await until(lambda: _made(setting, accepted.id, 30), "all are made", 90)
+            await setting.engine.cancel_batch(accepted.id)
+        await until(lambda: _batch_over(setting, accepted.id), "it is over", 90)
+
+    over = await setting.engine.read_batch(accepted.id)
+    assert (over.made, over.counts) == (30, {"cancelled" if cancelled else "succeeded": 30})
+    found = await setting.engine._link.described("JobBatch", names.workflow_id(setting.queue, accepted.id))
+    assert found.run_id != found.raw_info.first_run_id
 
 
 async def test_a_cancelled_batch_stops_its_jobs(setting):
@@ -277,8 +315,6 @@ async def _made(setting, batch_id: str, number: int) -> bool:
 
 async def test_a_batch_beyond_a_payload_is_refused(setting):
     """Before anything is started, with the numbers."""
-    import random
-
     chance = random.Random(1)
     specs = [
         replace(spec(), tags=tuple(f"{chance.getrandbits(240):x}" for _ in range(16)))
@@ -301,8 +337,6 @@ async def test_a_schedule_makes_its_jobs(setting):
     assert await setting.engine.schedules("other") == ()
 
     client = await setting.engine._link.client()
-    from imagemill.jobs.temporal import names
-
     async with setting.running():
         await client.get_schedule_handle(names.schedule_id(setting.queue, "default", "nightly")).trigger()
         await until(lambda: len(lines(setting.log, "made")) == 2, "both are made")

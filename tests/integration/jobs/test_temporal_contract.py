@@ -18,6 +18,7 @@ class InTemporal:
     """The Temporal engine on task queues of its own, as the contract wants it."""
 
     exact_order = False
+    keeps_a_place = False
     counts_quota_at_once = False
     prunes = False
 

@@ -26,6 +26,7 @@ from imagemill.net import guard
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.render import Renderer
+from imagemill.service.rights import Rights
 from imagemill.service.steps import Steps
 from imagemill.service.warm import Warmer
 from imagemill.settings import Cache, Engine, Level2, Limits, Secret
@@ -70,7 +71,9 @@ class World:
         caches = [MemoryCache(100_000_000, 60, lambda _: 1) for _ in range(2)]
         origin = Origin(source, {}, {}, *caches, Purges(10), Cache(), limit=Limits().source_bytes)
         renderer = Renderer(origin, self.engine, self.gate, Cache(), lambda: version)
-        self.steps = Steps(renderer, {"out": self.store}, warm, lambda *_: b"", self.attempt, address_s=60)
+        self.steps = Steps(
+            renderer, {"out": self.store}, warm, lambda *_: b"", self.attempt, rights=Rights(), address_s=60
+        )
 
     async def attempt(self, _delivery, _body):
         return Delivered(200)

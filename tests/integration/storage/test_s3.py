@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from imagemill.model.errors import (
+    BadRequest,
     DependencyDown,
     SourceForbidden,
     SourceNotFound,
@@ -65,6 +66,22 @@ def requests(server, key: str) -> list[str]:
     return [m[1] for line in lines if (m := re.search(rf"\| (\w+) \| /{BUCKET}/{re.escape(key)} \|", line))]
 
 
+def collected(server, prefix: str) -> list[str]:
+    """Methods of the requests where large objects are collected."""
+    return [m for line in (server.folder / "log").read_text().splitlines() if f"/{BUCKET}/{prefix}/.unfinished/" in line
+            for m in re.findall(r"\| (POST|PUT|DELETE) \|", line)]  # fmt: skip
+
+
+def leftovers(server) -> list[str]:
+    """Parts and objects that the server keeps of writes that are over."""
+    bucket = server.object("")
+    return [
+        str(f.relative_to(bucket))
+        for f in bucket.rglob("*")
+        if {".unfinished", "multipart"} & set(f.parts) and f.is_file()
+    ]
+
+
 def fetch(url: str, method: str = "GET"):
     """Status, headers and body, for somebody without credentials."""
     parts = urlsplit(url)
@@ -99,18 +116,19 @@ async def test_an_address_is_good_for_one_object_one_verb_and_its_time(store):
 
 
 async def test_large_bodies_go_in_parts(server, settings):
-    """Above `part_bytes`, at their size whole, with a digest of all of it."""
-    store = S3Store(replace(settings, part_bytes=5 * MiB))
+    """Above `part_bytes`, at their size whole, with a digest of all of it; where they were collected nothing is left."""
+    store = S3Store(replace(settings, part_bytes=5 * MiB, prefix="parts"))
     body = os.urandom(11 * MiB)
 
     put = await store.put("large", body, Terms("image/png"))
     await store.put("at-the-size", body[: 5 * MiB], Terms())
 
-    assert put.etag.endswith('-3"')
     assert (put.body_bytes, put.sha256) == (len(body), sha256(body).hexdigest())
     assert (await store.get("large", limit=len(body))).body == body
-    assert [m for m in requests(server, "large") if m in {"PUT", "POST"}].count("PUT") == 3
-    assert requests(server, "at-the-size").count("PUT") == 1
+    assert collected(server, "parts") == ["POST", *["PUT"] * 3, "POST", "DELETE"]
+    assert requests(server, "parts/large").count("PUT") == 1
+    assert requests(server, "parts/at-the-size").count("PUT") == 1
+    assert leftovers(server) == []
 
 
 async def test_what_is_known_or_too_large_is_not_read(server, store):
@@ -123,6 +141,106 @@ async def test_what_is_known_or_too_large_is_not_read(server, store):
     with pytest.raises(SourceTooLarge, match="7000 > 6999 bytes"):
         await store.get("looked-at", limit=len(BODY) - 1)
     assert requests(server, "looked-at").count("GET") == before == 1
+
+
+async def streamed(body: bytes, size: int = MiB):
+    for at in range(0, len(body), size):
+        yield body[at : at + size]
+
+
+async def test_a_large_stream_keeps_its_terms(server, settings, store):
+    """They are given to the place where it is collected, and stay with it when it is shown; so does a digest that is known."""
+    body = os.urandom(9 * MiB)
+    terms = Terms("image/png", "max-age=9", sha256(body).hexdigest())
+
+    put = await store.write("streamed", streamed(body), terms)
+    unnamed = await store.write("unnamed", streamed(body), Terms())
+
+    headers = fetch(await store.url("streamed", good_for_s=60))[1]
+    assert (headers["Content-Type"], headers["Cache-Control"]) == ("image/png", "max-age=9")
+    assert await store.stat("streamed") == put
+    assert unnamed.sha256 == terms.sha256
+    assert (await store.stat("unnamed")).sha256 == ""
+    again = await S3Store(replace(settings, read_back=True)).write("again", streamed(body), Terms())
+    assert again.sha256 == terms.sha256
+
+
+async def test_a_large_object_that_is_denied_is_refused(server, settings):
+    """Not as a store that may come back: its streams say how they failed only when they are ended."""
+    stranger = S3Store(replace(settings, secret_access_key=Secret("no")))
+
+    with pytest.raises(StoreRefused):
+        await stranger.write("denied", streamed(bytes(20 * MiB)), Terms())
+
+
+async def test_where_large_objects_are_collected_has_no_key(store):
+    for call in (store.stat(".unfinished/x"), store.put(".unfinished/x", b"1", Terms())):
+        with pytest.raises(BadRequest):
+            await call
+
+
+@asynccontextmanager
+async def lying(announced: int, sent: int, told: list[int]):
+    """A server that says one size when it is asked, and sends another; *told* hears of each MiB."""
+
+    async def serve(reader, writer):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                size = announced if request.startswith(b"HEAD") else sent
+                writer.write(f'HTTP/1.1 200 OK\r\nETag: "a"\r\nContent-Length: {size}\r\n\r\n'.encode())
+                for at in range(0, 0 if size == announced else size, MiB):
+                    writer.write(bytes(min(MiB, size - at)))
+                    await writer.drain()
+                    told.append(at)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("sent", [5, 500 * MiB])
+async def test_what_was_not_announced_is_not_taken(settings, sent):
+    """Less than was announced is an error; more is one, too, long before all of it has come."""
+    told = []
+    async with lying(10, sent, told) as endpoint:
+        liar = S3Store(replace(settings, endpoint=endpoint))
+        with pytest.raises((SourceTruncated, DependencyDown)):
+            await liar.get("a", limit=MiB)
+        taken = []
+        with pytest.raises((SourceTruncated, DependencyDown)):
+            async with liar.open("a") as opened:
+                async for chunk in opened.chunks:
+                    taken.append(chunk)
+
+    assert len(b"".join(taken)) <= 10
+    assert len(told) < 40
+
+
+async def test_a_server_that_dies_during_a_stream(tmp_path):
+    """Reading and writing end, soon, as with a store that is away; the old object is there when it is back."""
+    with serving(tmp_path) as server:
+        store = S3Store(Settings(**{k: Secret(v) if "key" in k else v for k, v in server.settings(write=True).items()}))
+        body = os.urandom(30 * MiB)
+        await store.put("a", body, Terms())
+
+        async def dying():
+            yield body[: 20 * MiB]
+            server.kill()
+            yield body[20 * MiB :]
+
+        async with store.open("a") as opened:
+            await anext(opened.chunks)
+            with pytest.raises(DependencyDown):
+                await store.write("a", dying(), Terms())
+            with pytest.raises(DependencyDown):
+                async for _ in opened.chunks:
+                    pass
+        server.start()
+
+        assert (await store.get("a", limit=len(body))).body == body
 
 
 class Between:

@@ -308,7 +308,7 @@ def test_a_client_that_leaves_in_its_body_submits_nothing(server: Running) -> No
 
     assert server.idle()
     assert len(server.jobs.asked) == asked
-    assert server.port_of._held_bytes == 0
+    assert server.port_of._held_bytes.total() == 0
 
 
 # events

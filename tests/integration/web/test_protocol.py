@@ -200,6 +200,9 @@ def test_a_line_end_after_a_request_does_no_harm() -> None:
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET http://x HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://evil.example/ok HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://u@x/ok HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET http://x:1/ok HTTP/1.1\r\nhost: x\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nhost: x\r\nno colon\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nhost: x\r\nbad name: 1\r\n\r\n",
         b"GET /ok HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
@@ -217,6 +220,11 @@ def test_malformed(server: Running, raw: bytes) -> None:
 
     assert is_problem(answer, 400, "bad_request")
     assert len(re.findall(rb"HTTP/1.1 \d", answer)) == 1
+
+
+def test_a_target_of_absolute_form(server: Running) -> None:
+    """RFC 9112 3.2.2: as a proxy would be asked, with the host that Host names, however it is written."""
+    assert b" 200 OK" in ask(server, b"GET http://X:80/ok HTTP/1.1\r\nhost: x:80\r\nconnection: close\r\n\r\n")
 
 
 def test_malformed_after_a_good_request_waits_its_turn(server: Running) -> None:

@@ -8,10 +8,11 @@ of the step's name lies in the folder, the first to come takes it away and kills
 ``engine``  its engine workers
 a number    that process; the step goes on when it is gone
 
-Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it. ``CRASH_BREAKS``: a promise to break.
+Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it. ``CRASH_BREAKS``: promises to break.
 """
 
 import asyncio
+import contextlib
 import functools
 import importlib.machinery
 import inspect
@@ -24,6 +25,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 FOLDER = os.environ.get("CRASH_FOLDER", "")
+BROKEN = [name for name in os.environ.get("CRASH_BREAKS", "").split(",") if name]
 _GONE_S = 5.0
 
 STEPS = {
@@ -34,7 +36,7 @@ STEPS = {
     "imagemill.service.steps": {"Steps.make": ("claimed", "made")},
     "imagemill.engines.process": {"Process.offer": ("", "decoding")},
     "imagemill.storage.file": {"FileStore.put": ("putting", "stored")},
-    "imagemill.storage.staged": {"_written": ("", "written")},  # beside its place
+    "imagemill.storage.staged": {"Unfinished.check": ("", "written")},  # beside its place
     "imagemill.storage.s3": {"S3Store.put": ("putting", "stored"), "S3Store._verified": ("written", "")},
     "imagemill.jobs.courier": {"Courier.attempt": ("telling", "told")},
 }
@@ -59,19 +61,28 @@ def _nothing(_original):
     return lambda *_args, **_more: ()
 
 
-def _in_place(_original):
-    """Writes where readers look, and not at once."""
+def _none(_original):
+    async def none(*_args):
+        return None
 
-    def replace(root, names, body, digest=""):
-        staged = sys.modules["imagemill.storage.staged"]
-        path = root.joinpath(*names)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(body[: len(body) // 2])
-        reach("written")
-        path.write_bytes(body)
-        return staged.os.stat(path)
+    return none
 
-    return replace
+
+def _renamed(sign):
+    """Takes a new id for each attempt."""
+    return lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)
+
+
+def _in_place(check):
+    """Lets a file be seen before it is done."""
+
+    def shown(self):
+        digest = check(self)
+        with contextlib.suppress(FileExistsError):
+            os.link(self._name, self._names[-1], src_dir_fd=self._folder, dst_dir_fd=self._target)
+        return digest
+
+    return shown
 
 
 BREAKS = {
@@ -82,28 +93,23 @@ BREAKS = {
         "imagemill.jobs.embedded.orders": {"owed": _nothing},
         "imagemill.jobs.embedded.course": {"owes_final": lambda _: lambda *_args: False},
     },
-    "in_place": {"imagemill.storage.file": {"replace": _in_place}},
-    "unseen": {"imagemill.service.steps": {"Steps._found": lambda _: _none}},
-    "renamed": {"imagemill.jobs.courier": {"sign": lambda sign: lambda _id, *rest: sign(f"msg_{os.urandom(8).hex()}", *rest)}},
+    "in_place": {"imagemill.storage.staged": {"Unfinished.check": _in_place}},
+    "unlooked": {"imagemill.service.steps": {"Steps._found": _none}},
+    "renamed": {"imagemill.jobs.courier": {"sign": _renamed}},
 }
 """Promise to modules, functions, and what makes the broken one of each."""
 
 
-async def _none(*_args):
-    return None
-
-
 def reach(step, about=""):
     line = json.dumps({"step": step, "about": about, "pid": os.getpid(), "t": time.time()})
-    with open(f"{FOLDER}/trace", "ab", buffering=0) as trace:
+    armed, struck = Path(FOLDER, step), Path(FOLDER, f"{step}.struck")
+    with Path(FOLDER, "trace").open("ab", buffering=0) as trace:
         trace.write(line.encode() + b"\n")
     try:
-        os.rename(f"{FOLDER}/{step}", f"{FOLDER}/{step}.taken")
+        armed.rename(struck)
     except FileNotFoundError:
         return
-    victim = Path(f"{FOLDER}/{step}.taken").read_text()
-    os.rename(f"{FOLDER}/{step}.taken", f"{FOLDER}/{step}.struck")
-    for pid in _pids(victim):
+    for pid in _pids(struck.read_text()):
         os.kill(pid, signal.SIGKILL)
         _wait_until_gone(pid)
 
@@ -163,16 +169,16 @@ def _replace(module, path, make):
 
 
 def _change(module):
-    for path, make in BREAKS.get(os.environ.get("CRASH_BREAKS", ""), {}).get(module.__name__, {}).items():
-        _replace(module, path, make)
+    for promise in BROKEN:
+        for path, make in BREAKS[promise].get(module.__name__, {}).items():
+            _replace(module, path, make)
     for path, (before, after) in STEPS.get(module.__name__, {}).items():
         _replace(module, path, lambda function, b=before, a=after: _around(function, b, a))
 
 
 class _Finder(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        broken = BREAKS.get(os.environ.get("CRASH_BREAKS", ""), {})
-        if name not in STEPS and name not in broken:
+        if name not in STEPS and not any(name in BREAKS[promise] for promise in BROKEN):
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         load = spec.loader.exec_module

@@ -31,7 +31,7 @@ def endpoints(clock) -> Endpoints:
 
 def attempt(endpoints: Endpoints, name: str, *, well: bool | None = True):
     """One attempt that ends at once; what `enter` gave."""
-    place = endpoints.enter(name)
+    place = endpoints.enter(name, name)
     if isinstance(place, Place):
         with place:
             if well is not None:
@@ -42,7 +42,7 @@ def attempt(endpoints: Endpoints, name: str, *, well: bool | None = True):
 def hold(endpoints: Endpoints, *names: str) -> list[Place]:
     places = []
     for name in names:
-        place = endpoints.enter(name)
+        place = endpoints.enter(name, name)
         assert isinstance(place, Place), name
         places.append(place.__enter__())
     return places
@@ -59,11 +59,11 @@ def test_so_many_each(endpoints):
     """The third at one receiver is sent away; another receiver's first is not."""
     places = hold(endpoints, "a", "a")
 
-    assert isinstance(endpoints.enter("a"), Later)
-    assert isinstance(endpoints.enter("b"), Place)
+    assert isinstance(endpoints.enter("a", "a"), Later)
+    assert isinstance(endpoints.enter("b", "b"), Place)
 
     release(places)
-    assert isinstance(endpoints.enter("a"), Place)
+    assert isinstance(endpoints.enter("a", "a"), Place)
 
 
 def test_those_sent_away_come_back_one_after_the_other(endpoints, clock):
@@ -71,7 +71,7 @@ def test_those_sent_away_come_back_one_after_the_other(endpoints, clock):
     clock.now_s += 4
     release(places, well=True)
     hold(endpoints, "a", "a")
-    waits_s = [endpoints.enter("a").after_s for _ in range(100)]
+    waits_s = [endpoints.enter("a", "a").after_s for _ in range(100)]
 
     assert waits_s == sorted(waits_s)
     assert len(set(waits_s[:10])) == 10
@@ -84,8 +84,8 @@ def test_so_many_in_all(endpoints):
         attempt(endpoints, name)
     places = hold(endpoints, *"abcdefgh")
 
-    assert isinstance(endpoints.enter("i"), Later)
-    assert isinstance(endpoints.enter("a"), Later)
+    assert isinstance(endpoints.enter("i", "i"), Later)
+    assert isinstance(endpoints.enter("a", "a"), Later)
     release(places)
 
 
@@ -95,28 +95,40 @@ def test_those_that_hang_leave_half_to_those_that_answer(endpoints):
     attempt(endpoints, "failed", well=False)
     hung = hold(endpoints, "failed", "n1", "n2", "n3")
 
-    assert isinstance(endpoints.enter("n4"), Later)
-    assert isinstance(endpoints.enter("failed"), Later)
+    assert isinstance(endpoints.enter("n4", "n4"), Later)
+    assert isinstance(endpoints.enter("failed", "failed"), Later)
     good = hold(endpoints, "good", "good")
 
     release(hung + good)
-    assert isinstance(endpoints.enter("n4"), Place)
+    assert isinstance(endpoints.enter("n4", "n4"), Place)
+
+
+def test_one_tenants_new_receivers_leave_places_to_another(endpoints):
+    """J06: a thousand names that hang are made up easily; another tenant's first message is sent all the same."""
+    hung = [endpoints.enter(f"n{n}", "loud") for n in range(2)]
+    for place in hung:
+        place.__enter__()
+
+    assert isinstance(endpoints.enter("n3", "loud"), Later)
+    assert isinstance(endpoints.enter("n3", "quiet"), Place)
+    release(hung, well=True)
+    assert isinstance(endpoints.enter("n3", "loud"), Place)
 
 
 def test_breaker(endpoints, clock):
     """After so many failures in a row one is left alone, then asked once, and no more until that is known."""
     for _ in range(3):
         assert isinstance(attempt(endpoints, "a", well=False), Place)
-    assert endpoints.enter("a") == Later(30)
+    assert endpoints.enter("a", "a") == Later(30)
     clock.now_s += 29
-    assert endpoints.enter("a") == Later(1)
-    assert isinstance(endpoints.enter("b"), Place)
+    assert endpoints.enter("a", "a") == Later(1)
+    assert isinstance(endpoints.enter("b", "b"), Place)
 
     clock.now_s += 1
     probe = hold(endpoints, "a")
-    assert endpoints.enter("a") == Later(PROBED_S)
+    assert endpoints.enter("a", "a") == Later(PROBED_S)
     release(probe, well=False)
-    assert endpoints.enter("a") == Later(30)
+    assert endpoints.enter("a", "a") == Later(30)
 
     clock.now_s += 30
     release(hold(endpoints, "a"), well=True)
@@ -127,7 +139,7 @@ def test_only_a_row_of_failures_counts(endpoints):
     for well in (False, False, True, False, False):
         attempt(endpoints, "a", well=well)
 
-    assert isinstance(endpoints.enter("a"), Place)
+    assert isinstance(endpoints.enter("a", "a"), Place)
 
 
 def test_a_probe_that_says_nothing_leaves_the_next_one_to_ask(endpoints, clock):
@@ -137,7 +149,7 @@ def test_a_probe_that_says_nothing_leaves_the_next_one_to_ask(endpoints, clock):
     clock.now_s += 30
     release(hold(endpoints, "a"))
 
-    assert isinstance(endpoints.enter("a"), Place)
+    assert isinstance(endpoints.enter("a", "a"), Place)
 
 
 def test_who_fails_for_a_day_is_not_waited_for(endpoints, clock):
@@ -151,7 +163,7 @@ def test_who_fails_for_a_day_is_not_waited_for(endpoints, clock):
 
     assert sent > 2000
     attempt(endpoints, "a", well=False)
-    assert isinstance(endpoints.enter("a"), Again)
+    assert isinstance(endpoints.enter("a", "a"), Again)
     clock.now_s += 30
     assert isinstance(attempt(endpoints, "a"), Place)
     assert isinstance(attempt(endpoints, "a", well=False), Place)
@@ -166,7 +178,7 @@ def test_receivers_are_forgotten(endpoints, monkeypatch):
         attempt(endpoints, f"n{n}", well=False)
 
     assert endpoints.known == 5
-    assert {"good", "held"} <= set(endpoints._known)
+    assert {"good good", "held held"} <= set(endpoints._known)
     release(held)
 
 

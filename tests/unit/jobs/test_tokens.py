@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 
 import pytest
@@ -142,6 +143,38 @@ def test_a_file_that_others_may_write_lets_nobody_in(path, mode):
     path.chmod(mode)
 
     assert TokenFile(path).read() == Register(readable=False)
+
+
+def test_a_file_of_a_stranger_lets_nobody_in(path, monkeypatch):
+    """Where every user may make files, somebody may have made this one."""
+    tokens.add(path, token(1))
+    real = os.fstat
+
+    def of_a_stranger(descriptor):
+        found = real(descriptor)
+        return os.stat_result((*found[:4], found.st_uid + 1, *found[5:]))
+
+    monkeypatch.setattr(tokens.os, "fstat", of_a_stranger)
+
+    assert TokenFile(path).read() == Register(readable=False)
+    with pytest.raises(SettingsError, match="is the file of user"):
+        tokens.load(path)
+
+
+def test_a_file_that_is_taken_away_lets_nobody_in(path):
+    """J08: whoever can make it vanish, or a volume that is not mounted, opens nothing; a last token's revocation does."""
+    clock = Clock()
+    tokens.add(path, token(1))
+    file = TokenFile(path, clock)
+    assert file.read().tokens
+
+    path.unlink()
+    clock.now_s = 1.0
+    assert file.read() == Register(readable=False)
+    tokens.add(path, token(2))
+    tokens.remove(path, token(2).id)
+    clock.now_s = 2.0
+    assert file.read() == Register()
 
 
 def test_what_is_no_file_lets_nobody_in(path):

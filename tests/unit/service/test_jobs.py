@@ -23,6 +23,7 @@ from imagemill.model.errors import (
     StoreRefused,
 )
 from imagemill.model.job import Callback, Event, Result, ResultState, State
+from imagemill.service.admission import Places
 from imagemill.service.jobs import Who
 from imagemill.settings import Level2, Tenant
 from unit.service.ordering import CALLBACK, NOW_S, ONE, SOURCE, World, body
@@ -119,6 +120,20 @@ async def test_buckets_are_stores_of_a_tenant():
     world.admission.places = replace(world.admission.places, buckets={"pictures": "out"})
     with pytest.raises(SourceForbidden):
         await world.jobs.submit(NARROW, body(source="s3://pictures/a", **warm))
+
+
+async def test_a_folder_of_a_bucket_is_a_store_of_its_own():
+    """It is judged as the store that it will be read from."""
+    world = World()
+    world.admission.places = Places(
+        frozenset({"sample", "inner"}), frozenset({"out"}), {"pictures": "sample", "pictures/inner": "inner"}
+    )
+    warm = {"destination": None, "warm": True}
+
+    await world.jobs.submit(ACME, body(source="s3://pictures/inner/a", **warm))
+    await world.jobs.submit(NARROW, body(source="s3://pictures/a", **warm))
+    with pytest.raises(SourceForbidden):
+        await world.jobs.submit(NARROW, body(source="s3://pictures/inner/a", **warm))
 
 
 async def test_warm_needs_a_second_level():
@@ -234,10 +249,9 @@ async def test_addresses_are_of_what_is_stored():
 
     found = await world.jobs.addresses(replace(job, results=results))
 
-    assert found == {
-        "a": ("local:out/x/a.webp", "https://cdn.example.com/x/a.webp?good=3600"),
-        "c": ("local:gone/x/a.webp", None),
-    }
+    assert found == {"a": ("local:out/x/a.webp", "https://cdn.example.com/x/a.webp?good=3600")}
+    lost = replace(job, tenant="narrow", results=(stored,))  # its store since, and now another's
+    assert await world.jobs.addresses(lost) == {}
 
 
 async def test_prune_is_for_admins():
@@ -298,6 +312,25 @@ async def test_a_batch_is_accepted_whole_or_not_at_all(bad, words):
         await world.jobs.submit_batch(ACME, batch(*items))
 
     assert not world.engine.batches
+
+
+async def test_what_a_batch_costs_is_bounded():
+    """J16: few bytes may ask for much, as what is given once is made for each; a schedule is held to it as well."""
+    world = World(batch_renditions=6, max_renditions=4)
+    defaults = {
+        "renditions": [{"name": f"r{n}", "params": "format=png"} for n in range(4)],
+        "destination": {"store": "out"},
+    }
+    narrow = {"source": SOURCE, "renditions": defaults["renditions"][:2]}
+
+    accepted = await world.jobs.submit_batch(ACME, batch({"source": SOURCE}, narrow, job=defaults))
+    with pytest.raises(LimitExceeded) as caught:
+        await world.jobs.submit_batch(ACME, batch({"source": SOURCE}, {"source": SOURCE}, job=defaults))
+    with pytest.raises(LimitExceeded):
+        await world.jobs.put_schedule(ACME, "a", schedule(job=None, jobs=[{"source": SOURCE, **defaults}] * 2))
+
+    assert (accepted.total, caught.value.limit) == (2, "batch_renditions")
+    assert list(world.engine.batches) == [accepted.id]
 
 
 async def test_batches_are_bounded():

@@ -36,8 +36,11 @@ from imagemill.model.job import (
 from imagemill.model.keys import etag
 from imagemill.model.media import Format, Rendition
 from imagemill.model.recipe import Encode, Resize
+from imagemill.model.request import SourceRef
 from imagemill.service.render import Fresh
+from imagemill.service.rights import Rights
 from imagemill.service.steps import Steps, plan_of
+from imagemill.settings import Tenant
 from support.store import MemoryStore
 from unit.service.cluster import SOURCE
 from unit.service.ordering import NOW_S
@@ -75,12 +78,19 @@ def job(widths=(1, 2, 3), results=(), **terms) -> Job:
 
 
 class World:
-    def __init__(self, now_s=NOW_S) -> None:
+    def __init__(self, now_s=NOW_S, **tenants) -> None:
         self.renderer, self.store = Renderer(), MemoryStore(public="https://cdn.example.com/")
         self.told, self.warmed, self.sent = [], [], []
         self.warm_error = self.attempt_error = None
         self.steps = Steps(
-            self.renderer, {"out": self.store}, self.warm, self.body, self.attempt, address_s=60, clock=lambda: now_s
+            self.renderer,
+            {"out": self.store},
+            self.warm,
+            self.body,
+            self.attempt,
+            rights=Rights(tenants),
+            address_s=60,
+            clock=lambda: now_s,
         )
 
     async def warm(self, plan, entry):
@@ -89,8 +99,8 @@ class World:
             raise self.warm_error
         self.warmed.append((plan, entry))
 
-    def body(self, delivery, about, urls, now_s):
-        return repr((delivery.id, about.id, urls, now_s)).encode()
+    def body(self, delivery, about, found):
+        return repr((delivery.id, about.id, found)).encode()
 
     async def attempt(self, delivery, body):
         self.sent.append((delivery, body))
@@ -333,6 +343,40 @@ async def test_nobody_there_passes_and_forbidden_does_not(unreachable, kind):
 
 # callbacks
 
+
+async def test_a_store_that_is_another_tenants_by_now():
+    """J08: a schedule, or what waits since, is held to what settings say when its turn comes, and not before."""
+    world = World(acme=Tenant(stores=("sample",)))
+    asked = job()
+
+    with pytest.raises(StoreRefused):
+        await world.make(asked)
+
+    assert (world.renderer.runs, world.told, world.store.objects) == ([], [], {})
+    await World(other=Tenant(stores=("sample",))).make(asked)
+
+
+async def test_a_source_that_is_another_tenants_by_now():
+    """Its store was this one's when the job was accepted."""
+    world = World(acme=Tenant(stores=("out",)))
+    asked = job()
+
+    with pytest.raises(SourceForbidden):
+        await world.make(replace(asked, spec=replace(asked.spec, source=SourceRef("local", "sample/a.jpg"))))
+
+    assert world.renderer.runs == []
+
+
+async def test_a_secret_that_is_another_tenants_by_now():
+    """Nothing is signed with it; what is owed waits, as settings may be mended."""
+    world = World(acme=Tenant(secrets=("other",)))
+
+    outcome = await world.steps.deliver(DELIVERY, job())
+
+    assert isinstance(outcome, Again)
+    assert world.sent == []
+
+
 DELIVERY = Delivery("msg_1", "ab" * 16, "acme", Callback("https://x.example.com/", "main"), Event.SUCCEEDED, NOW_S)
 
 
@@ -348,8 +392,8 @@ async def test_what_is_delivered():
     urls = {"w1": (f"local:out/{key}", f"https://cdn.example.com/{key}?good=60")}
     assert outcomes == [Delivered(200)] * 2
     assert [body for _, body in world.sent] == [
-        repr(("msg_1", "ab" * 16, urls, NOW_S)).encode(),
-        repr(("msg_1", "cd" * 16, {}, NOW_S)).encode(),
+        repr(("msg_1", "ab" * 16, urls)).encode(),
+        repr(("msg_1", "cd" * 16, {})).encode(),
     ]
 
 

@@ -1,9 +1,11 @@
 """Files below a root, and nothing else (R19)."""
 
+import asyncio
 import contextlib
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,13 +150,13 @@ async def test_unreadable(store, root):
 async def test_size_is_checked_before_reading(store, root, monkeypatch):
     with (root / "big").open("wb") as f:
         f.truncate(1 << 40)
-    monkeypatch.setattr(file, "_drain", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr(file.os, "read", lambda *_: pytest.fail("was read"))
 
     with pytest.raises(SourceTooLarge, match="1099511627776 > 100 bytes"):
         await store.get("big", limit=100)
 
 
-@pytest.mark.parametrize(("size", "error"), [(4, SourceTruncated), (9, SourceTruncated), (11, SourceTooLarge)])
+@pytest.mark.parametrize(("size", "error"), [(4, SourceTruncated), (9, SourceTruncated), (11, SourceTruncated)])
 async def test_changing_files(store, root, monkeypatch, size, error):
     """A file that grows or shrinks under us is an error, never half a picture."""
     path = root / "a" / "b.jpg"
@@ -184,6 +186,54 @@ async def test_no_descriptor_is_left(store, root):
                 await store.get(key, limit=limit)
 
     assert open_descriptors() == before
+
+
+async def test_no_descriptor_is_left_of_a_stream(store, root):
+    """However much of it was read: when it is left it is closed."""
+    (root / "big").write_bytes(bytes(3 * file.CHUNK_BYTES))
+    before = open_descriptors()
+    kept = []
+    for chunks in range(4):
+        async with store.open("big") as opened:
+            kept.append(opened)
+            for _ in range(chunks):
+                await anext(opened.chunks)
+            assert open_descriptors() == before + 1
+        assert open_descriptors() == before
+
+
+async def test_a_descriptor_that_a_thread_reads_from_is_closed_by_it(store, root, monkeypatch):
+    """Not under its hands, where another file might get the number."""
+    (root / "big").write_bytes(bytes(3 * file.CHUNK_BYTES))
+    before, read, reading, go = open_descriptors(), os.read, threading.Event(), threading.Event()
+
+    def slowly(descriptor, count):
+        reading.set()
+        go.wait(5)
+        return read(descriptor, count)
+
+    async with store.open("big") as opened:
+        monkeypatch.setattr(file.os, "read", slowly)
+        task = asyncio.ensure_future(anext(opened.chunks))
+        await asyncio.to_thread(reading.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert open_descriptors() == before + 1
+    go.set()
+    async with asyncio.timeout(5):
+        while open_descriptors() > before:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_small_file_takes_one_thread(store, monkeypatch):
+    """Most sources are small: each turn of a thread costs about as much as all the rest."""
+    turns = []
+    real = asyncio.to_thread
+    monkeypatch.setattr(asyncio, "to_thread", lambda *call: turns.append(call) or real(*call))
+
+    assert (await store.get("a/b.jpg", limit=8)).body == b"12345678"
+    assert len(turns) == 1
 
 
 def test_root_must_be_a_directory(tmp_path):

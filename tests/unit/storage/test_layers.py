@@ -1,9 +1,11 @@
 """Layers leave a store a store: they limit, count and repeat, and change nothing that it says."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
+from imagemill.model.entry import Validators
 from imagemill.model.errors import (
     DependencyDown,
     SourceNotFound,
@@ -12,7 +14,7 @@ from imagemill.model.errors import (
     StoreCorrupt,
     StoreRefused,
 )
-from imagemill.storage.base import Terms, Unchanged
+from imagemill.storage.base import Opened, Stat, Terms, Unchanged
 from imagemill.storage.layers import Attempts, Metrics, Retry, Timeout
 from support.stores import MemoryStore
 
@@ -22,6 +24,7 @@ CALLS = {
     "stat": lambda store: store.stat("a"),
     "url": lambda store: store.url("a", good_for_s=9),
     "check": lambda store: store.check(),
+    "open": lambda store: opened(store),  # noqa: PLW0108 - it is defined below
 }
 
 
@@ -47,6 +50,16 @@ class Failing(MemoryStore):
         await self._next()
         return await super().put(key, body, terms)
 
+    @asynccontextmanager
+    async def open(self, key, /, **rest):
+        await self._next()
+        async with super().open(key, **rest) as it:
+            yield it
+
+    async def write(self, key, chunks, /, terms):
+        await self._next()
+        return await super().write(key, chunks, terms)
+
     async def stat(self, key, /):
         await self._next()
         return await super().stat(key)
@@ -59,7 +72,31 @@ class Failing(MemoryStore):
         return f"https://x/{key}?{good_for_s}"
 
 
+async def streamed(*chunks):
+    for chunk in chunks:
+        yield chunk
+
+
+async def opened(store):
+    async with store.open("a") as it:
+        return b"".join([chunk async for chunk in it.chunks])
+
+
 class Slow(MemoryStore):
+    """Hangs; opens at once, gives one chunk, and takes one."""
+
+    @asynccontextmanager
+    async def open(self, key, /, **_):
+        async def chunks():
+            yield b"1"
+            await asyncio.sleep(60)
+
+        yield Opened(Stat(2), chunks())
+
+    async def write(self, key, chunks, /, terms):
+        async for _ in chunks:
+            await asyncio.sleep(60)
+
     async def stat(self, key, /):
         await asyncio.sleep(60)
 
@@ -188,3 +225,105 @@ async def test_they_say_what_the_store_says():
     assert (await layered.get("b", limit=2)).body == b"12"
     assert layered.address("b") == "memory:b"
     assert await layered.url("b", good_for_s=7) == "https://x/b?7"
+
+
+async def test_writing_a_stream_is_not_repeated():
+    """Its chunks are gone; who has them still, like `put`, begins again."""
+    store = Failing(DependencyDown("x"))
+    retry, pauses = retrying(store)
+
+    with pytest.raises(DependencyDown):
+        await retry.write("a", streamed(b"1"), Terms())
+
+    assert (store.asked, pauses) == (1, [])
+
+
+class Breaking(MemoryStore):
+    """Gives a chunk, then fails."""
+
+    opened = 0
+
+    @asynccontextmanager
+    async def open(self, key, /, **_):
+        self.opened += 1
+
+        async def chunks():
+            yield b"1"
+            raise SourceTruncated("x")
+
+        yield Opened(Stat(2), chunks())
+
+
+async def test_reading_on_is_not_repeated():
+    """What was read already is out of our hands."""
+    store = Breaking()
+    retry, pauses = retrying(store)
+
+    with pytest.raises(SourceTruncated):
+        await opened(retry)
+
+    assert (store.opened, pauses) == (1, [])
+
+
+async def test_streams_that_hang_end():
+    store = Timeout(Slow(), 0.01)
+
+    with pytest.raises(SourceTimeout, match=r"0\.01 s"):
+        await opened(store)
+    with pytest.raises(DependencyDown, match=r"0\.01 s"):
+        await store.write("a", streamed(b"1"), Terms())
+
+
+async def test_the_time_of_others_is_not_the_stores():
+    """A reader may think about a chunk, and a maker about the next, for longer than the store has for either."""
+    store = Timeout(MemoryStore(), 0.1)
+
+    async def thoughtful():
+        for chunk in (b"1", b"2"):
+            await asyncio.sleep(0.15)
+            yield chunk
+        await asyncio.sleep(0.15)
+
+    await store.write("a", thoughtful(), Terms())
+    async with store.open("a") as it:
+        await asyncio.sleep(0.15)
+        chunk = await anext(it.chunks)
+        await asyncio.sleep(0.15)
+
+        assert [chunk, *[more async for more in it.chunks]] == [b"12"]
+
+
+async def test_what_a_maker_raises_is_passed_on():
+    """And is not mistaken for an answer of the store's; nor is a time limit of the maker's own."""
+    for error in (ZeroDivisionError(), TimeoutError()):
+
+        async def failing(it=error):
+            yield b"1"
+            raise it
+
+        with pytest.raises(type(error)):
+            await Timeout(MemoryStore(), 9).write("a", failing(), Terms())
+
+
+async def test_outcomes_of_streams_are_told():
+    """Of opening, of each chunk and of the end, and of writing."""
+    told = []
+    observe = lambda operation, outcome, _: told.append((operation, outcome))  # noqa: E731 - a list would do, but for the seconds
+    store = MemoryStore()
+    store.chunk_bytes = 1
+    counted = Metrics(store, observe)
+
+    stat = await counted.write("a", streamed(b"1", b"2"), Terms())
+    await opened(counted)
+    async with counted.open("a", known=Validators(stat.etag)) as it:
+        assert it == Unchanged()
+    with pytest.raises(SourceNotFound):
+        async with counted.open("no"):
+            pass
+    with pytest.raises(SourceTruncated):
+        await opened(Metrics(Breaking(), observe))
+
+    assert told == [
+        ("write", "ok"), ("open", "ok"), ("read", "ok"), ("read", "ok"), ("read", "ok"), ("open", "unchanged"),
+        ("open", "source_not_found"), ("open", "ok"), ("read", "ok"), ("read", "source_truncated"),
+    ]  # fmt: skip

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from imagemill.model.errors import BadRequest, DependencyDown, SettingsError, SourceNotFound, StoreCorrupt, StoreRefused
-from imagemill.storage import staged
+from imagemill.storage import held, staged
 from imagemill.storage.base import Terms
 from imagemill.storage.file import FileStore, Settings
 
@@ -97,6 +98,34 @@ async def test_a_cancelled_write_replaces_nothing_later(store, root, monkeypatch
     monkeypatch.undo()
     await store.put("a", b"later", Terms())
     await asyncio.sleep(0.15)
+
+    assert (await store.get("a", limit=9)).body == b"later"
+
+
+async def test_a_write_that_was_left_replaces_nothing_when_its_thread_wakes(store, root, monkeypatch):
+    """A disk may hang for longer than a cancelled writer waits for it."""
+    fsync, flushing, go = os.fsync, threading.Event(), threading.Event()
+
+    def hanging(fd):
+        flushing.set()
+        go.wait(5)
+        fsync(fd)
+
+    await store.put("a", b"old", Terms())
+    monkeypatch.setattr(held, "LAST_WORDS_S", 0.01)
+    monkeypatch.setattr(staged.os, "fsync", hanging)
+    task = asyncio.create_task(store.put("a", b"cancelled", Terms()))
+    await asyncio.to_thread(flushing.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    monkeypatch.setattr(staged.os, "fsync", fsync)
+    await store.put("a", b"later", Terms())
+    assert len(unfinished(root)) == 1
+    go.set()
+    async with asyncio.timeout(5):
+        while unfinished(root):
+            await asyncio.sleep(0.001)
 
     assert (await store.get("a", limit=9)).body == b"later"
 

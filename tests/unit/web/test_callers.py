@@ -99,12 +99,25 @@ def test_without_tokens_exactly_one_host(headers):
 
 
 @pytest.mark.parametrize(
-    "name", [b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"via", b"x-real-ip"]
-)
+    "name",
+    [b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"via", b"x-real-ip", b"x-client-ip",
+     b"x-envoy-external-address"],
+)  # fmt: skip
 def test_without_tokens_nothing_that_came_through_a_proxy(name):
     """Its address says where the proxy is, not who asks."""
     with pytest.raises(Unauthorized):
         judge(call(HOST, (name, b"x")), Register(), Scope.READ, NOW_S)
+
+
+def test_without_tokens_nothing_below_http_1_1():
+    """nginx as it comes: 1.0, the address of what is behind it as Host, and no word of who asks."""
+    asked = call((b"host", b"127.0.0.1:8080"), (b"connection", b"close"))
+    asked.version = "1.0"
+
+    with pytest.raises(Unauthorized):
+        judge(asked, Register(), Scope.READ, NOW_S)
+    asked.headers.append(bearer(TEXT))
+    assert judge(asked, SOME, Scope.SUBMIT, NOW_S).tenant == "acme"
 
 
 @pytest.mark.parametrize("header", [(b"origin", b"http://localhost:8080"), (b"sec-fetch-site", b"cross-site")])

@@ -157,8 +157,9 @@ class EmbeddedEngine:
         return batch
 
     async def put_schedule(self, schedule: Schedule) -> Schedule:
-        """As `JobEngine.put_schedule`. `BadOption` where its times cannot be understood, or never come."""
-        return await self._db.write(lambda db: schedules.put(db, schedule, self._clock()))
+        """As `JobEngine.put_schedule`."""
+        most = self._settings.max_schedules
+        return await self._db.write(lambda db: schedules.put(db, schedule, most, self._clock()))
 
     async def schedules(self, tenant: str | None) -> tuple[Schedule, ...]:
         """As `JobEngine.schedules`."""

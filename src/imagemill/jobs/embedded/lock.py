@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from imagemill.jobs.directory import made
 from imagemill.model.errors import SettingsError
 
 FILE = "lock"
@@ -54,7 +55,7 @@ def is_held(directory: Path) -> bool:
 
 def _open(directory: Path) -> int:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made(directory)
         return os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         raise SettingsError(f"jobs.data: {e.filename}: {e.strerror}") from e

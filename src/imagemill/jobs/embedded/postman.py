@@ -19,9 +19,8 @@ from imagemill.jobs.embedded.persistence import insist
 from imagemill.model.errors import DependencyDown, Superseded
 from imagemill.model.job import FINAL, Batch, Delivery, DeliveryState, Event, Job
 from imagemill.obs.logs import Log
+from imagemill.settings import Callbacks
 
-PLACES = 32
-PER_RECEIVER = 4
 _SHORTEST_S = 0.05
 _FILE_DOWN_S = 1.0
 _BROKEN_S = 30.0
@@ -33,12 +32,20 @@ class Postman:
     """Takes messages out of the outbox of *db*, for the process of *epoch*."""
 
     def __init__(
-        self, db: Database, epoch: int, steps: Steps, observed: Observed, clock: Callable[[], float] = time.time
+        self,
+        db: Database,
+        epoch: int,
+        steps: Steps,
+        observed: Observed,
+        settings: Callbacks,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """As many places as *settings* has: whoever attempts then says which receivers may use them."""
         self._db = db
         self._epoch = epoch
         self._steps = steps
         self._observed = observed
+        self._settings = settings
         self._clock = clock
         self._out: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
@@ -49,6 +56,7 @@ class Postman:
 
     async def turn(self) -> float:
         """Send what is due and has a place; in how many seconds anything else is."""
+        most, most_each = self._settings.total, self._settings.per_endpoint
         receivers = await self._db.read(outbox.receivers)
         self._forget_others(receivers)
         now_s, soon_s = self._clock(), math.inf
@@ -56,7 +64,7 @@ class Postman:
             left_s = max(due_s - now_s, self._alone_until_s.get(receiver, 0.0) - time.monotonic())
             if left_s > 0:
                 soon_s = min(soon_s, left_s)
-            elif (places := min(PLACES - len(self._out), PER_RECEIVER - self._at[receiver])) > 0:
+            elif (places := min(most - len(self._out), most_each - self._at[receiver])) > 0:
                 soon_s = min(soon_s, await self._send_unless_broken(receiver, places, now_s))
         return soon_s
 

@@ -26,6 +26,7 @@ from imagemill.jobs.embedded.turns import Places
 from imagemill.jobs.embedded.work import Work
 from imagemill.model.errors import DependencyDown, QuotaExceeded, Superseded
 from imagemill.obs.logs import Log
+from imagemill.settings import Callbacks
 from imagemill.settings import Jobs as Settings
 
 _SLICE = 200
@@ -49,6 +50,7 @@ class Runner:
         steps: Steps,
         observed: Observed,
         *,
+        callbacks: Callbacks = Callbacks(),  # noqa: B008 - frozen
         lock_wait_s: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,6 +58,7 @@ class Runner:
         self._directory = directory
         self._steps = steps
         self._observed = observed
+        self._callbacks = callbacks
         self._lock_wait_s = lock_wait_s
         self._clock = clock
         self._db = Database(directory / FILE)
@@ -108,7 +111,7 @@ class Runner:
             self._observe_outcome(kept)
 
     async def _work_until(self, stop: asyncio.Event) -> None:
-        postman = Postman(self._db, self._epoch, self._steps, self._observed, self._clock)
+        postman = Postman(self._db, self._epoch, self._steps, self._observed, self._callbacks, self._clock)
         post_wake = asyncio.Event()
         postman.freed = post_wake.set
 

@@ -2,12 +2,12 @@
 
 Keys     a job's id is an HMAC of tenant, name, time and place, so that one time of a schedule makes each job once.
 Units    Unix seconds; the wall clock decides, and a clock that steps back makes no time come twice.
-Errors   `BadOption`.
+Errors   `BadOption`, `LimitExceeded`.
 """
 
 import hmac
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -15,13 +15,14 @@ from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from imagemill.jobs.embedded import rows
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.job import JobSpec, Schedule
 from imagemill.obs.logs import Log
 
 _FIELDS = 5
 _ID_CHARS = 32
 _COLUMNS = "schedule, next_s"
+_PUT_OFF_S = 3600.0
 _log = Log("imagemill.jobs")
 
 
@@ -50,8 +51,17 @@ def _zone(name: str) -> tzinfo:
         raise BadOption("timezone: unknown") from e
 
 
-def put(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> Schedule:
-    """Keep *schedule* in place of any of that name; when it came last stays known."""
+def put(db: sqlite3.Connection, schedule: Schedule, most: int, now_s: float) -> Schedule:
+    """Keep *schedule* in place of any of that name; when it came last stays known.
+
+    Raises:
+        LimitExceeded: its tenant would have more than *most*.
+    """
+    (others,) = db.execute(
+        "SELECT count(*) FROM schedules WHERE tenant = ? AND name <> ?", (schedule.tenant, schedule.name)
+    ).fetchone()
+    if others >= most:
+        raise LimitExceeded("schedules", f"schedules of this tenant: {others} + 1 > {most}")
     old = read(db, schedule.tenant, schedule.name)
     last_s = old.last_s if old else 0.0
     next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
@@ -74,16 +84,8 @@ def drop(db: sqlite3.Connection, tenant: str, name: str) -> bool:
     return db.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", (tenant, name)).rowcount > 0
 
 
-def due(db: sqlite3.Connection, now_s: float) -> list[tuple[str, str]]:
-    """Tenant and name of those that are due, the longest due first."""
-    return db.execute(
-        "SELECT tenant, name FROM schedules WHERE next_s IS NOT NULL AND next_s <= ? ORDER BY next_s, tenant, name",
-        (now_s,),
-    ).fetchall()
-
-
 def read(db: sqlite3.Connection, tenant: str, name: str) -> Schedule | None:
-    """The one of that name; None where it is gone or cannot be read."""
+    """The one of that name; None where there is none, or it cannot be read."""
     found = db.execute(
         f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
         (tenant, name),
@@ -91,9 +93,32 @@ def read(db: sqlite3.Connection, tenant: str, name: str) -> Schedule | None:
     return rows.schedule(found) if found else None
 
 
-def rest(db: sqlite3.Connection, tenant: str, name: str) -> None:
-    """Let it be due no more."""
-    db.execute("UPDATE schedules SET next_s = NULL WHERE tenant = ? AND name = ?", (tenant, name))
+def due(db: sqlite3.Connection, besides: Collection[str], now_s: float) -> Schedule | None:
+    """The one that is due longest, of other tenants than *besides*.
+
+    One that cannot be read, or whose times cannot be understood any more, as a time zone may be gone, is put off: it
+    stands in nobody's way, and is tried again.
+    """
+    while found := db.execute(
+        f"""SELECT {_COLUMNS}, tenant, name FROM schedules WHERE next_s IS NOT NULL AND next_s <= ?
+            AND tenant NOT IN ({", ".join("?" * len(besides))}) ORDER BY next_s LIMIT 1""",  # noqa: S608
+        (now_s, *besides),
+    ).fetchone():
+        tenant, name = found[2:]
+        schedule = rows.schedule(found)
+        if schedule is not None and _comes_again(schedule, now_s):
+            return schedule
+        _log.error("schedule_put_off", tenant=tenant, name=name)
+        db.execute("UPDATE schedules SET next_s = ? WHERE tenant = ? AND name = ?", (now_s + _PUT_OFF_S, tenant, name))
+    return None
+
+
+def _comes_again(schedule: Schedule, now_s: float) -> bool:
+    try:
+        next_after(schedule.cron, schedule.timezone, now_s)
+    except BadOption:
+        return False
+    return True
 
 
 def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterator[tuple[str, JobSpec]]:
@@ -105,14 +130,9 @@ def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterat
 
 
 def fired(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> None:
-    """Its time has come, and with it all that were missed since; it rests where no other will come any more."""
+    """Its time has come, and with it all that were missed since."""
     last_s = schedule.next_s or now_s
-    next_s: float | None
-    try:
-        next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
-    except BadOption as e:
-        _log.error("schedule_rests", schedule=schedule.name, reason=str(e))
-        next_s = None
+    next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
     _write(db, replace(schedule, next_s=next_s, last_s=last_s))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from imagemill.jobs.directory import made
 from imagemill.model.errors import SettingsError
 
 FILE = "jobs.db"
@@ -189,7 +190,7 @@ def connect(path: Path, *, reads_only: bool = False, busy_s: float = BUSY_S) -> 
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made(path.parent)
     # Never a descriptor on a file that is there: to close it drops the locks that this process's connections hold
     # (fcntl(2)), whereupon another process may take the log away from under them. SQLite gives the log and the index
     # beside the file the mode of the file itself.

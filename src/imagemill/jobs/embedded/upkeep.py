@@ -15,8 +15,7 @@ from imagemill.jobs.embedded import admission, batches, course, orders, rows, sc
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
 from imagemill.model.errors import QuotaExceeded
-from imagemill.model.job import Job, State, Timings
-from imagemill.obs.logs import Log
+from imagemill.model.job import Job, Schedule, State, Timings
 
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
@@ -25,7 +24,6 @@ _BATCH_DONE = """batches.finished_s > 0 AND batches.finished_s < ?
     AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
     AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)"""
 """That it may be forgotten: of when it ended, and of when its ``Idempotency-Key`` came."""
-_log = Log("imagemill.jobs")
 
 
 def begin_epoch(db: sqlite3.Connection) -> int:
@@ -149,34 +147,31 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
-    A tenant too many of whose jobs wait is passed over: its schedules stay due, and hold up nobody else's.
+    That of a tenant too many of whose jobs wait stays due, and the next tenant's has its turn.
 
     Raises:
-        QuotaExceeded: nothing is due but what has to wait for room.
+        QuotaExceeded: nothing else is due.
     """
     orders.fence(db, epoch)
     full: dict[str, QuotaExceeded] = {}
-    for tenant, name in schedules.due(db, now_s):
-        if tenant in full:
-            continue
-        schedule = schedules.read(db, tenant, name)
-        if schedule is None or schedule.next_s is None:
-            _log.error("schedule_unreadable", schedule=name)
-            schedules.rest(db, tenant, name)
-            continue
+    while schedule := schedules.due(db, full, now_s):
         try:
-            admission.keep_to(db, tenant, len(schedule.specs), quotas(tenant))
+            admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
         except QuotaExceeded as e:
-            full[tenant] = e
-            continue
-        for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s):
-            job = Job(job_id, tenant, spec, State.QUEUED, Timings(now_s), schedule=name)
-            orders.add(db, job, now_s)
-        schedules.fired(db, schedule, now_s)
-        return name
-    if full:
-        raise next(iter(full.values()))
+            full[schedule.tenant] = e
+        else:
+            return _fire(db, schedule, now_s)
+    for error in full.values():
+        raise error
     return ""
+
+
+def _fire(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> str:
+    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s):
+        job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
+        orders.add(db, job, now_s)
+    schedules.fired(db, schedule, now_s)
+    return schedule.name
 
 
 class Agenda(Struct, frozen=True):

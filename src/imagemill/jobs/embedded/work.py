@@ -78,7 +78,7 @@ class Work:
             step = partial(course.succeeded, work=made)
         except Superseded:
             raise
-        except DeadlinePassed:  # the work's own watch was the first to say so
+        except DeadlinePassed:  # the work has noticed it before this did
             step = partial(course.concluded, outcome=State.EXPIRED)
         except (Exception, asyncio.CancelledError) as e:
             if isinstance(e, asyncio.CancelledError) and _is_cancelled():

@@ -143,13 +143,15 @@ class JobBatch:
         self._write(state=outcome, finished_s=finished_s)
 
     async def _tell(self, delivery: Delivery, about: Batch) -> None:
+        terms = self._order.terms
         child = await workflow.start_child_workflow(
             "Delivering",
-            Letter(delivery, batch=about, keep_s=self._order.terms.keep_s),
-            id=names.delivery_workflow(self._order.terms.prefix, delivery.id),
+            Letter(delivery, batch=about, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s),
+            id=names.delivery_workflow(terms.prefix, delivery.id),
             memo={MEMO_NOW: delivery},
             search_attributes=of_other(delivery.tenant, str(delivery.state)),
             parent_close_policy=ParentClosePolicy.ABANDON,
+            task_timeout=terms.silence,
         )
         await workflow.wait_condition(lambda: self._told or child.done())
 
@@ -206,6 +208,7 @@ async def _start(order: Order) -> None:
             priority=rank(job.tenant, job.spec.priority),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
+            task_timeout=order.terms.silence,
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("it was made already")

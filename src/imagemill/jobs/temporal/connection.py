@@ -18,7 +18,7 @@ from imagemill.jobs.temporal.payloads import CONVERTER
 from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.settings import Temporal
 
-RPC = timedelta(seconds=5)
+RPC = timedelta(seconds=10)
 """Longest wait for one answer; `RetryConfig` below bounds the whole of a call."""
 _KNOWN_S = 30.0
 _ASK_S = 0.2

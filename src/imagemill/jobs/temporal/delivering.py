@@ -89,6 +89,7 @@ class Delivering:
             result_type=cast("type", Outcome),
             task_queue=names.deliver_queue(_prefix()),
             start_to_close_timeout=_ATTEMPT,
+            heartbeat_timeout=timedelta(seconds=self._letter.heartbeat_s),
             retry_policy=_AGAIN,
         )
         return outcome

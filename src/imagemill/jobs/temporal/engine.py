@@ -57,7 +57,7 @@ class TemporalEngine:
         self._link = Link(temporal)
         self._quota = Quota(jobs, self._link)
         self._batches = Batches(self._link, self._terms, self._quota)
-        self._schedules = Schedules(self._link, self._terms)
+        self._schedules = Schedules(self._link, self._terms, settings.jobs.max_schedules)
         self._post = Post(self._link)
         self._counted_s = 0.0
         self._counts: dict[tuple[str, int], int] = {}
@@ -83,6 +83,7 @@ class TemporalEngine:
         started = await self._link.start(
             "ImageJob", order, self._workflow(job.id), memo=memo(MEMO_ORDER, job, claim),
             search_attributes=of_job(job), priority=rank(job.tenant, job.spec.priority),
+            task_timeout=self._terms.silence,
         )  # fmt: skip
         if started:
             return job
@@ -162,14 +163,13 @@ class TemporalEngine:
 
     async def redeliver(self, job_id: str) -> int:
         """Let the final delivery's workflow begin once more, under the same ``webhook-id``."""
-        keep_s = self._terms.keep_s
         job = await self.read(job_id)
         if job is not None:
-            return 0 if job.outcome is None else await self._post.again(final_event(job.outcome), keep_s, job=job)
+            return 0 if job.outcome is None else await self._post.again(final_event(job.outcome), self._terms, job=job)
         batch = await self.read_batch(job_id)
         if batch is None:
             raise NotFound
-        return await self._post.again(Event.FINISHED, keep_s, batch=batch)
+        return await self._post.again(Event.FINISHED, self._terms, batch=batch)
 
     async def submit_batch(self, batch: Batch, specs: Sequence[JobSpec], claim: Claim | None = None) -> Batch:
         """Start its workflow, which holds all *specs* and makes the jobs in pages."""

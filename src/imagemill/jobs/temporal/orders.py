@@ -3,6 +3,8 @@
 They are stored in histories, so a field is only ever added, with a default.
 """
 
+from datetime import timedelta
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -16,6 +18,8 @@ MEMO_CLAIM = "claim"
 """Digest of the body that was submitted."""
 WORKER_STOPPED = "worker_stopped"
 """Error type of an attempt that was cut short by a worker's graceful end; it does not count."""
+_LONGEST_STEP_S = 10.0
+"""What Temporal allows a workflow's step by itself."""
 
 
 class Terms(Struct, frozen=True):
@@ -28,6 +32,11 @@ class Terms(Struct, frozen=True):
     large_pixels: int
     keep_s: float
     """How long a dead letter waits to be redelivered."""
+
+    @property
+    def silence(self) -> timedelta:
+        """How long a step of a workflow may take before its worker counts as dead; never longer than usual."""
+        return timedelta(seconds=min(self.heartbeat_s, _LONGEST_STEP_S))
 
 
 class Order(Struct, frozen=True):
@@ -115,6 +124,8 @@ class Letter(Struct, frozen=True):
     batch: Batch | None = None
     keep_s: float = 0.0
     """How long it waits to be redelivered, once it is dead."""
+    heartbeat_s: float = 10.0
+    """A worker that is silent for so long has died over it."""
 
 
 def anew(delivery: Delivery, now_s: float) -> Delivery:

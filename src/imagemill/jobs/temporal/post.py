@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from imagemill.jobs.temporal import names
 from imagemill.jobs.temporal.attributes import of_other
 from imagemill.jobs.temporal.link import Link
-from imagemill.jobs.temporal.orders import MEMO_NOW, Letter, anew
+from imagemill.jobs.temporal.orders import MEMO_NOW, Letter, Terms, anew
 from imagemill.jobs.temporal.records import delivery_in, memo
 from imagemill.model.job import Batch, Delivery, DeliveryState, Event, Job, delivery_id
 
@@ -32,10 +32,10 @@ class Post:
         known = await asyncio.gather(*(self.read(id_) for id_ in ids))
         return tuple(delivery for delivery in known if delivery is not None)
 
-    async def again(self, event: Event, keep_s: float, *, job: Job | None = None, batch: Batch | None = None) -> int:
+    async def again(self, event: Event, terms: Terms, *, job: Job | None = None, batch: Batch | None = None) -> int:
         """Begin the final delivery of a job or batch anew, unless it is under way; how many that were.
 
-        A dead one waits for that for *keep_s*, one that has arrived is over: then it is the same workflow once more.
+        A dead one waits for that for a while, one that has arrived is over: then it is the same workflow once more.
         """
         about = job or batch
         assert about is not None
@@ -46,8 +46,9 @@ class Post:
         if old.state is DeliveryState.DEAD and await self._link.signal(workflow_id, "again"):
             return 1
         fresh = anew(old, time.time())
+        letter = Letter(fresh, job=job, batch=batch, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
         started = await self._link.start(
-            "Delivering", Letter(fresh, job=job, batch=batch, keep_s=keep_s), workflow_id, again=True,
-            memo=memo(MEMO_NOW, fresh), search_attributes=of_other(fresh.tenant, str(fresh.state)),
+            "Delivering", letter, workflow_id, again=True, memo=memo(MEMO_NOW, fresh),
+            search_attributes=of_other(fresh.tenant, str(fresh.state)), task_timeout=terms.silence,
         )  # fmt: skip
         return int(started)

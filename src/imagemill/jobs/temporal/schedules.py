@@ -31,7 +31,7 @@ from imagemill.jobs.temporal import names, payloads
 from imagemill.jobs.temporal.connection import RPC, as_ours
 from imagemill.jobs.temporal.link import Link
 from imagemill.jobs.temporal.orders import ScheduleOrder, Terms
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.job import Schedule
 
 _CATCH_UP = timedelta(days=1)
@@ -41,9 +41,11 @@ _RECENT_S = 60.0
 class Schedules:
     """Make, change, list and forget them."""
 
-    def __init__(self, link: Link, terms: Terms) -> None:
+    def __init__(self, link: Link, terms: Terms, most: int) -> None:
+        """Of one tenant, *most* at most; what several processes put at the same time may go beyond it."""
         self._link = link
         self._terms = terms
+        self._most = most
         self._recent: dict[str, float] = {}
 
     async def put(self, schedule: Schedule) -> Schedule:
@@ -51,6 +53,7 @@ class Schedules:
         client = await self._link.client()
         await payloads.check_size(ScheduleOrder(schedule, self._terms), "body_bytes")
         id_ = names.schedule_id(self._terms.prefix, schedule.tenant, schedule.name)
+        await self._keep_to(schedule)
         theirs = self._theirs(id_, schedule)
         with as_ours(), _judged():
             try:
@@ -67,6 +70,11 @@ class Schedules:
         known = await asyncio.gather(*(self._read(client, id_) for id_ in await self._ids(client)))
         found = [s for s in known if s is not None and (tenant is None or s.tenant == tenant)]
         return tuple(sorted(found, key=lambda s: (s.name, s.tenant)))
+
+    async def _keep_to(self, schedule: Schedule) -> None:
+        others = sum(one.name != schedule.name for one in await self.all(schedule.tenant))
+        if others >= self._most:
+            raise LimitExceeded("schedules", f"schedules of this tenant: {others} + 1 > {self._most}")
 
     async def drop(self, tenant: str, name: str) -> bool:
         """Forget it; whether there was one."""

@@ -74,6 +74,7 @@ class TemporalRunner:
         try:
             await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.working = False
             stopping.cancel()
             await self._ended(workers, running)
 
@@ -176,7 +177,8 @@ class Activities:
         """One attempt at a delivery."""
         about = letter.job or letter.batch
         assert about is not None
-        outcome = await self._steps.deliver(letter.delivery, about)
+        async with _beating():
+            outcome = await self._steps.deliver(letter.delivery, about)
         told = _told(letter.delivery, outcome)
         self._observed.callback(told)
         if letter.delivery.event in FINAL and told not in {"again", "later"}:

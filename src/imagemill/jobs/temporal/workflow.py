@@ -132,9 +132,9 @@ class ImageJob:
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     raise asyncio.CancelledError from error
-                if isinstance(error.cause, ApplicationError) and error.cause.type == DeadlinePassed.code:
-                    return State.EXPIRED, self._job.fault  # the worker's watch was the first to say so
                 fault = self._judged(error)
+                if fault is not None and fault.code == DeadlinePassed.code:  # noticed by the worker's clock first
+                    return State.EXPIRED, self._job.fault
                 if fault is not None:
                     return State.FAILED, fault
                 await _until(self._job.times.due_s)
@@ -251,7 +251,8 @@ class ImageJob:
             workflow.logger.info("it is being told already")
 
     def _letter(self, delivery: Delivery) -> Letter:
-        return Letter(delivery, job=self._job, keep_s=self._terms.keep_s)
+        terms = self._terms
+        return Letter(delivery, job=self._job, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
 
     def _sent_as(self, delivery: Delivery) -> dict[str, Any]:
         return {
@@ -259,6 +260,7 @@ class ImageJob:
             "memo": {MEMO_NOW: delivery},
             "search_attributes": of_other(delivery.tenant, str(delivery.state)),
             "parent_close_policy": ParentClosePolicy.ABANDON,
+            "task_timeout": self._terms.silence,
         }
 
 

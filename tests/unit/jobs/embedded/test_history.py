@@ -106,7 +106,8 @@ class History(RuleBasedStateMachine):
 
     @rule(tenant=st.sampled_from(TENANTS), name=st.sampled_from("pq"), paused=st.booleans())
     def put_schedule(self, tenant, name, paused):
-        self.write(schedules.put, Schedule(name, tenant, "*/2 * * * *", (spec(), spec()), paused=paused), self.now_s)
+        every = Schedule(name, tenant, "*/2 * * * *", (spec(), spec()), paused=paused)
+        self.write(schedules.put, every, 9, self.now_s)
 
     @rule(which=ANY)
     def cancel(self, which):
@@ -194,7 +195,7 @@ class History(RuleBasedStateMachine):
             self.fire()
 
     def fire(self):
-        due = {(t, n): schedules.read(self.db, t, n).next_s for t, n in schedules.due(self.db, self.now_s)}
+        due = {(one.tenant, one.name): one.next_s for one in schedules.listed(self.db, None) if one.next_s}
         try:
             name = self.write(upkeep.fire, self.epoch, lambda _: QUOTA, self.now_s)
         except QuotaExceeded:
@@ -202,6 +203,7 @@ class History(RuleBasedStateMachine):
         assert name
         for (tenant, one), time_s in due.items():
             if schedules.read(self.db, tenant, one).next_s != time_s:
+                assert time_s <= self.now_s
                 assert time_s > self.fired.get((tenant, one), 0.0)
                 self.fired[tenant, one] = time_s
 

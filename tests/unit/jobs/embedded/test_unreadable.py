@@ -114,10 +114,10 @@ def test_what_waits_for_its_last_message_ends_with_it(db, bad):
     assert (found.state, found.callback_state) == (State.CANCELLED, "delivered")
 
 
-def test_a_schedule_that_cannot_be_read_rests(db, bad):
+def test_a_schedule_that_cannot_be_read_is_put_off(db, bad):
     """The others come; it is left out of lists, and can be put anew."""
     for name in ("a", "b"):
-        schedules.put(db, Schedule(name, "t", "* * * * *", (spec(),)), NOW_S)
+        schedules.put(db, Schedule(name, "t", "* * * * *", (spec(),)), 9, NOW_S)
     db.execute("UPDATE schedules SET schedule = ? WHERE name = 'a'", (bad,))
 
     fired = [upkeep.fire(db, 0, lambda _: PLENTY, NOW_S + 60) for _ in range(2)]
@@ -125,4 +125,4 @@ def test_a_schedule_that_cannot_be_read_rests(db, bad):
     assert fired == ["b", ""]
     assert upkeep.look(db, 0).schedule_s > NOW_S + 60
     assert [one.name for one in schedules.listed(db, "t")] == ["b"]
-    assert schedules.put(db, Schedule("a", "t", "* * * * *", (spec(),)), NOW_S).next_s == NOW_S + 40
+    assert schedules.put(db, Schedule("a", "t", "* * * * *", (spec(),)), 9, NOW_S).next_s == NOW_S + 40

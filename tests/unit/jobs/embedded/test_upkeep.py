@@ -124,7 +124,7 @@ def scheduled_ids(db):
 
 def test_a_schedule_makes_its_jobs_once_for_each_time(db):
     """And missed times are made up once, not one by one."""
-    put = schedules.put(db, every_minute(), NOW_S)
+    put = schedules.put(db, every_minute(), 9, NOW_S)
 
     assert put.next_s == NOW_S + 40
     assert not fired(db, NOW_S + 39)
@@ -139,14 +139,14 @@ def test_a_schedule_makes_its_jobs_once_for_each_time(db):
 
 def test_no_time_comes_twice(db):
     """Neither after the clock has stepped back, nor for a schedule that is put anew, nor for one dropped meanwhile."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
     fired(db, NOW_S + 40)
     ids = scheduled_ids(db)
 
     assert not fired(db, NOW_S - 560)
-    assert schedules.put(db, every_minute(), NOW_S - 560).next_s == NOW_S + 100
+    assert schedules.put(db, every_minute(), 9, NOW_S - 560).next_s == NOW_S + 100
     schedules.drop(db, "t", "warm")
-    schedules.put(db, every_minute(), NOW_S - 560)
+    schedules.put(db, every_minute(), 9, NOW_S - 560)
     db.execute("UPDATE schedules SET next_s = ?", (NOW_S + 40,))
     assert fired(db, NOW_S + 41)
     assert scheduled_ids(db) == ids
@@ -154,7 +154,7 @@ def test_no_time_comes_twice(db):
 
 def test_a_paused_schedule_is_never_due(db):
     """It is kept all the same."""
-    schedules.put(db, every_minute(paused=True), NOW_S)
+    schedules.put(db, every_minute(paused=True), 9, NOW_S)
 
     assert not fired(db, NOW_S + 3600)
     assert upkeep.look(db, 0).schedule_s == float("inf")
@@ -162,7 +162,7 @@ def test_a_paused_schedule_is_never_due(db):
 
 def test_a_schedule_waits_where_too_many_jobs_do(db):
     """It stays due, and comes once when there is room."""
-    schedules.put(db, every_minute(), NOW_S)
+    schedules.put(db, every_minute(), 9, NOW_S)
 
     with pytest.raises(QuotaExceeded, match=r"0 \+ 2 > 1"):
         fired(db, NOW_S + 40, Quota(1, 1))
@@ -171,30 +171,31 @@ def test_a_schedule_waits_where_too_many_jobs_do(db):
     assert len(scheduled_ids(db)) == 2
 
 
-def test_a_tenant_that_is_full_holds_up_no_other_s_schedule(db):
-    """However long its own has been due; that one comes when there is room."""
-    schedules.put(db, replace(every_minute(), name="first", tenant="full"), NOW_S)
-    schedules.put(db, replace(every_minute(), name="again", tenant="full"), NOW_S)
-    schedules.put(db, every_minute(), NOW_S + 60)
+def test_a_full_tenants_schedules_are_in_nobodys_way(db):
+    """J06: whoever lets its queue be full keeps no other tenant's times from coming."""
+    for tenant, name in (("full", "a"), ("full", "b"), ("second", "c"), ("third", "d")):
+        schedules.put(db, replace(every_minute(), tenant=tenant, name=name), 9, NOW_S)
+    db.execute("UPDATE schedules SET next_s = next_s - 30 WHERE tenant = 'full'")  # due longer than the others
 
-    def quotas(tenant):
-        return Quota(0, 1000) if tenant == "full" else PLENTY
+    def fire():
+        return upkeep.fire(db, 0, lambda tenant: Quota(0 if tenant == "full" else 9, 99), NOW_S + 40)
 
-    assert upkeep.fire(db, 0, quotas, NOW_S + 100) == "warm"
+    assert [fire(), fire()] == ["c", "d"]
     with pytest.raises(QuotaExceeded):
-        upkeep.fire(db, 0, quotas, NOW_S + 100)
-    assert {upkeep.fire(db, 0, lambda _: PLENTY, NOW_S + 100) for _ in range(2)} == {"again", "first"}
+        fire()
+    assert [one.last_s for one in schedules.listed(db, "full")] == [0.0, 0.0]
 
 
-def test_a_schedule_whose_last_time_has_come_rests(db):
-    """Its jobs are made; it is due no more."""
-    put = replace(every_minute(), cron="0 0 30 2 *", next_s=NOW_S)
-    db.execute("INSERT INTO schedules VALUES (?, ?, ?, ?)", (put.tenant, put.name, put.next_s, rows.encode(put)))
+@pytest.mark.parametrize("damage", ["'{}'", "replace(schedule, 'UTC', 'Gone/Zone')"])
+def test_a_schedule_that_is_understood_no_more_is_in_nobodys_way(db, damage):
+    """It is put off, and kept: a time zone may come back."""
+    schedules.put(db, every_minute(), 9, NOW_S)
+    schedules.put(db, replace(every_minute(), name="well"), 9, NOW_S)
+    db.execute(f"UPDATE schedules SET next_s = 1, schedule = CAST({damage} AS BLOB) WHERE name = 'warm'")
 
-    assert fired(db, NOW_S) == "warm"
-    assert not fired(db, NOW_S + 3600)
-    assert len(scheduled_ids(db)) == 2
-    assert schedules.listed(db, "t")[0].next_s is None
+    assert fired(db, NOW_S + 40) == "well"
+    assert fired(db, NOW_S + 40) == ""
+    assert db.execute("SELECT next_s > ? FROM schedules WHERE name = 'warm'", (NOW_S + 40,)).fetchone() == (1,)
 
 
 def test_a_page_made_twice_makes_each_job_once(db):
