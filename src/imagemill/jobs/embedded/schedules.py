@@ -35,7 +35,9 @@ def next_after(cron: str, timezone: str, after_s: float) -> float:
     if len(cron.split()) != _FIELDS:
         raise BadOption("cron: five fields are needed")
     try:
-        return float(next(CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone)))).timestamp())
+        times = (time.timestamp() for time in CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone))))
+        # asked within an hour that comes for the second time, it may begin with one of the first
+        return float(next(time_s for time_s in times if time_s > after_s))
     except CronSimError as e:
         raise BadOption(f"cron: {e}") from e
     except StopIteration as e:
