@@ -123,10 +123,24 @@ def _comes_again(schedule: Schedule, now_s: float) -> bool:
     return True
 
 
-def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterator[tuple[str, JobSpec]]:
-    """The specifications of *schedule* with the ids that their jobs have at *time_s*."""
+def made(db: sqlite3.Connection, schedule: Schedule) -> int:
+    """How many jobs of the time that is due are there already."""
+    found = db.execute(
+        "SELECT made FROM schedules WHERE tenant = ? AND name = ?", (schedule.tenant, schedule.name)
+    ).fetchone()
+    return int(found[0])
+
+
+def page_made(db: sqlite3.Connection, schedule: Schedule, jobs: int) -> None:
+    """There are *jobs* now, and more to come."""
+    db.execute("UPDATE schedules SET made = ? WHERE tenant = ? AND name = ?", (jobs, schedule.tenant, schedule.name))
+
+
+def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float, indices: range) -> Iterator[tuple[str, JobSpec]]:
+    """The specifications at *indices* of *schedule* with the ids that their jobs have at *time_s*."""
     (secret,) = db.execute("SELECT secret FROM meta").fetchone()
-    for index, spec in enumerate(schedule.specs):
+    for index in indices:
+        spec = schedule.specs[index]
         words = f"{schedule.tenant}\n{schedule.name}\n{time_s:.0f}\n{index}"
         yield hmac.digest(secret, words.encode(), "sha256").hex()[:_ID_CHARS], spec
 
@@ -140,6 +154,6 @@ def fired(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> None:
 
 def _write(db: sqlite3.Connection, schedule: Schedule) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO schedules (tenant, name, next_s, schedule, made) VALUES (?, ?, ?, ?, 0)",
         (schedule.tenant, schedule.name, schedule.next_s, rows.encode(schedule)),
     )

@@ -145,9 +145,10 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 
 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
-    """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
+    """Make jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
-    That of a tenant too many of whose jobs wait stays due, and the next tenant's has its turn.
+    A page at a time, so that nobody waits for a long one. That of a tenant too many of whose jobs wait stays due, and the
+    next tenant's has its turn.
 
     Raises:
         QuotaExceeded: nothing else is due.
@@ -156,7 +157,8 @@ def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now
     full: dict[str, QuotaExceeded] = {}
     while schedule := schedules.due(db, full, now_s):
         try:
-            admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
+            if not schedules.made(db, schedule):
+                admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
         except QuotaExceeded as e:
             full[schedule.tenant] = e
         else:
@@ -167,10 +169,15 @@ def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now
 
 
 def _fire(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> str:
-    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s):
+    first, size = schedules.made(db, schedule), len(schedule.specs)
+    indices = range(first, min(first + batches.PAGE, size))
+    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s, indices):
         job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
         orders.add(db, job, now_s)
-    schedules.fired(db, schedule, now_s)
+    if indices.stop < size:
+        schedules.page_made(db, schedule, indices.stop)
+    else:
+        schedules.fired(db, schedule, now_s)
     return schedule.name
 
 

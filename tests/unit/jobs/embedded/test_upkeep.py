@@ -198,6 +198,24 @@ def test_a_schedule_that_is_understood_no_more_is_in_nobodys_way(db, damage):
     assert db.execute("SELECT next_s > ? FROM schedules WHERE name = 'warm'", (NOW_S + 40,)).fetchone() == (1,)
 
 
+def test_a_long_schedule_is_made_in_pages(db):
+    """All of one time, each once, whatever the clock says meanwhile; room is asked for before the first only."""
+    size = batches.PAGE * 2 + 1
+    schedules.put(db, replace(every_minute(), specs=(spec(),) * size), 9, NOW_S)
+
+    assert fired(db, NOW_S + 40, Quota(size, size)) == "warm"
+    assert len(scheduled_ids(db)) == batches.PAGE
+    assert fired(db, NOW_S + 200, Quota(size, size)) == "warm"
+    assert schedules.listed(db, "t")[0].next_s == NOW_S + 40
+    assert fired(db, NOW_S + 200, Quota(size, size)) == "warm"
+    assert not fired(db, NOW_S + 200)
+    assert len(set(scheduled_ids(db))) == size
+    (kept,) = schedules.listed(db, "t")
+    assert (kept.last_s, kept.next_s) == (NOW_S + 40, NOW_S + 220)
+    assert fired(db, NOW_S + 220, Quota(9999, 9999)) == "warm"
+    assert len(set(scheduled_ids(db))) == size + batches.PAGE
+
+
 def test_a_page_made_twice_makes_each_job_once(db):
     """Its ids follow from the batch."""
     size = batches.PAGE + 1
