@@ -147,8 +147,8 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
     """Make jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
-    A page at a time, so that nobody waits for a long one. That of a tenant too many of whose jobs wait stays due, and the
-    next tenant's has its turn.
+    A page at a time, so that nobody waits for a long one. That of a tenant too many of whose jobs wait stays due, and
+    the next tenant's has its turn.
 
     Raises:
         QuotaExceeded: nothing else is due.
