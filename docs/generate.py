@@ -188,9 +188,8 @@ def metrics_page() -> str:
 
 _METRICS_INTRO = """On the admin port, at `/metrics`. Labels have few values; none is ever a URL, a host or a key.
 
-`serve` shows those *of jobs* of the process that it started for them; counters of both are added up, so they fall back in part when that
-process is replaced. Sources and stores are counted by whoever reads and writes them: on `serve`'s port those of requests. `imagemill worker`
-shows its own, those of jobs, on `jobs.admin_port`.
+`serve` shows those *of jobs* of the process that it started for them; counters and histograms of both are added up, so they fall back in
+part when that process is replaced. `imagemill worker` shows its own on `jobs.admin_port`.
 """
 
 

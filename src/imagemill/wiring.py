@@ -104,6 +104,13 @@ def redis_cache(
     )  # fmt: skip
 
 
+def count_shared(metrics: Metrics, event: str, size: int) -> None:
+    """Count what happened at the second level."""
+    metrics.count("l2_events", event)
+    if event == "swept":
+        metrics.count("l2_swept_bytes", by=size)
+
+
 def _stale_s(cache: CacheSettings) -> int:
     """For how long an entry may be of use after its end."""
     return max(cache.stale_s, cache.stale_if_error_s)
@@ -322,9 +329,7 @@ class Service:
             self.metrics.count("purges", event)
 
     def _shared_event(self, event: str, size: int) -> None:
-        self.metrics.count("l2_events", event)
-        if event == "swept":
-            self.metrics.count("l2_swept_bytes", by=size)
+        count_shared(self.metrics, event, size)
 
     def _shared_state(self, well: bool, why: str) -> None:
         if well:

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -21,7 +20,6 @@ from imagemill.jobs.courier import Courier
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.entry import Failure
 from imagemill.model.errors import ImagemillError
-from imagemill.model.job import Batch, Delivery, Job
 from imagemill.net.client import Client
 from imagemill.net.poster import Poster
 from imagemill.obs.logs import Log
@@ -29,7 +27,6 @@ from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.render import Renderer
-from imagemill.service.results import Addresses
 from imagemill.service.rights import Rights
 from imagemill.service.steps import Steps, Warm
 from imagemill.service.warm import Warmer
@@ -49,7 +46,6 @@ _FAILURE_BYTES = 1024 * 1024
 _FAILURE_SIZE = 1024
 _NEGATIVE_MOST_S = 30.0
 _PATIENCE_S = 86_400.0
-_DEAD = "dead_letter"
 
 
 class Runs(Protocol):
@@ -94,11 +90,11 @@ class JobProcess:
         self._redis: RedisCache | None = None
         self._feed: PurgeFeed | None = None
         if settings.l2.url:
-            self._redis = wiring.redis_cache(settings)
+            self._redis = wiring.redis_cache(settings, self._shared_event)
             self._feed = wiring.purge_feed(settings, self._purges)
-        observed = Counting(self.metrics)
+        self._counting = Counting(self.metrics)
         self._engine = job_engine(settings)
-        self._runner = runner(settings, self._steps(workers), observed)
+        self._runner = runner(settings, self._steps(workers), self._counting)
         for state in ("idle", "busy", "starting"):
             self.metrics.mirror("job_workers", partial(self._workers, state), state)
 
@@ -147,7 +143,7 @@ class JobProcess:
             monotonic=time.monotonic,
         )  # fmt: skip
         return Steps(
-            self._renderer(opened, workers), opened.writable, self._warmer(), _body, courier.attempt,
+            self._renderer(opened, workers), opened.writable, self._warmer(), notices.body, courier.attempt,
             rights=Rights(settings.jobs.tenants, places(opened).buckets), address_s=settings.jobs.address_s,
         )  # fmt: skip
 
@@ -178,6 +174,9 @@ class JobProcess:
         self.metrics.count("store_operations", operation, outcome)
         self.metrics.observe("store", operation, seconds)
 
+    def _shared_event(self, event: str, size: int) -> None:
+        wiring.count_shared(self.metrics, event, size)
+
     def _fetched(self, outcome: str, size: int) -> None:
         self.metrics.count("source_fetches", outcome)
         self.metrics.count("source_bytes", by=size)
@@ -190,19 +189,8 @@ class JobProcess:
             except ImagemillError as e:
                 self._log.warning("jobs cannot be counted", reason=str(e))
             else:
-                self._show(counts)
+                self._counting.show(counts)
             await asyncio.sleep(COUNTED_S)
-
-    def _show(self, counts: Mapping[tuple[str, int], int]) -> None:
-        jobs: dict[tuple[str, ...], float] = {}
-        dead = 0
-        for (state, priority), count in counts.items():
-            if state == _DEAD:
-                dead += count
-            else:
-                jobs[state, str(priority)] = count
-        self.metrics.replace("jobs", jobs)
-        self.metrics.replace("callbacks_dead", {(): dead})
 
 
 def _patient_gate(settings: Settings, workers: int) -> Gate:
@@ -210,7 +198,3 @@ def _patient_gate(settings: Settings, workers: int) -> Gate:
     most = settings.jobs.concurrency
     waiting_bytes = max(settings.gate.waiting_bytes, most * settings.limits.source_bytes)
     return Gate(structs.replace(settings.gate, queue=most, wait_s=_PATIENCE_S, waiting_bytes=waiting_bytes), workers)
-
-
-def _body(delivery: Delivery, about: Job | Batch, found: Addresses, _now_s: float) -> bytes:
-    return notices.body(delivery, about, {name: url for name, (_, url) in found.items() if url})

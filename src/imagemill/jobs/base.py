@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from imagemill.model.job import Batch, Delivery, Fault, Job, JobSpec, Result, Schedule, State
 
+DEAD_LETTER = "dead_letter"
+"""What `JobEngine.counts` calls deliveries that were given up."""
 Report = Callable[[Result], Awaitable[None]]
 """Told of each step of a rendition; durable when it returns. Raises `Superseded` where the job is another's by now."""
 
@@ -186,7 +188,7 @@ class JobEngine(Protocol):
         ...
 
     async def counts(self) -> dict[tuple[str, int], int]:
-        """State and priority to number of jobs, for metrics; dead deliveries count as state ``dead_letter``."""
+        """State and priority to number of jobs, for metrics; dead deliveries count as state `DEAD_LETTER`."""
         ...
 
 

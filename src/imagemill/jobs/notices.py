@@ -31,6 +31,9 @@ from imagemill.model.job import (
     delivery_id,
 )
 
+Addresses = Mapping[str, tuple[str, str | None]]
+"""Rendition to its address, and to a presigned one, if there is one."""
+NOWHERE = ("", None)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
@@ -101,7 +104,7 @@ class Rendition(Struct, frozen=True, omit_defaults=True):
 
     name: str
     address: str = ""
-    """``<store>/<key>``; absent where the job only warms the cache."""
+    """As its store has it, the same as in the job; absent where there is only a cache that was warmed."""
     url: str = ""
     """Presigned and short-lived; absent where the store has none to give."""
     media_type: str = ""
@@ -159,20 +162,20 @@ class Message(Struct, frozen=True):
     data: About | AboutBatch
 
 
-def body(delivery: Delivery, about: Job | Batch, urls: Mapping[str, str]) -> bytes:
-    """The JSON of *delivery*; *urls* has a presigned address for each rendition that can have one."""
+def body(delivery: Delivery, about: Job | Batch, addresses: Addresses) -> bytes:
+    """The JSON of *delivery*; *addresses* has those of each rendition that is stored."""
     kind = "batch" if isinstance(about, Batch) else "job"
-    data = _about_batch(about) if isinstance(about, Batch) else _about(delivery, about, urls)
+    data = _about_batch(about) if isinstance(about, Batch) else _about(delivery, about, addresses)
     return msgspec.json.encode(Message(f"{kind}.{delivery.event}", _rfc3339(delivery.made_s), data))
 
 
-def _about(delivery: Delivery, job: Job, urls: Mapping[str, str]) -> About:
+def _about(delivery: Delivery, job: Job, addresses: Addresses) -> About:
     final = delivery.event in {Event.SUCCEEDED, Event.FAILED}
     told = [r for r in job.results if r.state is ResultState.STORED and (final or _is_of(delivery, r))]
     return About(
         id=job.id,
         state=job.outcome or job.state,
-        renditions=tuple(_rendition(r, urls.get(r.name, "")) for r in told),
+        renditions=tuple(_rendition(r, *addresses.get(r.name, NOWHERE)) for r in told),
         progress=_progress(delivery),
         error=_error(job.fault) if delivery.event is Event.FAILED and job.fault else None,
         tags=job.spec.tags,
@@ -192,11 +195,11 @@ def _progress(delivery: Delivery) -> Progress | None:
     return Progress(int(done), int(total))
 
 
-def _rendition(result: Result, url: str) -> Rendition:
+def _rendition(result: Result, address: str, url: str | None) -> Rendition:
     return Rendition(
         name=result.name,
-        address=f"{result.store}/{result.key}" if result.store else "",
-        url=url,
+        address=address,
+        url=url or "",
         media_type=result.media_type,
         bytes=result.body_bytes,
         width=result.width_px,

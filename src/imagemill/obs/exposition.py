@@ -16,19 +16,19 @@ def families(text: bytes) -> dict[bytes, bytes]:
 
 
 def joined(own: bytes, other: bytes) -> bytes:
-    """*own* and *other* as one: counters of both are added up, of anything else that both have *other*'s counts."""
+    """*own* and *other* as one: counters and histograms are added up, of a gauge that both have *other*'s counts."""
     found = families(own)
     for name, lines in families(other).items():
-        found[name] = _summed(found[name], lines) if name in found and _is_counter(lines) else lines
+        found[name] = _summed(found[name], lines) if name in found and _adds_up(lines) else lines
     return b"".join(found.values())
 
 
-def _is_counter(family: bytes) -> bool:
-    return b"\n# TYPE " in family and family.split(b"\n", 2)[1].endswith(b" counter")
+def _adds_up(family: bytes) -> bool:
+    return b"\n# TYPE " in family and family.split(b"\n", 2)[1].endswith((b" counter", b" histogram"))
 
 
 def _summed(own: bytes, other: bytes) -> bytes:
-    """Two texts of one family of counters as one."""
+    """Two texts of one family as one, series by series; what buckets there are is the same in both."""
     *head, _ = (line for line in own.split(b"\n") if line.startswith(b"#") or not line)
     counts: dict[bytes, float] = {}
     for line in (own + other).split(b"\n"):

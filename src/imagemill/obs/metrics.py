@@ -27,7 +27,7 @@ class Metric(Struct, frozen=True):
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = _SECONDS
     of_jobs: bool = False
-    """Told by the process that does the jobs; `serve` shows it of its child."""
+    """Told by the process that does the jobs; `serve` shows it of its child, counters and histograms with its own."""
 
 
 DECLARED = (
@@ -46,8 +46,9 @@ DECLARED = (
         "counter",
         "The second level: hit, miss, stored, bypass, dropped, bad_frame, error, fenced, swept, renewed.",
         ("event",),
+        of_jobs=True,
     ),
-    Metric("imagemill_l2_swept_bytes_total", "counter", "Bytes of entries that went unread."),
+    Metric("imagemill_l2_swept_bytes_total", "counter", "Bytes of entries that went unread.", of_jobs=True),
     Metric("imagemill_l2_up", "gauge", "Whether the second level is in use: 1, or 0 while it is left alone."),
     Metric("imagemill_queue_length", "gauge", "Renders waiting for a worker."),
     Metric("imagemill_queue_refused_total", "counter", "Renders refused because too much was waiting."),
@@ -56,15 +57,16 @@ DECLARED = (
     Metric("imagemill_worker_restarts_total", "counter", "Workers replaced: crash, deadline, …", ("reason",)),
     Metric("imagemill_worker_crash_total", "counter", "Workers that died by themselves."),
     Metric("imagemill_poison_refused_total", "counter", "Sources refused because they ended workers before."),
-    Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",)),
-    Metric("imagemill_source_bytes_total", "counter", "Bytes of sources read."),
+    Metric("imagemill_source_fetches_total", "counter", "Sources read, by outcome.", ("outcome",), of_jobs=True),
+    Metric("imagemill_source_bytes_total", "counter", "Bytes of sources read.", of_jobs=True),
     Metric(
         "imagemill_store_operations_total",
         "counter",
         "Attempts at stores: get, put, stat …, read for a chunk; ok, unchanged, absent, cancelled or the error's code.",
         ("operation", "outcome"),
+        of_jobs=True,
     ),
-    Metric("imagemill_store_seconds", "histogram", "Time of one attempt at a store.", ("operation",)),
+    Metric("imagemill_store_seconds", "histogram", "Time of one attempt at a store.", ("operation",), of_jobs=True),
     Metric("imagemill_fetches_in_flight", "gauge", "Downloads under way."),
     Metric("imagemill_requests_in_flight", "gauge", "Requests under way."),
     Metric("imagemill_connections", "gauge", "Open client connections on the public port."),
@@ -179,7 +181,7 @@ class Metrics:
         return text
 
     def of_jobs(self) -> bytes:
-        """Those that only the process that does the jobs can tell, in the same format."""
+        """Those that the process that does the jobs tells, in the same format."""
         return chosen(self.render(), frozenset(m.name for m in DECLARED if m.of_jobs))
 
     def _make(self, m: Metric) -> Counter | Gauge | Histogram:

@@ -11,18 +11,16 @@ Addresses = dict[str, tuple[str, str | None]]
 
 
 async def addresses(job: Job, stores: Mapping[str, Put], good_for_s: int) -> Addresses:
-    """Those of all that is stored; a store that cannot sign just now, or is configured no more, signs nothing."""
+    """Those of all that lies in *stores*; one that cannot sign just now signs nothing."""
     found: Addresses = {}
     for result in job.results:
-        if result.state is ResultState.STORED and result.store:
-            store = stores.get(result.store)
-            where = store.address(result.key) if store else f"local:{result.store}/{result.key}"
-            found[result.name] = where, await _url(store, result.key, good_for_s)
+        if result.state is ResultState.STORED and (store := stores.get(result.store)) is not None:
+            found[result.name] = store.address(result.key), await _url(store, result.key, good_for_s)
     return found
 
 
-async def _url(store: Put | None, key: str, good_for_s: int) -> str | None:
+async def _url(store: Put, key: str, good_for_s: int) -> str | None:
     try:
-        return await store.url(key, good_for_s=good_for_s) if store else None
+        return await store.url(key, good_for_s=good_for_s)
     except ImagemillError:
         return None

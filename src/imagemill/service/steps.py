@@ -36,7 +36,7 @@ from imagemill.storage.base import Put, Terms
 
 Warm = Callable[[Plan, Entry], Awaitable[None]]
 """See `service.warm.Warmer.warm`."""
-Body = Callable[[Delivery, Job | Batch, Addresses, float], bytes]
+Body = Callable[[Delivery, Job | Batch, Addresses], bytes]
 """See `jobs.notices.body`."""
 Attempt = Callable[[Delivery, bytes], Awaitable[Outcome]]
 """See `jobs.courier.Courier.attempt`."""
@@ -101,7 +101,7 @@ class Steps:
         try:
             stores = self._rights.of(delivery.tenant, self._stores)
             found = await addresses(about, stores, self._address_s) if isinstance(about, Job) else {}
-            return await self._attempt(delivery, self._body(delivery, about, found, self._clock()))
+            return await self._attempt(delivery, self._body(delivery, about, found))
         except ImagemillError as e:
             return Again(e.code)
 

@@ -190,9 +190,12 @@ class TMessage(Struct, forbid_unknown_fields=True):
     data: TData
 
 
-def sent(about: Job | Batch, event: Event, rendition="", **urls: str) -> tuple[TMessage, str]:
+HELD = {"small": ("s3://bucket/a/b/small.webp", None), "large": ("local:out/a/large.webp", None)}
+
+
+def sent(about: Job | Batch, event: Event, rendition="", addresses=HELD) -> tuple[TMessage, str]:
     delivery = Delivery("msg_1", about.id, about.tenant, Callback("https://h.test/", "main"), event, NOW_S, rendition)
-    text = body(delivery, about, urls).decode()
+    text = body(delivery, about, addresses).decode()
     return msgspec.json.decode(text, type=TMessage), text
 
 
@@ -231,12 +234,16 @@ def test_nothing_leaks(about, event, rendition):
 
 
 def test_a_success():
-    message, text = sent(EVERY[3][0], Event.SUCCEEDED, small="https://out.test/small.webp?sig=1")
+    message, text = sent(
+        EVERY[3][0],
+        Event.SUCCEEDED,
+        addresses={"small": ("s3://bucket/a/b/small.webp", "https://out.test/small.webp?sig=1")},
+    )
 
     assert message.data.state is State.SUCCEEDED
     assert json.loads(text)["data"]["renditions"] == [
         {
-            "name": "small", "address": "out/a/b/small.webp", "url": "https://out.test/small.webp?sig=1",
+            "name": "small", "address": "s3://bucket/a/b/small.webp", "url": "https://out.test/small.webp?sig=1",
             "media_type": "image/webp", "bytes": 1234, "width": 320, "height": 200, "sha256": "ab" * 32,
         }
     ]  # fmt: skip
@@ -268,7 +275,7 @@ def test_a_rendition_is_told_alone():
     both = job(State.RUNNING, [STORED, replace(STORED, name="large", key="a/large.webp")])
     message, _ = sent(both, Event.RENDITION, "large")
 
-    assert [r.address for r in message.data.renditions] == ["out/a/large.webp"]
+    assert [r.address for r in message.data.renditions] == ["local:out/a/large.webp"]
     assert message.data.progress is None
 
 

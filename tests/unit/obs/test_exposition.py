@@ -1,5 +1,6 @@
 """Two processes are shown as one, each family once."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from imagemill.obs.exposition import chosen, families, joined
@@ -27,6 +28,26 @@ def test_counters_are_added_up():
     assert joined(own, other) == (
         b'# HELP a_total A.\n# TYPE a_total counter\na_total{s="x"} 1.0\na_total{s="y"} 5.0\na_total{s="z"} 4.0\n'
     )
+
+
+def test_stores_and_sources_of_both_are_one():
+    """What either process read and wrote, with how long it took: counters and histograms alike."""
+    node, jobs = Metrics(), Metrics()
+    node.beside(jobs.of_jobs)
+    for metrics, seconds in ((node, 0.004), (jobs, 0.004), (jobs, 2.0)):
+        metrics.count("store_operations", "put", "ok")
+        metrics.observe("store", "put", seconds)
+        metrics.count("source_bytes", by=100)
+
+    families_shown = list(text_string_to_metric_families(node.render().decode()))
+
+    shown = {(s.name, *s.labels.values()): s.value for f in families_shown for s in f.samples}
+    assert shown["imagemill_store_operations_total", "put", "ok"] == 3
+    assert shown["imagemill_source_bytes_total",] == 300
+    assert shown["imagemill_store_seconds_bucket", "0.005", "put"] == 2
+    assert shown["imagemill_store_seconds_bucket", "+Inf", "put"] == shown["imagemill_store_seconds_count", "put"] == 3
+    assert shown["imagemill_store_seconds_sum", "put"] == pytest.approx(2.008)
+    assert len(families_shown) == len({f.name for f in families_shown})
 
 
 def test_only_what_is_chosen_is_shown():

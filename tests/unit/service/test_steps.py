@@ -99,8 +99,8 @@ class World:
             raise self.warm_error
         self.warmed.append((plan, entry))
 
-    def body(self, delivery, about, urls, now_s):
-        return repr((delivery.id, about.id, urls, now_s)).encode()
+    def body(self, delivery, about, found):
+        return repr((delivery.id, about.id, found)).encode()
 
     async def attempt(self, delivery, body):
         self.sent.append((delivery, body))
@@ -392,8 +392,8 @@ async def test_what_is_delivered():
     urls = {"w1": (f"local:out/{key}", f"https://cdn.example.com/{key}?good=60")}
     assert outcomes == [Delivered(200)] * 2
     assert [body for _, body in world.sent] == [
-        repr(("msg_1", "ab" * 16, urls, NOW_S)).encode(),
-        repr(("msg_1", "cd" * 16, {}, NOW_S)).encode(),
+        repr(("msg_1", "ab" * 16, urls)).encode(),
+        repr(("msg_1", "cd" * 16, {})).encode(),
     ]
 
 

@@ -1,13 +1,13 @@
 """What happens to jobs is counted where it belongs."""
 
+from imagemill.jobs.counting import Counting
 from imagemill.model.job import State
-from imagemill.obs.jobs import JobMetrics
 from imagemill.obs.metrics import Metrics
 
 
 def test_outcomes_stages_and_callbacks():
     metrics = Metrics()
-    told = JobMetrics(metrics)
+    told = Counting(metrics)
 
     told.job(State.SUCCEEDED, 7)
     told.stage("waiting", 40.0)
@@ -23,7 +23,7 @@ def test_outcomes_stages_and_callbacks():
 
 def test_gauges_show_what_is_and_not_what_was():
     metrics = Metrics()
-    told = JobMetrics(metrics)
+    told = Counting(metrics)
     told.show({("queued", 0): 5, ("dead_letter", 0): 1, ("dead_letter", 9): 2})
     first = metrics.render().decode()
 
