@@ -58,7 +58,7 @@ def add(commands: Any, command: Add) -> None:
     for name, run, text in (
         ("cancel", _cancel, "Stop jobs that are not over; work ends within a second"),
         ("retry", _retry, "Make new jobs of the orders of old ones"),
-        ("redeliver", _redeliver, "Send the last callback of jobs, or of batches, once more"),
+        ("redeliver", _redeliver, "Send the last callback of jobs or batches once more, and others that were given up"),
     ):
         parser = _calling(command(commands, name, run, text, _EXITS))
         parser.add_argument("ids", nargs="+", metavar="ID", type=_id, help="as `submit` and `list` print it")

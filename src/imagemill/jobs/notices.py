@@ -16,12 +16,14 @@ import msgspec
 from msgspec import Struct
 
 from imagemill.model.job import (
+    FINAL,
     NO_METADATA,
     OVER,
     TERMINAL,
     Batch,
     Callback,
     Delivery,
+    DeliveryState,
     Event,
     Fault,
     Job,
@@ -81,6 +83,13 @@ def owed_of_batch(batch: Batch, now_s: float) -> Delivery | None:
         made_s=now_s,
         due_s=now_s,
     )
+
+
+def goes_again(delivery: Delivery) -> bool:
+    """Whether a redelivery begins *delivery* anew: what was given up, and the last word, also where it has arrived."""
+    if delivery.state is DeliveryState.DEAD:
+        return delivery.event is not Event.PROGRESS
+    return delivery.state is DeliveryState.DELIVERED and delivery.event in FINAL
 
 
 def _events(before: Job | None, after: Job) -> list[tuple[Event, str]]:
