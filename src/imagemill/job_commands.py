@@ -131,7 +131,7 @@ def _add_submit(commands: Any, command: Add) -> None:
 
 def _submit(arguments: argparse.Namespace) -> int:
     body = _body(arguments)
-    batch = isinstance(body, dict) and "items" in body
+    batch = job_order.is_batch(body)
     if batch and arguments.wait:
         raise SettingsError("--wait: a batch is many jobs; `imagemill jobs list` shows them")
     api = _api(arguments)

@@ -109,7 +109,7 @@ def _stored(job: Job | None) -> list[str]:
 
 
 class Rendition(Struct, frozen=True, omit_defaults=True):
-    """One result, as it is told."""
+    """One result, as it is told: what of it is told, under the names that it has in the job."""
 
     name: str
     address: str = ""
@@ -118,8 +118,8 @@ class Rendition(Struct, frozen=True, omit_defaults=True):
     """Presigned and short-lived; absent where the store has none to give."""
     media_type: str = ""
     bytes: int = 0
-    width: int = 0
-    height: int = 0
+    width_px: int = 0
+    height_px: int = 0
     sha256: str = ""
 
 
@@ -211,8 +211,8 @@ def _rendition(result: Result, address: str, url: str | None) -> Rendition:
         url=url or "",
         media_type=result.media_type,
         bytes=result.body_bytes,
-        width=result.width_px,
-        height=result.height_px,
+        width_px=result.width_px,
+        height_px=result.height_px,
         sha256=result.sha256,
     )
 

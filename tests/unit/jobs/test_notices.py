@@ -154,8 +154,8 @@ class TRendition(Struct, forbid_unknown_fields=True):
     address: str
     media_type: str
     bytes: int
-    width: int
-    height: int
+    width_px: int
+    height_px: int
     sha256: str
     url: str = ""
 
@@ -245,7 +245,7 @@ def test_a_success():
     assert json.loads(text)["data"]["renditions"] == [
         {
             "name": "small", "address": "s3://bucket/a/b/small.webp", "url": "https://out.test/small.webp?sig=1",
-            "media_type": "image/webp", "bytes": 1234, "width": 320, "height": 200, "sha256": "ab" * 32,
+            "media_type": "image/webp", "bytes": 1234, "width_px": 320, "height_px": 200, "sha256": "ab" * 32,
         }
     ]  # fmt: skip
 
