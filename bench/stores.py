@@ -10,7 +10,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from imagemill.storage.s3 import Settings as S3Settings
 from support.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server, serving
 
 ROUNDS = 5
+LARGE_BYTES, CHUNK_BYTES = 64 << 20, 1 << 20
 Call = Callable[[], Awaitable[object]]
 
 
@@ -54,6 +56,21 @@ def ours(store: S3Store | FileStore, size: int) -> dict[str, Call]:
         "get": lambda: store.get(str(size), limit=size),
         "stat": lambda: store.stat(str(size)),
     }
+
+
+async def streamed(store: S3Store | FileStore, verb: str) -> None:
+    """One large object, chunk by chunk."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for n in range(LARGE_BYTES // CHUNK_BYTES):
+            yield bytes([n % 256]) * CHUNK_BYTES
+
+    if verb == "write":
+        await store.write("large", chunks(), Terms())
+        return
+    async with store.open("large") as opened:
+        async for _ in opened.chunks:
+            pass
 
 
 def peers(server: S3Server, size: int) -> dict[str, Call]:
@@ -88,6 +105,10 @@ async def main(count: int) -> None:
             for name, call in (calls | peers(server, size)).items():
                 cpu, wall = await measured(call, count)
                 print(f"| {name} | {size} | {cpu:.0f} | {wall:.0f} |")
+        for name, store in stores.items():
+            for verb in ("write", "open"):
+                cpu, wall = await measured(partial(streamed, store, verb), 1)
+                print(f"| {name} {verb} | {LARGE_BYTES} | {cpu:.0f} | {wall:.0f} |")
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def _watch(clients: Clients, stop: threading.Event) -> None:
 def _kill(mill: Mill, victim: Victim, kills: int, until_s: float, busy: Iterable[Future[None]]) -> int:
     done = 0
     while done < kills and time.monotonic() < until_s and not any(one.done() for one in busy):
+        mill.wait_ready()  # else a victim would die before anybody is at work, again and again
         until(lambda: mill.pids(victim), f"a process to kill: {victim}", 60)
         time.sleep(random.uniform(*_LIVES_S))
         if mill.kill(victim):

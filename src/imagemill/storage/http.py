@@ -2,6 +2,8 @@
 
 Keys     canonical URLs, as `net.guard.parse` makes them; others are made canonical first.
 Errors   `net.client.Client.get`.
+Streams  none: the client's promises are about whole bodies (their rate, time and length), and a stream would hold one
+         of its few connections for as long as its reader likes. Sources from the web are bounded, and wanted whole.
 """
 
 from typing import Protocol

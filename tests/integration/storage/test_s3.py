@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -209,8 +211,14 @@ async def test_what_was_not_announced_is_not_taken(settings, sent):
         liar = S3Store(replace(settings, endpoint=endpoint))
         with pytest.raises((SourceTruncated, DependencyDown)):
             await liar.get("a", limit=MiB)
+        taken = []
+        with pytest.raises((SourceTruncated, DependencyDown)):
+            async with liar.open("a") as opened:
+                async for chunk in opened.chunks:
+                    taken.append(chunk)
 
-    assert len(told) < 20
+    assert len(b"".join(taken)) <= 10
+    assert len(told) < 40
 
 
 async def test_a_server_that_dies_during_a_stream(tmp_path):
@@ -528,3 +536,67 @@ def test_credentials_come_from_where_every_program_has_them(server, tmp_path):
     assert in_a_process(bare, shared | {"AWS_PROFILE": "mill"}) == "1 1"
     assert in_a_process(table, wrong) == "1 1"
     assert in_a_process(bare, {}) == "dependency_down"
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """Who a machine or a container at Amazon asks for the keys of its role: only with the token that it was given.
+
+    Source: EC2 user guide, "Use the Instance Metadata Service", version 2; ECS guide, "Task IAM role" (2026-11).
+    """
+
+    protocol_version = "HTTP/1.1"
+    secret = SECRET_KEY
+    machines = "/latest/meta-data/iam/security-credentials/"
+
+    def do_PUT(self):
+        self.answer("token" if self.path == "/latest/api/token" else "")
+
+    def do_GET(self):
+        # a real role's keys have a session token, which a server without temporary keys refuses
+        keys = json.dumps({"Code": "Success", "AccessKeyId": ACCESS_KEY, "SecretAccessKey": self.secret, "Token": "",
+                           "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": "2099-01-01T00:00:00Z"})  # fmt: skip
+        header = "authorization" if self.path == "/container" else "x-aws-ec2-metadata-token"
+        known = {self.machines: "mill", f"{self.machines}mill": keys, "/container": keys}
+        self.answer(known.get(self.path, "") if self.headers[header] == "token" else "")
+
+    def answer(self, body: str) -> None:
+        self.send_response(200 if body else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def metadata(secret: str):
+    """The address of a service that hands *secret* out."""
+    service = ThreadingHTTPServer(("127.0.0.1", 0), type("Handing", (Metadata,), {"secret": secret}))
+    thread = Thread(target=service.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{service.server_port}"
+    finally:
+        service.shutdown()
+        thread.join()
+        service.server_close()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": "{}"},
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{}/container", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "token"},
+    ],
+    ids=["machine", "container"],
+)
+def test_the_role_of_a_machine_or_a_container_is_asked_last(server, env):
+    """Its keys are used where there are no others, and are what the server judges."""
+    bare = {k: v for k, v in server.settings(write=True).items() if "key" not in k}
+    others = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+
+    with metadata(SECRET_KEY) as right, metadata("no") as wrong:
+        assert in_a_process(bare, {k: v.format(right) for k, v in env.items()}) == "1 1"
+        assert in_a_process(bare, {k: v.format(wrong) for k, v in env.items()}) == "store_refused"
+        assert in_a_process(bare, others | {k: v.format(wrong) for k, v in env.items()}) == "1 1"

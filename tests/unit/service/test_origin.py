@@ -24,13 +24,14 @@ LIMIT = 10_000
 class Store:
     """Answers with *answer*, or raises it; keeps what it was asked."""
 
-    def __init__(self, answer) -> None:
+    def __init__(self, answer, slow_s=0.01) -> None:
         self.answer = answer
+        self.slow_s = slow_s
         self.asked = []
 
     async def get(self, key, /, *, limit, known=NONE_KNOWN):
         self.asked.append((key, limit))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.slow_s)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -219,7 +220,7 @@ async def test_nothing_from_before_a_purge(subject, name, answer):
 @pytest.mark.parametrize(("subject", "name"), PURGES)
 async def test_no_flight_is_joined_across_a_purge(subject, name, answer):
     """Whoever asks after a purge gets nothing that was asked for before it, neither bytes nor a failure."""
-    store = Store(answer)
+    store = Store(answer, slow_s=0.1)
     it = origin(store)
     first = asyncio.create_task(get(it, tags=("summer",)))
     await asyncio.sleep(0.003)

@@ -64,24 +64,57 @@ async def test_a_thread_that_still_uses_it_releases_it(thing, released):
     assert released != [threading.current_thread().name]
 
 
-async def test_who_is_cancelled_waits_for_the_last_step_only(thing, monkeypatch):
-    """As long as it may be, and no longer."""
-    monkeypatch.setattr(held, "LAST_WORDS_S", 0.05)
-    waited_s = {}
-    for name, step, takes_s in (
-        ("step", thing.step, 0.2),
-        ("short", thing.last_step, 0.02),
-        ("long", thing.last_step, 0.3),
-    ):
-        begun = threading.Event()
-        task = asyncio.create_task(step(lambda it=begun, s=takes_s: (it.set(), time.sleep(s))))
-        await asyncio.to_thread(begun.wait, 5)
-        at = time.perf_counter()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        waited_s[name] = time.perf_counter() - at
+class Hanging:
+    """A call that begins, and ends when it may."""
 
-    assert waited_s["step"] < 0.02
-    assert 0.01 < waited_s["short"] < 0.05
-    assert 0.05 <= waited_s["long"] < 0.25
+    def __init__(self) -> None:
+        self.begun, self.go, self.done = threading.Event(), threading.Event(), False
+
+    def __call__(self) -> None:
+        self.begun.set()
+        self.go.wait(5)
+        self.done = True
+
+
+async def cancelled(step, call: Hanging) -> asyncio.Task:
+    task = asyncio.create_task(step(call))
+    await asyncio.to_thread(call.begun.wait, 5)
+    task.cancel()
+    return task
+
+
+async def test_who_is_cancelled_is_free_at_once(thing):
+    call = Hanging()
+
+    with pytest.raises(asyncio.CancelledError):
+        await (await cancelled(thing.step, call))
+
+    assert not call.done
+    call.go.set()
+
+
+async def test_who_is_cancelled_waits_for_a_last_step(thing):
+    call = Hanging()
+    task = await cancelled(thing.last_step, call)
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    call.go.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert call.done
+
+
+async def test_nobody_waits_for_a_last_step_for_ever(thing, monkeypatch):
+    monkeypatch.setattr(held, "LAST_WORDS_S", 0.05)
+    call = Hanging()
+    task = await cancelled(thing.last_step, call)
+    begun_s = time.monotonic()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert not call.done
+    assert time.monotonic() - begun_s >= 0.04
+    call.go.set()

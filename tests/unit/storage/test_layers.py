@@ -276,19 +276,19 @@ async def test_streams_that_hang_end():
 
 async def test_the_time_of_others_is_not_the_stores():
     """A reader may think about a chunk, and a maker about the next, for longer than the store has for either."""
-    store = Timeout(MemoryStore(), 0.03)
+    store = Timeout(MemoryStore(), 0.1)
 
     async def thoughtful():
         for chunk in (b"1", b"2"):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.15)
             yield chunk
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
 
     await store.write("a", thoughtful(), Terms())
     async with store.open("a") as it:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         chunk = await anext(it.chunks)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
 
         assert [chunk, *[more async for more in it.chunks]] == [b"12"]
 
