@@ -1,11 +1,13 @@
 """``make drill``: kill -9 at random, 20 times each kind of process, while clients go on; a table of what came of it.
 
-Exit status 0 where nobody has anything to complain of, and all kills were done; else 1.
+Exit status 0 where nobody has anything to complain of, no job failed, and all kills were done; else 1.
 """
 
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -19,17 +21,28 @@ def main() -> int:
     parser.add_argument("victim", choices=[*get_args(Victim), "all"])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=600.0, help="for one victim, at most")
+    parser.add_argument("--folder", type=Path, help="a new one, in which logs and histories are kept")
     given = parser.parse_args()
     well = True
     _print(HEAD)
     for victim in get_args(Victim) if given.victim == "all" else [given.victim]:
-        with tempfile.TemporaryDirectory(prefix="drill-") as folder:
-            report = drill(Path(folder), victim, given.kills, given.seconds)
+        with _folder(given.folder, victim) as folder:
+            report = drill(folder, victim, given.kills, given.seconds)
         _print(report.row)
         for complaint in report.complaints:
             print(f"  {complaint}", flush=True)
-        well &= not report.complaints and report.kills == given.kills
+        well &= not report.complaints and not report.failed and report.kills == given.kills
     return not well
+
+
+@contextmanager
+def _folder(kept: Path | None, victim: str) -> Iterator[Path]:
+    if kept is None:
+        with tempfile.TemporaryDirectory(prefix="drill-") as folder:
+            yield Path(folder)
+    else:
+        (kept / victim).mkdir(parents=True)
+        yield kept / victim
 
 
 def _print(cells: tuple[str, ...]) -> None:

@@ -120,7 +120,10 @@ class Clients:
             status, _, job = call(self._port, "GET", f"/jobs/{job_id}")
             if status == 200:
                 results = {r["name"]: [r["key"], r["sha256"]] for r in job["renditions"] if r["state"] == "stored"}
-                self._log.add("seen", job=job_id, state=job["state"], version=job["version"], results=results)
+                self._log.add(
+                    "seen", job=job_id, state=job["state"], version=job["version"], results=results,
+                    attempts=job["attempts"], error=job["error"],
+                )  # fmt: skip
                 return str(job["state"])
             if status == 404:
                 self._log.add("missed", job=job_id)

@@ -58,7 +58,7 @@ class Storing:
         return Work((result,))
 
     async def deliver(self, delivery, about):
-        self.note("told", delivery.job, delivery.id, about.outcome)
+        self.note("told", delivery.job, delivery.id, getattr(about, "outcome", about.state))
         return Delivered(200)
 
 

@@ -36,6 +36,7 @@ class Mill:
         self.folder, self.source, self.receiver, self.env = folder, source, receiver, env
         source.bodies = _Sources()
         self.results = folder / "out"
+        self._worker_port = free_port()
         self.node: Node
         self.s3: s3.S3Server | None = None
         self.temporal: temporal.Server | None = None
@@ -52,7 +53,8 @@ class Mill:
         out = {"kind": "file", "root": str(self.results), "write": True}
         tables: dict[str, Any] = {
             "storage": {"out": self.s3.settings(write=True) if self.s3 else out},
-            "jobs": {"data": str(self.folder / "data"), "workers": 1, "admin_port": free_port()},
+            # what is first in the queue may see more kills than an operator would call bad luck
+            "jobs": {"data": str(self.folder / "data"), "workers": 1, "admin_port": self._worker_port, "crashes": 100},
             "sources": self.source.allowed(),
             "callbacks": self.receiver.settings(),
         }
@@ -128,7 +130,9 @@ class Mill:
 
     def wait_ready(self) -> None:
         """Until somebody takes jobs."""
-        if not self.temporal:
+        if self.temporal:
+            until(lambda: self.node.get("/readyz", port=self._worker_port).status == 200, "a worker", _READY_S)
+        else:
             until(lambda: self.node.metric("imagemill_job_process_up") == 1, "a job process", _READY_S)
 
     def jobs(self, key: str) -> list[dict[str, Any]]:

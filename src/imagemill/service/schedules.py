@@ -30,12 +30,13 @@ def next_s(cron: str, timezone: str, after_s: float) -> float:
     if len(cron) > _MAX_CHARS or len(cron.split()) != _FIELDS:
         raise BadOption("cron: five fields are wanted: minute, hour, day of month, month, day of week")
     try:
-        moment = next(CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone))))
+        times = (time.timestamp() for time in CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone))))
+        # asked within an hour that comes for the second time, it may begin with one of the first
+        return next(time_s for time_s in times if time_s > after_s)
     except CronSimError as e:
         raise BadOption(f"cron: {e}") from e
     except StopIteration as e:
         raise BadOption("cron: there is no such day") from e
-    return moment.timestamp()
 
 
 def _zone(name: str) -> tzinfo:

@@ -43,6 +43,23 @@ async def test_a_job_is_made_and_told_of(setting):
     assert {"waiting", "making", "delivering"} == set(setting.seen.stages)
 
 
+async def test_an_outcome_that_cannot_be_counted_is_told_all_the_same(setting, monkeypatch):
+    """To its receiver and to its batch: metrics are worth no job."""
+
+    def broken(state, priority):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(setting.seen, "job", broken)
+    async with setting.running():
+        order = await setting.engine.submit_batch(batch(1), [spec(url=URL)])
+        await until(lambda: _is_over(setting.engine, order.id), "the batch")
+        await until(lambda: len(lines(setting.log, "deliver")) == 1, "its receiver")
+
+
+async def _is_over(engine, batch_id):
+    return (await engine.read_batch(batch_id)).state is State.SUCCEEDED
+
+
 async def test_reading_needs_no_worker(setting):
     """What was accepted can be read, listed and watched while nothing works on it."""
     accepted = await setting.engine.submit(job("t1"))

@@ -32,7 +32,7 @@ class Page(Struct, frozen=True):
     tenant: str
     number: int
     jobs: tuple[tuple[str, JobSpec], ...]
-    """Each with its id."""
+    """Each with its id; what cannot be read is `rows.LOST`."""
 
 
 def pages(specs: Sequence[JobSpec]) -> list[bytes]:
@@ -72,7 +72,8 @@ def read(db: sqlite3.Connection, batch_id: str) -> Batch | None:
 def next_page(db: sqlite3.Connection) -> Page | None:
     """The first page of the batch that has least made, so that a short one need not wait for a long one."""
     found = db.execute(
-        """SELECT b.id, b.tenant, b.seed, p.page, p.specs FROM batch_pages AS p JOIN batches AS b ON b.id = p.batch
+        """SELECT b.id, b.tenant, b.seed, b.total, p.page, p.specs
+        FROM batch_pages AS p JOIN batches AS b ON b.id = p.batch
         WHERE p.batch = (
             SELECT id FROM batches WHERE finished_s = 0 AND EXISTS (SELECT 1 FROM batch_pages WHERE batch = batches.id)
             ORDER BY made, seq LIMIT 1
@@ -80,10 +81,19 @@ def next_page(db: sqlite3.Connection) -> Page | None:
     ).fetchone()
     if found is None:
         return None
-    batch_id, tenant, seed, number, folded = found
-    specs = rows.specs(zlib.decompress(folded))
-    ids = (job_id(seed, index) for index in range(number * PAGE, number * PAGE + len(specs)))
+    batch_id, tenant, seed, total, number, folded = found
+    first = number * PAGE
+    specs = _unfolded(folded, min(PAGE, total - first))
+    ids = (job_id(seed, index) for index in range(first, first + len(specs)))
     return Page(batch_id, tenant, number, tuple(zip(ids, specs, strict=True)))
+
+
+def _unfolded(folded: bytes, size: int) -> tuple[JobSpec, ...]:
+    try:
+        specs = rows.specs(zlib.decompress(folded))
+    except (zlib.error, *rows.UNREADABLE):
+        specs = ()
+    return specs if len(specs) == size else (rows.LOST,) * size
 
 
 def page_made(db: sqlite3.Connection, page: Page) -> None:

@@ -10,7 +10,7 @@ from imagemill.jobs.base import Work, fault_of
 from imagemill.jobs.embedded.rows import NOBODY, Kept
 from imagemill.jobs.notices import owes_final
 from imagemill.jobs.retry import job_delay_s
-from imagemill.model.errors import JobCrashed
+from imagemill.model.errors import ImagemillError, JobCrashed
 from imagemill.model.job import DeliveryState, Fault, Job, Result, State
 
 
@@ -82,6 +82,12 @@ def told(kept: Kept, state: DeliveryState) -> Kept:
     job = kept.job
     ends = state is not DeliveryState.PENDING and job.state is State.DELIVERING
     return _changed(kept, state=job.outcome if ends and job.outcome else job.state, callback_state=state.value)
+
+
+def lost(kept: Kept, now_s: float) -> Kept:
+    """Its order cannot be read: it fails, and whom to tell is not known either."""
+    fault = fault_of(ImagemillError.code, "its order cannot be read", retryable=False)
+    return concluded(kept, State.FAILED, now_s, fault=fault)
 
 
 def merged(results: tuple[Result, ...], newer: tuple[Result, ...]) -> tuple[Result, ...]:

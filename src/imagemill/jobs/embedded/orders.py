@@ -8,14 +8,12 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
-from imagemill.jobs.base import Claim, Query, fault_of
+from imagemill.jobs.base import Claim, Query
 from imagemill.jobs.embedded import admission, batches, course, rows
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
 from imagemill.jobs.notices import owed
-from imagemill.model.errors import IdempotencyMismatch, ImagemillError, JobFinished, NotFound, Superseded
+from imagemill.model.errors import IdempotencyMismatch, JobFinished, NotFound, Superseded
 from imagemill.model.job import OVER, Job, State
 from imagemill.obs.logs import Log
 
@@ -82,6 +80,12 @@ def read(db: sqlite3.Connection, job_id: str) -> Job | None:
     return kept.job if kept else None
 
 
+def give_up(db: sqlite3.Connection, kept: Kept, now_s: float) -> None:
+    """Fail a job whose order cannot be read: there is nothing to do for it."""
+    _log.error("job_unreadable", job=kept.job.id)
+    change(db, kept, course.lost(kept, now_s), now_s)
+
+
 def mine(db: sqlite3.Connection, job_id: str, epoch: int) -> Kept:
     """The job, as long as the process of *epoch* works on it.
 
@@ -93,22 +97,6 @@ def mine(db: sqlite3.Connection, job_id: str, epoch: int) -> Kept:
     if kept is None:
         raise Superseded(f"{job_id}: not this process's any more")
     return kept
-
-
-def readable(db: sqlite3.Connection, condition: str, values: Iterable[Any], now_s: float) -> list[Kept]:
-    """All jobs that *condition* is true of; an order that this version cannot read any more fails, and is left out.
-
-    It must not stand in the way of the others: a later version may be stricter than the one that accepted it.
-    """
-    found = []
-    ids = db.execute(f"SELECT id FROM jobs WHERE {condition}", tuple(values)).fetchall()  # noqa: S608 - ours alone
-    for (job_id,) in ids:
-        try:
-            found += rows.jobs_where(db, "id = ?", (job_id,))
-        except (msgspec.MsgspecError, ImagemillError) as e:
-            _log.failure("job_unreadable", e, job=job_id)
-            rows.give_up(db, job_id, fault_of(ImagemillError.code, "its order cannot be read", retryable=False), now_s)
-    return found
 
 
 def versions(db: sqlite3.Connection, ids: Iterable[str]) -> dict[str, int]:

@@ -23,6 +23,8 @@ from imagemill.settings import Callbacks
 
 _SHORTEST_S = 0.05
 _FILE_DOWN_S = 1.0
+_BROKEN_S = 30.0
+"""How long a receiver is left alone whose messages cannot be read or told of, for a reason that nobody foresaw."""
 _log = Log("imagemill.jobs")
 
 
@@ -63,7 +65,7 @@ class Postman:
             if left_s > 0:
                 soon_s = min(soon_s, left_s)
             elif (places := min(most - len(self._out), most_each - self._at[receiver])) > 0:
-                soon_s = min(soon_s, await self._send(receiver, places, now_s))
+                soon_s = min(soon_s, await self._send_unless_broken(receiver, places, now_s))
         return soon_s
 
     async def close(self, grace_s: float) -> None:
@@ -74,6 +76,17 @@ class Postman:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    async def _send_unless_broken(self, receiver: str, places: int, now_s: float) -> float:
+        """As `_send`; what cannot be read for one receiver must not keep the others waiting."""
+        try:
+            return await self._send(receiver, places, now_s)
+        except DependencyDown:
+            raise
+        except Exception as e:  # noqa: BLE001 - told, and tried again later
+            self._alone_until_s[receiver] = time.monotonic() + _BROKEN_S
+            _log.failure("receiver_broke", e)
+            return _BROKEN_S
 
     async def _send(self, receiver: str, places: int, now_s: float) -> float:
         """Fill *places*; when the next of this receiver is due, as seconds from now."""
@@ -106,6 +119,9 @@ class Postman:
         except (DependencyDown, Superseded) as e:
             self._alone_until_s[receiver] = time.monotonic() + _FILE_DOWN_S
             _log.warning("delivery_not_written", delivery=delivery.id, reason=str(e))
+        except Exception as e:  # noqa: BLE001 - it is still owed, and must not be tried again and again at once
+            self._alone_until_s[receiver] = time.monotonic() + _BROKEN_S
+            _log.failure("delivery_broke", e, delivery=delivery.id)
         finally:
             del self._out[delivery.id]
             self._ended.add(delivery.id)

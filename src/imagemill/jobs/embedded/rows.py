@@ -1,5 +1,7 @@
 """Jobs, deliveries, batches and schedules as rows of the file, and back: nothing is decided here.
 
+An order that cannot be read any more, as a later version may be stricter than the one that accepted it, comes back as
+`LOST` in its place: whoever reads many must not stumble over one.
 Units    as in `schema`.
 Errors   `Superseded` where a job was changed by another since it was read.
 """
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from imagemill.model.errors import Superseded
+from imagemill.model.errors import ImagemillError, Superseded
 from imagemill.model.job import (
     Batch,
     Callback,
@@ -26,14 +28,19 @@ from imagemill.model.job import (
     Schedule,
     State,
     Timings,
+    Wanted,
 )
+from imagemill.model.request import SourceRef
 
 Row = tuple[Any, ...]
 NOBODY = 0
 """Owner of what nobody works on; epochs begin at 1."""
+LOST = JobSpec(SourceRef("unreadable", ""), (Wanted("unreadable", (), ""),), warm=True)
+"""Stands for an order that cannot be read."""
+UNREADABLE = (msgspec.MsgspecError, ImagemillError)
 
 _SPEC = msgspec.json.Decoder(JobSpec)
-_SPECS = msgspec.json.Decoder(tuple[JobSpec, ...])
+_RAWS = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
 _RESULTS = msgspec.json.Decoder(tuple[Result, ...])
 _FAULT = msgspec.json.Decoder(Fault)
 _CALLBACK = msgspec.json.Decoder(Callback)
@@ -63,6 +70,11 @@ class Kept(Struct, frozen=True):
     """Times the process died over it."""
     owner: int = NOBODY
     """Epoch of the process that works on it."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its order cannot be read."""
+        return self.job.spec.source == LOST.source
 
 
 class KeptBatch(Struct, frozen=True):
@@ -153,15 +165,6 @@ def update_job(db: sqlite3.Connection, before: Kept, after: Kept) -> None:
         raise Superseded(f"{job.id}: changed since version {before.job.version}")
 
 
-def give_up(db: sqlite3.Connection, job_id: str, fault: Fault, now_s: float) -> None:
-    """Fail a job that cannot be read, so that it cannot owe anything either."""
-    db.execute(
-        """UPDATE jobs SET state = 'failed', outcome = 'failed', finished_s = ?, version = version + 1, fault = ?
-        WHERE id = ?""",
-        (now_s, encode(fault), job_id),
-    )
-
-
 def insert_deliveries(db: sqlite3.Connection, deliveries: Iterable[Delivery], priority: int) -> None:
     """Add what is not there yet."""
     db.executemany(
@@ -236,26 +239,43 @@ def batch_where(db: sqlite3.Connection, condition: str, values: Iterable[Any]) -
 
 
 def specs(page: bytes) -> tuple[JobSpec, ...]:
-    """What a page of specifications holds."""
-    return _SPECS.decode(page)
+    """What a page of specifications holds; or raise a `msgspec.MsgspecError` where it is none."""
+    return tuple(_spec(raw) for raw in _RAWS.decode(page))
 
 
-def schedule(row: Row) -> Schedule:
-    """A schedule, of the columns ``schedule`` and ``next_s``."""
-    return msgspec.structs.replace(_SCHEDULE.decode(row[0]), next_s=row[1])
+def schedule(row: Row) -> Schedule | None:
+    """A schedule, of the columns ``schedule`` and ``next_s``; None where it cannot be read."""
+    try:
+        return msgspec.structs.replace(_SCHEDULE.decode(row[0]), next_s=row[1])
+    except UNREADABLE:
+        return None
+
+
+def _spec(raw: msgspec.Raw | bytes) -> JobSpec:
+    try:
+        return _SPEC.decode(raw)
+    except UNREADABLE:
+        return LOST
+
+
+def _results(raw: bytes) -> tuple[Result, ...]:
+    try:
+        return _RESULTS.decode(raw)
+    except UNREADABLE:
+        return ()
 
 
 def _kept(row: Row) -> Kept:
     job = Job(
         id=row[0],
         tenant=row[1],
-        spec=_SPEC.decode(row[18]),
+        spec=_spec(row[18]),
         state=State(row[2]),
         times=Timings(*row[3:9]),
         outcome=None if row[9] is None else State(row[9]),
         version=row[10],
         attempts=row[11],
-        results=_RESULTS.decode(row[16]),
+        results=_results(row[16]),
         fault=None if row[17] is None else _FAULT.decode(row[17]),
         callback_state=row[12],
         retry_of=row[13],

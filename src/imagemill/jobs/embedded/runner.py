@@ -147,17 +147,19 @@ class Runner:
         if not agenda.running <= self._running.keys():
             await self._recover()
         now_s = self._clock()
-        more = await self._keep_up(agenda, now_s)
+        more, broken = await self._keep_up(agenda, now_s)
         places = self._places()
         if places.urgent and (agenda.queued or more):
             await self._claim(places, now_s)
+        if broken:
+            raise broken[0]
         if more:
             return 0.0
         left_s = max(agenda.schedule_s - self._clock(), self._schedules_from_s - time.monotonic())
         return max(0.0, min(left_s, agenda.job_s - self._clock()))
 
-    async def _keep_up(self, agenda: upkeep.Agenda, now_s: float) -> bool:
-        """Do what is left to do, all of it in one transaction; whether there may be more."""
+    async def _keep_up(self, agenda: upkeep.Agenda, now_s: float) -> tuple[bool, list[BaseException]]:
+        """Do what is left to do, all of it in one transaction; whether there may be more, and what went wrong."""
         epoch = self._epoch
         operations: list[Awaitable[object]] = []
         if agenda.job_s <= now_s:
@@ -169,8 +171,9 @@ class Runner:
             operations.append(self._db.write(partial(upkeep.make_page, epoch=epoch, now_s=now_s)))
         if agenda.cancelling:
             operations.append(self._db.write(partial(upkeep.go_on_cancelling, epoch=epoch, most=_SLICE, now_s=now_s)))
-        done = await asyncio.gather(*operations)
-        return any(bool(some) for some in done)
+        done = await asyncio.gather(*operations, return_exceptions=True)
+        broken = [end for end in done if isinstance(end, BaseException)]
+        return any(bool(some) for some in done if some not in broken), broken
 
     async def _expire(self, now_s: float) -> int:
         expired = await self._db.write(partial(upkeep.expire, epoch=self._epoch, most=_SLICE, now_s=now_s))

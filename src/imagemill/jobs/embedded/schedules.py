@@ -11,12 +11,11 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-import msgspec
 from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from imagemill.jobs.embedded import rows
-from imagemill.model.errors import BadOption, ImagemillError, LimitExceeded
+from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.job import JobSpec, Schedule
 from imagemill.obs.logs import Log
 
@@ -36,7 +35,9 @@ def next_after(cron: str, timezone: str, after_s: float) -> float:
     if len(cron.split()) != _FIELDS:
         raise BadOption("cron: five fields are needed")
     try:
-        return float(next(CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone)))).timestamp())
+        times = (time.timestamp() for time in CronSim(cron, datetime.fromtimestamp(after_s, _zone(timezone))))
+        # asked within an hour that comes for the second time, it may begin with one of the first
+        return float(next(time_s for time_s in times if time_s > after_s))
     except CronSimError as e:
         raise BadOption(f"cron: {e}") from e
     except StopIteration as e:
@@ -63,11 +64,8 @@ def put(db: sqlite3.Connection, schedule: Schedule, most: int, now_s: float) -> 
     ).fetchone()
     if others >= most:
         raise LimitExceeded("schedules", f"schedules of this tenant: {others} + 1 > {most}")
-    old = db.execute(
-        f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
-        (schedule.tenant, schedule.name),
-    ).fetchone()
-    last_s = rows.schedule(old).last_s if old else 0.0
+    old = read(db, schedule.tenant, schedule.name)
+    last_s = old.last_s if old else 0.0
     next_s = next_after(schedule.cron, schedule.timezone, max(now_s, last_s))
     new = replace(schedule, next_s=None if schedule.paused else next_s, last_s=last_s)
     _write(db, new)
@@ -80,12 +78,21 @@ def listed(db: sqlite3.Connection, tenant: str | None) -> tuple[Schedule, ...]:
         f"SELECT {_COLUMNS} FROM schedules WHERE ? IS NULL OR tenant = ? ORDER BY name, tenant",  # noqa: S608
         (tenant, tenant),
     )
-    return tuple(rows.schedule(row) for row in found)
+    return tuple(schedule for schedule in map(rows.schedule, found) if schedule)
 
 
 def drop(db: sqlite3.Connection, tenant: str, name: str) -> bool:
     """Forget it; whether there was one."""
     return db.execute("DELETE FROM schedules WHERE tenant = ? AND name = ?", (tenant, name)).rowcount > 0
+
+
+def read(db: sqlite3.Connection, tenant: str, name: str) -> Schedule | None:
+    """The one of that name; None where there is none, or it cannot be read."""
+    found = db.execute(
+        f"SELECT {_COLUMNS} FROM schedules WHERE tenant = ? AND name = ?",  # noqa: S608 - a constant
+        (tenant, name),
+    ).fetchone()
+    return rows.schedule(found) if found else None
 
 
 def due(db: sqlite3.Connection, besides: Collection[str], now_s: float) -> Schedule | None:
@@ -100,23 +107,40 @@ def due(db: sqlite3.Connection, besides: Collection[str], now_s: float) -> Sched
         (now_s, *besides),
     ).fetchone():
         tenant, name = found[2:]
-        try:
-            schedule = rows.schedule(found)
-            next_after(schedule.cron, schedule.timezone, now_s)
-        except (msgspec.MsgspecError, ImagemillError) as e:
-            _log.failure("schedule_put_off", e, tenant=tenant, name=name)
-            db.execute(
-                "UPDATE schedules SET next_s = ? WHERE tenant = ? AND name = ?", (now_s + _PUT_OFF_S, tenant, name)
-            )
-        else:
+        schedule = rows.schedule(found)
+        if schedule is not None and _comes_again(schedule, now_s):
             return schedule
+        _log.error("schedule_put_off", tenant=tenant, name=name)
+        db.execute("UPDATE schedules SET next_s = ? WHERE tenant = ? AND name = ?", (now_s + _PUT_OFF_S, tenant, name))
     return None
 
 
-def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float) -> Iterator[tuple[str, JobSpec]]:
-    """The specifications of *schedule* with the ids that their jobs have at *time_s*."""
+def _comes_again(schedule: Schedule, now_s: float) -> bool:
+    try:
+        next_after(schedule.cron, schedule.timezone, now_s)
+    except BadOption:
+        return False
+    return True
+
+
+def made(db: sqlite3.Connection, schedule: Schedule) -> int:
+    """How many jobs of the time that is due are there already."""
+    found = db.execute(
+        "SELECT made FROM schedules WHERE tenant = ? AND name = ?", (schedule.tenant, schedule.name)
+    ).fetchone()
+    return int(found[0])
+
+
+def page_made(db: sqlite3.Connection, schedule: Schedule, jobs: int) -> None:
+    """There are *jobs* now, and more to come."""
+    db.execute("UPDATE schedules SET made = ? WHERE tenant = ? AND name = ?", (jobs, schedule.tenant, schedule.name))
+
+
+def jobs_of(db: sqlite3.Connection, schedule: Schedule, time_s: float, indices: range) -> Iterator[tuple[str, JobSpec]]:
+    """The specifications at *indices* of *schedule* with the ids that their jobs have at *time_s*."""
     (secret,) = db.execute("SELECT secret FROM meta").fetchone()
-    for index, spec in enumerate(schedule.specs):
+    for index in indices:
+        spec = schedule.specs[index]
         words = f"{schedule.tenant}\n{schedule.name}\n{time_s:.0f}\n{index}"
         yield hmac.digest(secret, words.encode(), "sha256").hex()[:_ID_CHARS], spec
 
@@ -130,6 +154,6 @@ def fired(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> None:
 
 def _write(db: sqlite3.Connection, schedule: Schedule) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO schedules (tenant, name, next_s, schedule, made) VALUES (?, ?, ?, ?, 0)",
         (schedule.tenant, schedule.name, schedule.next_s, rows.encode(schedule)),
     )

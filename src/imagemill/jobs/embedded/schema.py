@@ -151,7 +151,11 @@ _FIRST = (
     ) STRICT""",
     "CREATE INDEX schedules_next ON schedules (next_s) WHERE next_s IS NOT NULL",
 )
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    # Of the time that is due: how many of its jobs are there already.
+    "ALTER TABLE schedules ADD COLUMN made INTEGER NOT NULL DEFAULT 0",
+)
+STEPS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 """From nothing to version 1, from there to 2, …: only ever added to."""
 
 

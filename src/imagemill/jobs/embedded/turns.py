@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from imagemill.jobs.embedded import course, orders
+from imagemill.jobs.embedded import course, orders, rows
 from imagemill.jobs.embedded.rows import Kept
 
 URGENT = 7
@@ -55,9 +55,13 @@ def claim(db: sqlite3.Connection, epoch: int, places: Places, served: Mapping[st
     suspects = 1 - len(db.execute("SELECT 1 FROM jobs WHERE state = 'running' AND crashes > 0 LIMIT 1").fetchall())
     begun: list[Kept] = []
     while urgent > 0 and (tenant := next_tenant(waiting, turns, urgent_only=ordinary <= 0)) is not None:
-        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, suspects, now_s)
-        if kept is None:  # nothing but suspects, or unreadable
+        kept = _foremost(db, tenant, URGENT if ordinary <= 0 else 0, suspects)
+        if kept is None:  # nothing but suspects
             del waiting[tenant]
+            continue
+        if kept.is_lost:
+            orders.give_up(db, kept, now_s)
+            del waiting[tenant]  # until the next turn
             continue
         begun.append(orders.change(db, kept, course.begun(kept, epoch, now_s), now_s))
         suspects -= kept.crashes > 0
@@ -76,12 +80,10 @@ def next_tenant(waiting: Mapping[str, Loads], served: Mapping[str, int], *, urge
     return min(ready, key=lambda t: (waiting[t].running, served.get(t, 0), t), default=None)
 
 
-def _foremost(db: sqlite3.Connection, tenant: str, least: int, suspects: int, now_s: float) -> Kept | None:
-    found = orders.readable(
+def _foremost(db: sqlite3.Connection, tenant: str, least: int, suspects: int) -> Kept | None:
+    return rows.job_where(
         db,
         """state = 'queued' AND tenant = ? AND priority >= ? AND (crashes = 0 OR ?)
-        ORDER BY priority DESC, due_s, seq LIMIT 1""",
+        ORDER BY priority DESC, due_s, seq""",
         (tenant, least, suspects),
-        now_s,
     )
-    return found[0] if found else None

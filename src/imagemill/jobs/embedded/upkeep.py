@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
-from imagemill.jobs.embedded import admission, batches, course, orders, schedules
+from imagemill.jobs.embedded import admission, batches, course, orders, rows, schedules
 from imagemill.jobs.embedded.admission import Quota
 from imagemill.jobs.embedded.rows import Kept
 from imagemill.model.errors import QuotaExceeded
@@ -20,6 +20,10 @@ from imagemill.model.job import Job, Schedule, State, Timings
 DAY_S = 86_400.0
 _WAITING = "state IN ('queued', 'scheduled')"  # as the index says it
 _TERMINAL = "state IN ('succeeded', 'failed', 'cancelled', 'expired')"
+_BATCH_DONE = """batches.finished_s > 0 AND batches.finished_s < ?
+    AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
+    AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)"""
+"""That it may be forgotten: of when it ended, and of when its ``Idempotency-Key`` came."""
 
 
 def begin_epoch(db: sqlite3.Connection) -> int:
@@ -34,7 +38,7 @@ def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashe
     Where a suspect is among them (see `turns.claim`) it is to blame; the others were only beside it.
     """
     orders.fence(db, epoch)
-    lost = [kept for kept in orders.readable(db, "state = 'running'", (), now_s) if kept.job.id not in at_work]
+    lost = [kept for kept in rows.jobs_where(db, "state = 'running'", ()) if kept.job.id not in at_work]
     suspected = any(kept.crashes for kept in lost)
     return [
         orders.change(
@@ -50,7 +54,7 @@ def recover(db: sqlite3.Connection, epoch: int, at_work: Collection[str], crashe
 def give_back(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
     """Queue what this process has begun and will not end, as if it had not been begun; how many."""
     orders.fence(db, epoch)
-    left = orders.readable(db, "state = 'running' AND owner = ?", (epoch,), now_s)
+    left = rows.jobs_where(db, "state = 'running' AND owner = ?", (epoch,))
     for kept in left:
         orders.change(db, kept, course.returned(kept), now_s)
     return len(left)
@@ -70,24 +74,23 @@ def promote(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> int:
 def expire(db: sqlite3.Connection, epoch: int, most: int, now_s: float) -> list[Kept]:
     """End what waited until its deadline."""
     orders.fence(db, epoch)
-    found = orders.readable(
-        db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most), now_s
-    )
+    found = rows.jobs_where(db, f"{_WAITING} AND deadline_s IS NOT NULL AND deadline_s <= ? LIMIT ?", (now_s, most))
     return [orders.change(db, kept, course.concluded(kept, State.EXPIRED, now_s), now_s) for kept in found]
 
 
 def prune(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> int:
     """Forget up to *most* jobs that ended before *before_s*.
 
-    Stays: what still owes a message, whose batch goes on, or whose ``Idempotency-Key`` is younger than a day.
+    Stays: what still owes a message, whose ``Idempotency-Key`` is younger than a day, or whose batch has to stay: how
+    many of its jobs ended how is told from these.
     """
     found = db.execute(
         f"""SELECT seq FROM jobs WHERE {_TERMINAL} AND finished_s < ?
             AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = jobs.id AND d.state = 'pending')
             AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = jobs.id AND c.made_s > ?)
-            AND NOT EXISTS (SELECT 1 FROM batches AS b WHERE b.id = jobs.batch AND b.finished_s = 0)
+            AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = jobs.batch AND NOT ({_BATCH_DONE}))
         ORDER BY finished_s LIMIT ?""",  # noqa: S608 - constants
-        (before_s, now_s - DAY_S, most),
+        (before_s, now_s - DAY_S, before_s, now_s - DAY_S, most),
     ).fetchall()
     db.executemany("DELETE FROM jobs WHERE seq = ?", found)
     db.execute("DELETE FROM tallies WHERE jobs = 0")
@@ -99,11 +102,9 @@ def prune(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> i
 def prune_batches(db: sqlite3.Connection, before_s: float, most: int, now_s: float) -> int:
     """Forget up to *most* batches that ended before *before_s* and have no jobs any more; else as `prune`."""
     found = db.execute(
-        """SELECT seq FROM batches WHERE finished_s > 0 AND finished_s < ? AND state <> 'delivering'
+        f"""SELECT seq FROM batches WHERE {_BATCH_DONE}
             AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.batch <> '' AND jobs.batch = batches.id)
-            AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.job = batches.id AND d.state = 'pending')
-            AND NOT EXISTS (SELECT 1 FROM claims AS c WHERE c.subject = batches.id AND c.made_s > ?)
-        ORDER BY finished_s LIMIT ?""",
+        ORDER BY finished_s LIMIT ?""",  # noqa: S608 - constants
         (before_s, now_s - DAY_S, most),
     ).fetchall()
     db.executemany("DELETE FROM batches WHERE seq = ?", found)
@@ -111,7 +112,7 @@ def prune_batches(db: sqlite3.Connection, before_s: float, most: int, now_s: flo
 
 
 def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
-    """Make one page of the batch that has least made; how many jobs."""
+    """Make one page of the batch that has least made; how many jobs. An order that cannot be read fails at once."""
     orders.fence(db, epoch)
     page = batches.next_page(db)
     if page is None:
@@ -120,6 +121,9 @@ def make_page(db: sqlite3.Connection, epoch: int, now_s: float) -> int:
         job = Job(job_id, page.tenant, spec, State.QUEUED, Timings(now_s), batch=page.batch)
         orders.add(db, job, now_s)
     batches.page_made(db, page)
+    for job_id, spec in page.jobs:
+        if spec is rows.LOST and (kept := rows.job_where(db, "id = ?", (job_id,))):
+            orders.give_up(db, kept, now_s)
     return len(page.jobs)
 
 
@@ -132,11 +136,8 @@ def go_on_cancelling(db: sqlite3.Connection, epoch: int, most: int, now_s: float
 
 def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) -> int:
     """Cancel up to *most* jobs of a batch that are not over; how many."""
-    left = orders.readable(
-        db,
-        "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?",
-        (batch_id, most),
-        now_s,
+    left = rows.jobs_where(
+        db, "batch <> '' AND batch = ? AND state IN ('queued', 'scheduled', 'running') LIMIT ?", (batch_id, most)
     )
     for kept in left:
         orders.change(db, kept, course.concluded(kept, State.CANCELLED, now_s), now_s)
@@ -144,9 +145,10 @@ def cancel_some(db: sqlite3.Connection, batch_id: str, most: int, now_s: float) 
 
 
 def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now_s: float) -> str:
-    """Make the jobs of the schedule that is due longest, once for all the times that were missed; its name.
+    """Make jobs of the schedule that is due longest, once for all the times that were missed; its name.
 
-    That of a tenant too many of whose jobs wait stays due, and the next tenant's has its turn.
+    A page at a time, so that nobody waits for a long one. That of a tenant too many of whose jobs wait stays due, and
+    the next tenant's has its turn.
 
     Raises:
         QuotaExceeded: nothing else is due.
@@ -155,7 +157,8 @@ def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now
     full: dict[str, QuotaExceeded] = {}
     while schedule := schedules.due(db, full, now_s):
         try:
-            admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
+            if not schedules.made(db, schedule):
+                admission.keep_to(db, schedule.tenant, len(schedule.specs), quotas(schedule.tenant))
         except QuotaExceeded as e:
             full[schedule.tenant] = e
         else:
@@ -166,10 +169,15 @@ def fire(db: sqlite3.Connection, epoch: int, quotas: Callable[[str], Quota], now
 
 
 def _fire(db: sqlite3.Connection, schedule: Schedule, now_s: float) -> str:
-    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s):
+    first, size = schedules.made(db, schedule), len(schedule.specs)
+    indices = range(first, min(first + batches.PAGE, size))
+    for job_id, spec in schedules.jobs_of(db, schedule, schedule.next_s or now_s, indices):
         job = Job(job_id, schedule.tenant, spec, State.QUEUED, Timings(now_s), schedule=schedule.name)
         orders.add(db, job, now_s)
-    schedules.fired(db, schedule, now_s)
+    if indices.stop < size:
+        schedules.page_made(db, schedule, indices.stop)
+    else:
+        schedules.fired(db, schedule, now_s)
     return schedule.name
 
 

@@ -43,6 +43,7 @@ SANDBOX = SandboxedWorkflowRunner(
 _BEAT_S = 0.25
 _THROTTLE = timedelta(seconds=0.4)
 """Heartbeats are how an attempt hears that it is cancelled, and that is promised within a second."""
+_BEATS_A_SILENCE = 3
 _POLLS = 2
 _RECONNECT_S = 1.0
 _LINGER_S = 0.5
@@ -108,9 +109,10 @@ class TemporalRunner:
         done = Activities(client, self._steps, self._observed)
         large = max(1, jobs.concurrency // _LARGE_SHARE)
         places = (
-            (names.small_queue(prefix), jobs.concurrency - large, done.make),
-            (names.large_queue(prefix), large, done.make),
-            (names.deliver_queue(prefix), self._settings.callbacks.total, done.deliver),
+            (names.small_queue(prefix), jobs.concurrency - large, done.make, _THROTTLE),
+            (names.large_queue(prefix), large, done.make, _THROTTLE),
+            # nobody cancels a delivery, and there may be many: they only say that they live
+            (names.deliver_queue(prefix), self._settings.callbacks.total, done.deliver, self._seldom()),
         )
         workflows = Worker(
             client,
@@ -129,11 +131,14 @@ class TemporalRunner:
                 max_concurrent_activities=most,
                 max_concurrent_activity_task_polls=min(most, _POLLS),
                 graceful_shutdown_timeout=timedelta(seconds=jobs.grace_s),
-                max_heartbeat_throttle_interval=_THROTTLE,
-                default_heartbeat_throttle_interval=_THROTTLE,
+                max_heartbeat_throttle_interval=throttle,
+                default_heartbeat_throttle_interval=throttle,
             )
-            for queue, most, work in places
+            for queue, most, work, throttle in places
         ]
+
+    def _seldom(self) -> timedelta:
+        return timedelta(seconds=self._settings.temporal.heartbeat_s / _BEATS_A_SILENCE)
 
 
 async def _shut(worker: Worker, run: asyncio.Task[None]) -> None:

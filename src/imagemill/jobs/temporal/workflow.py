@@ -214,9 +214,12 @@ class ImageJob:
     async def _note(self, outcome: State) -> None:
         """Tell the metrics, and the batch it belongs to."""
         job = self._job
-        await workflow.execute_local_activity(
-            "settled", Settled(outcome, job.spec.priority), start_to_close_timeout=_NOTE, retry_policy=_ONCE
-        )
+        try:
+            await workflow.execute_local_activity(
+                "settled", Settled(outcome, job.spec.priority), start_to_close_timeout=_NOTE, retry_policy=_ONCE
+            )
+        except FailureError:  # its batch and its receiver have to hear of it all the same
+            workflow.logger.warning("its outcome was not counted")
         if job.batch:
             batch = workflow.get_external_workflow_handle(names.workflow_id(self._terms.prefix, job.batch))
             try:

@@ -3,7 +3,6 @@
 import msgspec
 from msgspec.structs import replace
 
-from imagemill.jobs.base import Query, fault_of
 from imagemill.jobs.embedded import batches, orders, rows
 from imagemill.model.job import DeliveryState, Fault, State, Timings
 from support.jobs import ALL_EVENTS, batch, callback, job, spec, stored
@@ -56,13 +55,3 @@ def test_a_batch_comes_back_as_it_was_written(db):
 
     assert rows.encode(batches.read(db, order.id)) == rows.encode(added)
     assert bytes(batches.read(db, order.id).metadata) == b"[1e2]"
-
-
-def test_a_job_given_up_can_still_be_listed(db):
-    """Whatever became of it."""
-    order = orders.add(db, job("t"), NOW_S)
-
-    rows.give_up(db, order.id, fault_of("internal", "why", retryable=False), NOW_S)
-
-    ((_, found),) = orders.listed(db, Query("t"), None)
-    assert (found.state, found.outcome, found.fault.message, found.version) == ("failed", "failed", "why", 2)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imagemill.jobs.embedded.schedules import next_after
@@ -32,7 +32,14 @@ def test_an_hour_that_comes_twice_makes_one_time_and_one_that_is_left_out_is_mad
     assert datetime.fromtimestamp(next_after("30 2 * * *", "Europe/Berlin", forward), BERLIN).day == 29
 
 
-@given(st.floats(0, 4e9), st.sampled_from(["* * * * *", "*/7 3 * * 1", "0 0 1 * *", "30 2 * * *"]))
+FOLDS = (datetime(2026, 10, 25, 0, tzinfo=UTC).timestamp(), datetime(2026, 3, 29, 0, tzinfo=UTC).timestamp())
+
+
+@given(
+    st.floats(0, 4e9) | st.builds(float.__add__, st.sampled_from(FOLDS), st.floats(0, 10_800)),
+    st.sampled_from(["* * * * *", "*/7 3 * * 1", "0 0 1 * *", "30 2 * * *"]),
+)
+@example(FOLDS[0] + 4000.0, "30 2 * * *")
 def test_the_next_time_is_always_later(after_s, cron):
     """So that no schedule comes twice, or stands still."""
     assert next_after(cron, "Europe/Berlin", after_s) > after_s
