@@ -246,8 +246,6 @@ def _of(orders, made):
 async def test_an_urgent_one_finds_a_place(kind, tmp_path):
     """However much of what is less urgent runs, and for however long."""
     kit = kind(tmp_path / "data", concurrency=2)
-    if not kit.keeps_a_place:
-        pytest.skip("this engine keeps no place")
 
     async def work(job, report):
         await asyncio.sleep(0 if job.spec.priority else 60)

@@ -105,7 +105,6 @@ class Embedded:
     """The embedded engine in a directory of its own, as the contract wants it."""
 
     exact_order = True
-    keeps_a_place = True
     counts_quota_at_once = True
     prunes = True
 

@@ -16,6 +16,8 @@ from imagemill.model.recipe import Recipe
 from imagemill.model.request import SourceRef
 
 MAX_PRIORITY = 9
+URGENT = 7
+"""Priorities from here on have a place to themselves."""
 _ID_CHARS = 32
 _HEX = frozenset("0123456789abcdef")
 NO_METADATA = msgspec.Raw(b"null")

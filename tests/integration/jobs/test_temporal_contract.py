@@ -18,7 +18,6 @@ class InTemporal:
     """The Temporal engine on task queues of its own, as the contract wants it."""
 
     exact_order = False
-    keeps_a_place = False
     counts_quota_at_once = False
     prunes = False
 

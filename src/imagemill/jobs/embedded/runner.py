@@ -25,6 +25,7 @@ from imagemill.jobs.embedded.schema import FILE
 from imagemill.jobs.embedded.turns import Places
 from imagemill.jobs.embedded.work import Work
 from imagemill.model.errors import DependencyDown, QuotaExceeded, Superseded
+from imagemill.model.job import URGENT
 from imagemill.obs.logs import Log
 from imagemill.settings import Callbacks
 from imagemill.settings import Jobs as Settings
@@ -192,7 +193,7 @@ class Runner:
 
     def _places(self) -> Places:
         free = self._settings.concurrency - len(self._running)
-        ordinary = sum(work.priority < turns.URGENT for work in self._running.values())
+        ordinary = sum(work.priority < URGENT for work in self._running.values())
         return Places(ordinary=min(free, self._settings.concurrency - 1 - ordinary), urgent=free)
 
     async def _claim(self, places: Places, now_s: float) -> None:

@@ -11,9 +11,7 @@ from msgspec import Struct
 
 from imagemill.jobs.embedded import course, orders, rows
 from imagemill.jobs.embedded.rows import Kept
-
-URGENT = 7
-"""Priorities from here on have one place to themselves."""
+from imagemill.model.job import URGENT
 
 
 class Places(Struct, frozen=True):

@@ -7,7 +7,7 @@ Source   temporalio.common.Priority; docs.temporal.io/develop/task-queue-priorit
 import hmac
 from hashlib import sha256
 
-from imagemill.model.job import JobSpec
+from imagemill.model.job import URGENT, JobSpec
 from imagemill.model.recipe import Crop, Recipe, Resize
 
 _ID_CHARS = 32
@@ -57,8 +57,15 @@ def fairness_key(tenant: str) -> str:
 
 
 def make_queue(prefix: str, spec: JobSpec, large_pixels: int) -> str:
-    """Task queue that *spec* is made from: small and large work have one each, so that neither waits for the other."""
+    """Task queue that *spec* is made from: urgent, small and large work have one each, so that none waits for another."""
+    if spec.priority >= URGENT:
+        return urgent_queue(prefix)
     return large_queue(prefix) if _pixels(spec, large_pixels) > large_pixels else small_queue(prefix)
+
+
+def urgent_queue(prefix: str) -> str:
+    """Task queue of urgent work, whatever its size."""
+    return f"{prefix}-urgent"
 
 
 def small_queue(prefix: str) -> str:

@@ -1,6 +1,6 @@
 """The side that works: takes attempts and deliveries from Temporal and hands them to `Steps`.
 
-Four queues, so that nothing waits for something else's place: workflows, small work, large work, callbacks.
+Five queues, so that nothing waits for something else's place: workflows, urgent, small and large work, callbacks.
 
 Units    seconds.
 Errors   an `ImagemillError` of an attempt goes back as an `ApplicationError` whose type is its code.
@@ -50,6 +50,7 @@ _LINGER_S = 0.5
 _STICKY = timedelta(seconds=2)
 """A dead worker's workflows are continued elsewhere so long after they were to be continued there."""
 _LARGE_SHARE = 4
+_URGENT_PLACES = 1
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
@@ -109,7 +110,8 @@ class TemporalRunner:
         done = Activities(client, self._steps, self._observed)
         large = max(1, jobs.concurrency // _LARGE_SHARE)
         places = (
-            (names.small_queue(prefix), jobs.concurrency - large, done.make, _THROTTLE),
+            (names.urgent_queue(prefix), _URGENT_PLACES, done.make, _THROTTLE),
+            (names.small_queue(prefix), max(1, jobs.concurrency - large - _URGENT_PLACES), done.make, _THROTTLE),
             (names.large_queue(prefix), large, done.make, _THROTTLE),
             # nobody cancels a delivery, and there may be many: they only say that they live
             (names.deliver_queue(prefix), self._settings.callbacks.total, done.deliver, self._seldom()),

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from imagemill.jobs.temporal import names
 from imagemill.model.job import JobSpec, Wanted, is_id
@@ -63,3 +64,10 @@ def _spec(*recipes):
 def test_what_may_be_large_goes_where_large_work_does(recipes, queue):
     """By the sum of all renditions, and what nothing bounds is large."""
     assert names.make_queue("q", _spec(*recipes), 8_000_000) == queue
+    assert names.make_queue("q", replace(_spec(*recipes), priority=6), 8_000_000) == queue
+
+
+def test_what_is_urgent_waits_for_nothing_else():
+    """Whatever its size."""
+    for recipe in ((Resize(10, 10),), (Encode(),)):
+        assert names.make_queue("q", replace(_spec(recipe), priority=7), 8_000_000) == "q-urgent"
