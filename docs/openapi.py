@@ -59,7 +59,8 @@ _ORDER = {
     "source": TEXT, "store": maybe(TEXT), "warm": FLAG, "priority": {"type": "integer", "minimum": 0, "maximum": 9},
     "retries": COUNT, "ttl": maybe(COUNT), "tags": many(TEXT),
 }  # fmt: skip
-_CALLBACK = answered(url=TEXT, events=many(one_of(Event)), state=maybe(one_of(DeliveryState)))
+_RECEIVER = {"url": TEXT, "events": many(one_of(Event))}
+_CALLBACK = answered(**_RECEIVER, state=maybe(one_of(DeliveryState)))
 _EVENTS = {"type": "string", "enum": [e for e in Event if e is not Event.FINISHED]}
 _CALLBACK_OF_BATCH = asked("url secret", url=TEXT, secret=TEXT)
 SCHEMAS: dict[str, Schema] = {
@@ -79,7 +80,8 @@ SCHEMAS: dict[str, Schema] = {
     "Jobs": answered(jobs=many(ref("Job")), cursor=maybe(TEXT)),
     "Batch": answered(
         id=ID, state=one_of(State), version=COUNT, tenant=TEXT, total=COUNT, made=COUNT,
-        counts={"type": "object", "additionalProperties": COUNT}, callback=maybe(_CALLBACK),
+        counts={"type": "object", "additionalProperties": COUNT},
+        callback=maybe(answered(**_RECEIVER)),
         times=answered(created=maybe(MOMENT), finished=maybe(MOMENT)), tags=many(TEXT), metadata=ANYTHING,
         links={"type": "object", "additionalProperties": TEXT},
     ),

@@ -58,7 +58,7 @@ def add(commands: Any, command: Add) -> None:
     for name, run, text in (
         ("cancel", _cancel, "Stop jobs that are not over; work ends within a second"),
         ("retry", _retry, "Make new jobs of the orders of old ones"),
-        ("redeliver", _redeliver, "Send the last callback of jobs, or of batches, once more"),
+        ("redeliver", _redeliver, "Send the last callback of jobs or batches once more, and others that were given up"),
     ):
         parser = _calling(command(commands, name, run, text, _EXITS))
         parser.add_argument("ids", nargs="+", metavar="ID", type=_id, help="as `submit` and `list` print it")
@@ -131,7 +131,7 @@ def _add_submit(commands: Any, command: Add) -> None:
 
 def _submit(arguments: argparse.Namespace) -> int:
     body = _body(arguments)
-    batch = isinstance(body, dict) and "items" in body
+    batch = job_order.is_batch(body)
     if batch and arguments.wait:
         raise SettingsError("--wait: a batch is many jobs; `imagemill jobs list` shows them")
     api = _api(arguments)

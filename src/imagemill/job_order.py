@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Raw
+
 from imagemill.model.errors import SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -75,9 +77,16 @@ def callback(url: str | None, secret: str | None, events: Sequence[str]) -> dict
     return {"url": url, "secret": secret} | ({"events": list(events)} if events else {})
 
 
-def from_json(text: str, name: str) -> Any:
-    """A value that was given as JSON."""
+def from_json(text: str, name: str) -> Raw:
+    """JSON as it was given: read to see that it is some, and sent byte for byte, so that every digit arrives."""
     try:
-        return json.loads(text)
+        json.loads(text)
+        return Raw(text.encode())
     except (ValueError, RecursionError) as e:
         raise SettingsError(f"{name}: no JSON: {e}") from e
+
+
+def is_batch(body: object) -> bool:
+    """Whether *body*, as `order` or `from_json` gave it, is many jobs."""
+    value = json.loads(bytes(body)) if isinstance(body, Raw) else body
+    return isinstance(value, dict) and "items" in value

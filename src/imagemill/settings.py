@@ -311,6 +311,9 @@ class Jobs(Struct, frozen=True, forbid_unknown_fields=True):
     """Jobs running at a time in one process; one place is kept for priorities 7 to 9."""
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """Engine workers of a job process, apart from those that answer requests; 0 = one for each core."""
+    rendition_s: Seconds = 120.0
+    """Wall time of one rendition of a job, in place of `engine.deadline_s`: nobody waits for it, and it gives way to
+    requests. `limits.cpu_s` bounds its work all the same."""
     nice: Annotated[int, Meta(ge=0, le=19)] = 5
     """How far a job process that ``serve`` starts steps back behind requests."""
     retries: Annotated[int, Meta(ge=0, le=20)] = 3

@@ -13,6 +13,7 @@ from imagemill import __version__, stores, wiring
 from imagemill.cache.memory import MemoryCache
 from imagemill.configuration import data_directory
 from imagemill.engines.on_demand import OnDemand
+from imagemill.engines.pool import Pool
 from imagemill.jobs import notices
 from imagemill.jobs.base import Observed
 from imagemill.jobs.counting import Counting
@@ -83,7 +84,8 @@ class JobProcess:
         self.metrics = Metrics()
         self._log = Log("imagemill.jobs")
         workers = settings.jobs.workers or wiring.worker_count(settings)
-        self._pool = OnDemand(lambda: wiring.engine(settings, workers))
+        patient = structs.replace(settings.engine, deadline_s=settings.jobs.rendition_s)
+        self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers))
         self._client = Client(settings.sources, settings.fetch)
         self._poster = Poster(settings.callbacks)
         self._purges = wiring.purges_of(settings)

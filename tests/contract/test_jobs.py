@@ -6,7 +6,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from imagemill.jobs.base import Again, Claim, Gone, Later, Query
+from imagemill.jobs.base import Again, Claim, Delivered, Gone, Later, Query
 from imagemill.model.errors import (
     BadOption,
     DeadlinePassed,
@@ -470,6 +470,32 @@ async def test_what_is_dead_can_be_delivered_again_under_the_same_id(kit, engine
     await eventually(lambda: _dead_letters(engine, 0))
     with pytest.raises(NotFound):
         await engine.redeliver(UNKNOWN)
+
+
+async def test_whatever_is_dead_can_be_delivered_again(kit, engine):
+    """Also what is not the last word; what has arrived of that is not sent twice."""
+    refused = {Event.ACCEPTED}
+    steps = NoteTaking(answer=lambda one: Gone("410", 410) if one.event in refused else Delivered(200))
+
+    async with kit.run(steps):
+        accepted = await engine.submit(
+            job(callback=callback(events=[Event.ACCEPTED, Event.RENDITION, Event.SUCCEEDED]))
+        )
+        await until(engine, accepted.id, State.SUCCEEDED)
+        await eventually(lambda: _dead_letters(engine, 1))
+        refused.clear()
+        assert await engine.redeliver(accepted.id) == 2
+        await eventually(lambda: _dead_letters(engine, 0))
+        await eventually(lambda: _told_times(steps, Event.SUCCEEDED, 2))
+
+    assert {one.state for one in await engine.deliveries(accepted.id)} == {DeliveryState.DELIVERED}
+    assert steps.ids_told(Event.ACCEPTED) == [delivery_id(accepted.id, Event.ACCEPTED)] * 2
+    assert len(steps.ids_told(Event.RENDITION)) == 1
+    assert (await engine.read(accepted.id)).state is State.SUCCEEDED
+
+
+async def _told_times(steps, event, number):
+    return len(steps.ids_told(event)) == number
 
 
 async def _dead_letters(engine, number):

@@ -109,7 +109,8 @@ def test_a_file_holds_a_job_or_a_batch(capsys, service, tmp_path):
         file.write_text(json.dumps(body))
         service.answers = [{"id": ID}]
         assert run(capsys, "submit", "--file", str(file))[0] == 0
-        assert service.asked.pop()[:3] == ("POST", path, body)
+        method, asked, sent = service.asked.pop()[:3]
+        assert (method, asked, json.loads(bytes(sent))) == ("POST", path, body)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """What is typed at a shell becomes the body of a submission, or is refused before anything is sent."""
 
 import pytest
+from msgspec import Raw
 
-from imagemill.job_order import callback, destination, order, rendition
+from imagemill.job_order import callback, destination, from_json, is_batch, order, rendition
 from imagemill.model.errors import SettingsError
 
 
@@ -54,7 +55,7 @@ def test_an_order_says_what_was_said_and_no_more():
     }  # fmt: skip
     assert full == {
         "source": "local:a/b.jpg", "renditions": [{"name": "s", "params": "w=1", "key": "{name}.{ext}"}],
-        "destination": {"store": "out", "prefix": "x/"}, "metadata": {"n": 1}, "warm": True, "tags": ["t"],
+        "destination": {"store": "out", "prefix": "x/"}, "metadata": Raw(b'{"n": 1}'), "warm": True, "tags": ["t"],
         "callback": {"url": "https://h/x", "secret": "s1", "events": ["failed"]},
     }  # fmt: skip
 
@@ -64,6 +65,21 @@ def test_half_a_callback_is_none():
     for given in ((None, "s", []), (None, None, ["failed"]), ("https://h/", None, [])):
         with pytest.raises(SettingsError, match="--callback"):
             callback(*given)
+
+
+@pytest.mark.parametrize(
+    ("text", "batch"), [('{"items": []}', True), ('{"source": "a"}', False), ('["items"]', False), ('"items"', False)]
+)
+def test_what_is_a_batch(text, batch):
+    assert is_batch(from_json(text, "x")) is batch
+
+
+def test_json_is_sent_as_it_was_given():
+    """Digits that Python's numbers have no room for, and names that it would drop, are the service's to judge."""
+    text = '{"order":  1.10, "n": 12345678901234567.8901, "n": 2}'
+
+    assert bytes(order("s", ["a:w=1"], metadata=text)["metadata"]) == text.encode()
+    assert bytes(from_json(text, "--file x")) == text.encode()
 
 
 def test_metadata_is_json():

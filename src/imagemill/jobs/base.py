@@ -151,7 +151,7 @@ class JobEngine(Protocol):
         ...
 
     async def redeliver(self, job_id: str) -> int:
-        """Begin anew with every dead or delivered final delivery of a job or batch; how many there are."""
+        """Begin anew with every delivery of a job or batch that `notices.goes_again`; how many there are."""
         ...
 
     async def submit_batch(self, batch: Batch, specs: Sequence[JobSpec], claim: Claim | None = None) -> Batch:

@@ -16,12 +16,14 @@ import msgspec
 from msgspec import Struct
 
 from imagemill.model.job import (
+    FINAL,
     NO_METADATA,
     OVER,
     TERMINAL,
     Batch,
     Callback,
     Delivery,
+    DeliveryState,
     Event,
     Fault,
     Job,
@@ -83,6 +85,13 @@ def owed_of_batch(batch: Batch, now_s: float) -> Delivery | None:
     )
 
 
+def goes_again(delivery: Delivery) -> bool:
+    """Whether a redelivery begins *delivery* anew: what was given up, and the last word, also where it has arrived."""
+    if delivery.state is DeliveryState.DEAD:
+        return delivery.event is not Event.PROGRESS
+    return delivery.state is DeliveryState.DELIVERED and delivery.event in FINAL
+
+
 def _events(before: Job | None, after: Job) -> list[tuple[Event, str]]:
     events = [(Event.ACCEPTED, "")] if before is None else []
     had, has = _stored(before), _stored(after)
@@ -100,7 +109,7 @@ def _stored(job: Job | None) -> list[str]:
 
 
 class Rendition(Struct, frozen=True, omit_defaults=True):
-    """One result, as it is told."""
+    """One result, as it is told: what of it is told, under the names that it has in the job."""
 
     name: str
     address: str = ""
@@ -109,8 +118,8 @@ class Rendition(Struct, frozen=True, omit_defaults=True):
     """Presigned and short-lived; absent where the store has none to give."""
     media_type: str = ""
     bytes: int = 0
-    width: int = 0
-    height: int = 0
+    width_px: int = 0
+    height_px: int = 0
     sha256: str = ""
 
 
@@ -202,8 +211,8 @@ def _rendition(result: Result, address: str, url: str | None) -> Rendition:
         url=url or "",
         media_type=result.media_type,
         bytes=result.body_bytes,
-        width=result.width_px,
-        height=result.height_px,
+        width_px=result.width_px,
+        height_px=result.height_px,
         sha256=result.sha256,
     )
 

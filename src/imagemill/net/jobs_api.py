@@ -12,6 +12,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from imagemill.model.errors import DependencyDown, ImagemillError, SettingsError
 
 _TIMEOUT_S = 30.0
@@ -60,10 +62,11 @@ class JobsApi:
     def ask(
         self, method: str, path: str, value: object = None, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """The JSON object that a request is answered with; empty where there is none."""
+        """The JSON object that a request is answered with, if any; a `Raw` in *value* is sent as it is."""
+        body = None if value is None else _encoded(value)
         with closing(self._kind(self._host, self._port, timeout=_TIMEOUT_S)) as connection:
             try:
-                answer = _answer(self._begin(connection, method, path, value, headers or {}))
+                answer = _answer(self._begin(connection, method, path, body, headers or {}))
             except (OSError, HTTPException, ValueError, RecursionError) as e:
                 raise self._down(e) from e
         return answer
@@ -79,9 +82,8 @@ class JobsApi:
                 raise self._down(e) from e
 
     def _begin(
-        self, connection: HTTPConnection, method: str, path: str, value: object, headers: dict[str, str]
+        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> HTTPResponse:
-        body = None if value is None else json.dumps(value).encode()
         kind = {} if body is None else {"content-type": "application/json"}
         connection.request(method, self._path + path, body, {**self._headers, **kind, **headers})
         reply = connection.getresponse()
@@ -91,6 +93,13 @@ class JobsApi:
 
     def _down(self, error: Exception) -> DependencyDown:
         return DependencyDown(f"no imagemill answers at {self._url}: {str(error) or type(error).__name__}")
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as e:
+        raise SettingsError(f"{e.object[:40]!r} is no text") from e
 
 
 def messages(lines: Iterable[str]) -> Iterator[str]:

@@ -75,8 +75,11 @@ class Admitting:
         if callback.url not in self._receivers:
             try:
                 self._receivers[callback.url] = await self._by.judge_callback(callback.url)
-            except (BadRequest, SourceForbidden) as e:
+            except BadRequest as e:
                 raise at(e, "callback.url") from e
+            except SourceForbidden as e:
+                e.args = ("callback.url: this address may not be called",)
+                raise
         return replace(callback, url=self._receivers[callback.url])
 
     def _check_store(self, name: str) -> None:

@@ -116,7 +116,7 @@ class Jobs:
         return await self._accept(job.tenant, spec, self._clock(), None, retry_of=job.id)
 
     async def redeliver(self, who: Who, job_id: str) -> int:
-        """Begin anew with every final callback of a job or batch; how many there are."""
+        """Begin anew with what was given up, and with the last callback of a job or batch; how many there are."""
         await self._either(who, job_id)
         return await self._engine.redeliver(job_id)
 

@@ -65,7 +65,7 @@ def batch_view(batch: Batch) -> View:
         "total": batch.total,
         "made": batch.made,
         "counts": {str(state): count for state, count in sorted(batch.counts.items())},
-        "callback": _callback(batch.callback),
+        "callback": _receiver(batch.callback),
         "times": {"created": time_text(batch.created_s), "finished": time_text(batch.finished_s)},
         "tags": list(batch.tags),
         "metadata": batch.metadata,
@@ -152,10 +152,13 @@ def _rendition(result: Result, addresses: Addresses) -> View:
     }
 
 
-def _callback(callback: Callback | None, state: str = "") -> View | None:
-    if callback is None:
-        return None
-    return {"url": mask(callback.url), "events": list(callback.events), "state": state or None}
+def _callback(callback: Callback | None, state: str) -> View | None:
+    receiver = _receiver(callback)
+    return None if receiver is None else receiver | {"state": state or None}
+
+
+def _receiver(callback: Callback | None) -> View | None:
+    return None if callback is None else {"url": mask(callback.url), "events": list(callback.events)}
 
 
 def _fault(fault: Fault | None) -> View | None:

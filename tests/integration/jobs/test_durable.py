@@ -46,7 +46,7 @@ def test_a_202_comes_after_the_sync(strace, tmp_path):
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watching:
             assert watching.stderr is not None
             if "attached" not in (words := watching.stderr.readline()):
-                _missing(words)
+                pytest.skip(f"strace is not allowed here: {words}")
             status, _, _ = call(mill.port, "POST", "/jobs", mill.order("synced"))
             until(lambda: "HTTP/1.1 202" in trace.read_text(), "the answer to be seen")
             watching.send_signal(signal.SIGINT)

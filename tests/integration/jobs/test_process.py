@@ -95,6 +95,13 @@ def node(tmp_path, tables):
         yield running
 
 
+def test_a_job_has_more_patience_than_a_request(tmp_path, tables):
+    """What a busy machine has no time to answer with at once is made all the same, by the same bound of CPU."""
+    with serving(tmp_path, **tables, engine={"deadline_s": 0.001}) as node:
+        assert node.get(PICTURE).status == 504
+        assert ended(node, submit(node))["state"] == "succeeded"
+
+
 def test_a_job_from_the_command_line(node, tmp_path):
     """Submitted, watched to its end, listed, counted; its file is there; the exit status says how it ended."""
     _, shown, _ = run(

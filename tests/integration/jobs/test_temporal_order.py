@@ -1,6 +1,7 @@
 """In which order a real server hands jobs out: approximately by priority, in turns among tenants."""
 
 import asyncio
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -10,29 +11,50 @@ from imagemill.model.job import State
 from imagemill.model.recipe import Resize
 from support.temporal_jobs import job, lines, spec, until
 
-JOBS = 500
+JOBS, DELAYED, URGENT = 500, 50, 10
 CLASSES = (9, 5, 0)
 
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("setting", [{"concurrency": 16}], indirect=True)
 async def test_five_hundred_jobs_go_by_priority(setting):
-    """Of mixed priority, submitted before anything works: all are done, and higher ones begin earlier on the whole."""
-    jobs = [job("noop", priority=CLASSES[n % 3]) for n in range(JOBS)]
-    for n in range(0, JOBS, 25):
+    """Of mixed priority and delay, submitted before anything works: all are done, and higher ones begin earlier on the
+    whole; urgent ones that come later overtake the flood; none begins before its time.
+    """
+    due_s = time.time() + 30
+    delayed = [job("noop", priority=CLASSES[n % 3], not_before_s=due_s) for n in range(DELAYED)]
+    jobs = [job("noop", priority=CLASSES[n % 3]) for n in range(JOBS - DELAYED - URGENT)] + delayed
+    for n in range(0, len(jobs), 25):
         await asyncio.gather(*(setting.engine.submit(one) for one in jobs[n : n + 25]))
 
     async with setting.running():
+        await until(lambda: lines(setting.log, "make"), "the first is begun")
+        overtaken_by = [await _begun_before(setting, job("noop", priority=9)) for _ in range(URGENT)]
         await until(lambda: len(lines(setting.log, "make")) == JOBS, "all are begun", 300)
+        await until(lambda: len(setting.seen.jobs) == JOBS, "all outcomes are noted")
 
-    begun = [line["priority"] for line in lines(setting.log, "make")]
+    assert sorted(overtaken_by)[-2] < JOBS // 10, overtaken_by
+    begun = {line["job"]: line for line in lines(setting.log, "make")}
     assert len(begun) == JOBS
-    places = {p: [n for n, found in enumerate(begun) if found == p] for p in CLASSES}
+    assert all(begun[one.id]["t"] >= due_s for one in delayed)
+    order = [line["priority"] for line in begun.values() if line["job"] in {one.id for one in jobs[:-DELAYED]}]
+    places = {p: [n for n, found in enumerate(order) if found == p] for p in CLASSES}
     means = {p: sum(found) / len(found) for p, found in places.items()}
     assert means[9] < means[5] < means[0], means
-    assert begun[:100].count(9) > 60, begun
-    await until(lambda: len(setting.seen.jobs) == JOBS, "all outcomes are noted")
+    assert order[:100].count(9) > 60, order
     assert {state for state, _ in setting.seen.jobs} == {State.SUCCEEDED}
+
+
+async def _begun_before(setting, urgent):
+    """How many others were begun between its submission and its own beginning."""
+    already = len(lines(setting.log, "make"))
+    await setting.engine.submit(urgent)
+
+    def begun():
+        return [line["job"] for line in lines(setting.log, "make")]
+
+    await until(lambda: urgent.id in begun(), "the urgent one is begun", 100)
+    return begun().index(urgent.id) - already
 
 
 @pytest.mark.parametrize("setting", [{"concurrency": 8}], indirect=True)
@@ -49,18 +71,26 @@ async def test_tenants_take_turns(setting):
     assert last < 80, begun
 
 
+@pytest.mark.parametrize("many", ["large", "small"])
 @pytest.mark.parametrize("setting", [{"concurrency": 4}], indirect=True)
-async def test_large_work_does_not_hold_small_work_up(setting):
-    """More large jobs than there are places, and a small one is done while they run."""
-    large = spec("sleep:20", "large")
-    wanted = tuple(replace(one, recipe=(Resize(8000, 8000),)) for one in large.renditions)
+async def test_neither_large_nor_small_work_holds_the_other_up(setting, many):
+    """More of the one than there are places, and one of the other is done while they run."""
+    long, short = spec("sleep:60"), spec()
+    if many == "large":
+        long = replace(long, renditions=_large(long))
+    else:
+        short = replace(short, renditions=_large(short))
     for _ in range(6):
-        await setting.engine.submit(replace(job(), spec=replace(large, renditions=wanted)))
+        await setting.engine.submit(replace(job(), spec=long))
     async with setting.running():
-        await until(lambda: lines(setting.log, "first"), "a large one runs")
-        small = await setting.engine.submit(job())
-        await until(lambda: any(line["job"] == small.id for line in lines(setting.log, "made")), "it is done", 5)
+        await until(lambda: lines(setting.log, "first"), "one of the many runs")
+        other = await setting.engine.submit(replace(job(), spec=short))
+        await until(lambda: any(line["job"] == other.id for line in lines(setting.log, "made")), "it is done", 30)
         page = await setting.engine.list(Query("default"))
         for one in page.jobs:
-            if one.id != small.id:
+            if one.id != other.id:
                 await setting.engine.cancel(one.id)
+
+
+def _large(of):
+    return tuple(replace(one, recipe=(Resize(8000, 8000),)) for one in of.renditions)

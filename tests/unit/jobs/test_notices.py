@@ -8,11 +8,12 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imagemill.jobs.notices import batch_outcome, body, final_event, owed, owed_of_batch, owes_final
+from imagemill.jobs.notices import batch_outcome, body, final_event, goes_again, owed, owed_of_batch, owes_final
 from imagemill.model.job import (
     Batch,
     Callback,
     Delivery,
+    DeliveryState,
     Event,
     Fault,
     Job,
@@ -153,8 +154,8 @@ class TRendition(Struct, forbid_unknown_fields=True):
     address: str
     media_type: str
     bytes: int
-    width: int
-    height: int
+    width_px: int
+    height_px: int
     sha256: str
     url: str = ""
 
@@ -244,7 +245,7 @@ def test_a_success():
     assert json.loads(text)["data"]["renditions"] == [
         {
             "name": "small", "address": "s3://bucket/a/b/small.webp", "url": "https://out.test/small.webp?sig=1",
-            "media_type": "image/webp", "bytes": 1234, "width": 320, "height": 200, "sha256": "ab" * 32,
+            "media_type": "image/webp", "bytes": 1234, "width_px": 320, "height_px": 200, "sha256": "ab" * 32,
         }
     ]  # fmt: skip
 
@@ -291,6 +292,24 @@ def test_metadata_is_untouched():
     _, text = sent(job(), Event.ACCEPTED)
 
     assert '"metadata":{"order":  12345678901234567890, "x": 1.0}' in text
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "again"),
+    [
+        (Event.ACCEPTED, DeliveryState.DEAD, True),
+        (Event.RENDITION, DeliveryState.DEAD, True),
+        (Event.PROGRESS, DeliveryState.DEAD, False),
+        (Event.SUCCEEDED, DeliveryState.DEAD, True),
+        (Event.SUCCEEDED, DeliveryState.DELIVERED, True),
+        (Event.FINISHED, DeliveryState.DELIVERED, True),
+        (Event.RENDITION, DeliveryState.DELIVERED, False),
+        (Event.SUCCEEDED, DeliveryState.PENDING, False),
+    ],
+)
+def test_what_goes_again(event, state, again):
+    """Every dead letter but progress, and the last word; never what is on its way."""
+    assert goes_again(Delivery("m", "j", "t", Callback("u", "s"), event, NOW_S, state=state)) is again
 
 
 def batch(**counts: int) -> Batch:

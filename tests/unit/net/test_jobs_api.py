@@ -44,3 +44,9 @@ def test_a_refusal_says_what_the_problem_says():
     assert str(ApiRefused(422, {"code": "limit_exceeded", "detail": "5 > 4"})) == "limit_exceeded: 5 > 4"
     assert str(ApiRefused(502, {})) == "status 502: no reason was given"
     assert [ApiRefused(status, {}).retry for status in (400, 401, 429, 500, 503)] == [False, False, True, True, True]
+
+
+def test_what_is_no_text_is_not_sent():
+    """Nor tried again, as an answer that is lost would be."""
+    with pytest.raises(SettingsError, match="is no text"):
+        JobsApi("http://127.0.0.1:1").ask("POST", "/jobs", {"source": "a\udc80"})

@@ -299,6 +299,10 @@ async def test_a_batch_is_one_record():
         ({"priority": 11}, r"items\[17\]: priority"),
         ({"sorce": "x"}, r"items\[17\].sorce: unknown field; did you mean source"),
         ({"source": "https://forbidden.example.com/"}, r"items\[17\]: the source address is not allowed"),
+        (
+            {"callback": CALLBACK | {"url": "https://forbidden.example.com/"}},
+            r"items\[17\]: callback.url: this address may not be called",
+        ),
         ({"destination": {"store": "nope"}}, r"items\[17\]: destination.store"),
         (5, r"items\[17\]"),
     ],

@@ -10,11 +10,10 @@ from msgspec.structs import replace
 
 from imagemill.jobs.base import Again, Delivered, Gone
 from imagemill.jobs.embedded import batches, course, orders, rows
+from imagemill.jobs.notices import goes_again
 from imagemill.jobs.retry import delivery_delay_s
 from imagemill.model.errors import NotFound
 from imagemill.model.job import FINAL, Delivery, DeliveryState, Event
-
-_FINAL = f"event IN ({', '.join(repr(event.value) for event in sorted(FINAL))})"
 
 
 def receivers(db: sqlite3.Connection) -> dict[str, float]:
@@ -66,18 +65,19 @@ def settle(db: sqlite3.Connection, epoch: int, after: Delivery, now_s: float) ->
 
 
 def redeliver(db: sqlite3.Connection, job_id: str, now_s: float) -> int:
-    """Begin anew with the final messages that are dead or delivered; how many.
+    """Begin anew with the messages that go again; how many.
 
     Raises:
         NotFound: there is neither a job nor a batch of that id.
     """
     if rows.job_where(db, "id = ?", (job_id,)) is None and rows.batch_where(db, "id = ?", (job_id,)) is None:
         raise NotFound
-    found = rows.deliveries_where(db, f"job = ? AND state <> 'pending' AND {_FINAL}", (job_id,))
+    found = [delivery for delivery in owed_to(db, job_id) if goes_again(delivery)]
     for delivery in found:
         anew = replace(delivery, state=DeliveryState.PENDING, attempts=0, due_s=now_s, status=0, reason="")
         rows.update_delivery(db, anew)
-        _tell(db, anew, now_s)
+        if anew.event in FINAL:
+            _tell(db, anew, now_s)
     return len(found)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from imagemill.jobs.base import Claim, Page, Query
-from imagemill.jobs.notices import final_event
+from imagemill.jobs.notices import final_event, goes_again
 from imagemill.jobs.temporal import names, payloads, visibility
 from imagemill.jobs.temporal.attributes import of_job, rank
 from imagemill.jobs.temporal.batches import Batches
@@ -162,14 +162,12 @@ class TemporalEngine:
         return await self._post.all([delivery_id(job_id, Event.FINISHED)])
 
     async def redeliver(self, job_id: str) -> int:
-        """Let the final delivery's workflow begin once more, under the same ``webhook-id``."""
+        """Let the workflows of what goes again begin once more, each under the same ``webhook-id``."""
         job = await self.read(job_id)
-        if job is not None:
-            return 0 if job.outcome is None else await self._post.again(final_event(job.outcome), self._terms, job=job)
-        batch = await self.read_batch(job_id)
-        if batch is None:
-            raise NotFound
-        return await self._post.again(Event.FINISHED, self._terms, batch=batch)
+        batch = None if job is not None else await self.read_batch(job_id)
+        old = [delivery for delivery in await self.deliveries(job_id) if goes_again(delivery)]
+        begun = await asyncio.gather(*(self._post.again(one, self._terms, job=job, batch=batch) for one in old))
+        return sum(begun)
 
     async def submit_batch(self, batch: Batch, specs: Sequence[JobSpec], claim: Claim | None = None) -> Batch:
         """Start its workflow, which holds all *specs* and makes the jobs in pages."""

@@ -9,7 +9,7 @@ from imagemill.jobs.temporal.attributes import of_other
 from imagemill.jobs.temporal.link import Link
 from imagemill.jobs.temporal.orders import MEMO_NOW, Letter, Terms, anew
 from imagemill.jobs.temporal.records import delivery_in, memo
-from imagemill.model.job import Batch, Delivery, DeliveryState, Event, Job, delivery_id
+from imagemill.model.job import Batch, Delivery, DeliveryState, Job
 
 _AT_ONCE = 16
 
@@ -32,23 +32,17 @@ class Post:
         known = await asyncio.gather(*(self.read(id_) for id_ in ids))
         return tuple(delivery for delivery in known if delivery is not None)
 
-    async def again(self, event: Event, terms: Terms, *, job: Job | None = None, batch: Batch | None = None) -> int:
-        """Begin the final delivery of a job or batch anew, unless it is under way; how many that were.
+    async def again(self, old: Delivery, terms: Terms, *, job: Job | None, batch: Batch | None) -> bool:
+        """Begin *old*, of a job or batch, anew; whether it was over until now.
 
         A dead one waits for that for a while, one that has arrived is over: then it is the same workflow once more.
         """
-        about = job or batch
-        assert about is not None
-        old = await self.read(delivery_id(about.id, event))
-        if old is None or old.state is DeliveryState.PENDING:
-            return 0
         workflow_id = names.delivery_workflow(self._link.queue, old.id)
         if old.state is DeliveryState.DEAD and await self._link.signal(workflow_id, "again"):
-            return 1
+            return True
         fresh = anew(old, time.time())
         letter = Letter(fresh, job=job, batch=batch, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
-        started = await self._link.start(
+        return await self._link.start(
             "Delivering", letter, workflow_id, again=True, memo=memo(MEMO_NOW, fresh),
             search_attributes=of_other(fresh.tenant, str(fresh.state)), task_timeout=terms.silence,
         )  # fmt: skip
-        return int(started)
