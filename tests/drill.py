@@ -31,7 +31,7 @@ def main() -> int:
         _print(report.row)
         for complaint in report.complaints:
             print(f"  {complaint}", flush=True)
-        well &= not report.complaints and not report.failed and report.kills == given.kills
+        well &= report.is_well and report.kills == given.kills
     return not well
 
 

@@ -43,6 +43,11 @@ class Report(Struct, frozen=True):
     complaints: list[str]
 
     @property
+    def is_well(self) -> bool:
+        """Nothing to complain of, and no job failed; but a source over which two workers die counts as hostile."""
+        return not self.complaints and (not self.failed or self.victim == "engine")
+
+    @property
     def row(self) -> tuple[str, ...]:
         """For people."""
         counts = (self.kills, self.jobs, self.failed, self.lost, self.twice, self.repeated, len(self.complaints))
