@@ -57,7 +57,7 @@ def fairness_key(tenant: str) -> str:
 
 
 def make_queue(prefix: str, spec: JobSpec, large_pixels: int) -> str:
-    """Task queue that *spec* is made from: urgent, small and large work have one each, so that none waits for another."""
+    """Task queue that *spec* is made from: urgent, small and large work have one each; none waits for another."""
     if spec.priority >= URGENT:
         return urgent_queue(prefix)
     return large_queue(prefix) if _pixels(spec, large_pixels) > large_pixels else small_queue(prefix)
