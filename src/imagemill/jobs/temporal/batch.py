@@ -155,7 +155,6 @@ class JobBatch:
             memo={MEMO_NOW: delivery},
             search_attributes=of_other(delivery.tenant, str(delivery.state)),
             parent_close_policy=ParentClosePolicy.ABANDON,
-            task_timeout=terms.silence,
         )
         await workflow.wait_condition(lambda: self._told or child.done())
 
@@ -212,7 +211,6 @@ async def _start(order: Order) -> None:
             priority=rank(job.tenant, job.spec.priority),
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            task_timeout=order.terms.silence,
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("it was made already")

@@ -35,7 +35,6 @@ class Batches:
         started = await self._link.start(
             "JobBatch", order, self._workflow(batch.id), memo=memo(MEMO_NOW, batch, claim),
             search_attributes=of_other(batch.tenant, str(batch.state)), priority=rank(batch.tenant, 0),
-            task_timeout=self._terms.silence,
         )  # fmt: skip
         if started:
             return batch

@@ -83,7 +83,6 @@ class TemporalEngine:
         started = await self._link.start(
             "ImageJob", order, self._workflow(job.id), memo=memo(MEMO_ORDER, job, claim),
             search_attributes=of_job(job), priority=rank(job.tenant, job.spec.priority),
-            task_timeout=self._terms.silence,
         )  # fmt: skip
         if started:
             return job

@@ -3,8 +3,6 @@
 They are stored in histories, so a field is only ever added, with a default.
 """
 
-from datetime import timedelta
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,8 +16,6 @@ MEMO_CLAIM = "claim"
 """Digest of the body that was submitted."""
 WORKER_STOPPED = "worker_stopped"
 """Error type of an attempt that was cut short by a worker's graceful end; it does not count."""
-_LONGEST_STEP_S = 10.0
-"""What Temporal allows a workflow's step by itself."""
 
 
 class Terms(Struct, frozen=True):
@@ -32,11 +28,6 @@ class Terms(Struct, frozen=True):
     large_pixels: int
     keep_s: float
     """How long a dead letter waits to be redelivered."""
-
-    @property
-    def silence(self) -> timedelta:
-        """How long a step of a workflow may take before its worker counts as dead; never longer than usual."""
-        return timedelta(seconds=min(self.heartbeat_s, _LONGEST_STEP_S))
 
 
 class Order(Struct, frozen=True):

@@ -44,5 +44,5 @@ class Post:
         letter = Letter(fresh, job=job, batch=batch, keep_s=terms.keep_s, heartbeat_s=terms.heartbeat_s)
         return await self._link.start(
             "Delivering", letter, workflow_id, again=True, memo=memo(MEMO_NOW, fresh),
-            search_attributes=of_other(fresh.tenant, str(fresh.state)), task_timeout=terms.silence,
+            search_attributes=of_other(fresh.tenant, str(fresh.state)),
         )  # fmt: skip

@@ -260,7 +260,6 @@ class ImageJob:
             "memo": {MEMO_NOW: delivery},
             "search_attributes": of_other(delivery.tenant, str(delivery.state)),
             "parent_close_policy": ParentClosePolicy.ABANDON,
-            "task_timeout": self._terms.silence,
         }
 
 
