@@ -18,6 +18,8 @@ from support.mill import Mill, Victim, milling, until
 CLIENTS = 3
 _PAUSES_S = (0.1, 0.6)
 """Between two submissions of a client."""
+_MOST_OPEN = 24
+"""Jobs under way: what is measured is recovery, and not how long a queue of what was submitted meanwhile is."""
 _LIVES_S = (0.05, 2.0)
 """Between a victim's being there and its death."""
 _DOWN_S = (0.0, 0.5)
@@ -67,8 +69,9 @@ def drill(folder: Path, victim: Victim, kills: int, seconds: float) -> Report:
     ):
         clients, stop = Clients(log, mill.port, patience_s=seconds), threading.Event()
         mill.receiver.refuses = _Moody()
-        busy: list[Future[None]] = [others.submit(_submit, clients, mill, n, stop) for n in range(CLIENTS)]
-        busy.append(others.submit(_watch, clients, stop))
+        ended: set[str] = set()
+        busy: list[Future[None]] = [others.submit(_submit, clients, mill, n, ended, stop) for n in range(CLIENTS)]
+        busy.append(others.submit(_watch, clients, ended, stop))
         try:
             done = _kill(mill, victim, kills, begun + seconds, busy)
         except BaseException:
@@ -96,18 +99,19 @@ class _Moody:
         return new and int(job[:2], 16) < _REFUSED
 
 
-def _submit(clients: Clients, mill: Mill, number: int, stop: threading.Event) -> None:
+def _submit(clients: Clients, mill: Mill, number: int, ended: set[str], stop: threading.Event) -> None:
     count = 0
     while not stop.wait(random.uniform(*_PAUSES_S)):
+        if len(clients.jobs) - len(ended) >= _MOST_OPEN:
+            continue
         count += 1
         order = mill.order(f"{number}-{count}")
         order["destination"]["prefix"] = "drill/"
         clients.submit(f"{number}-{count}", order)
 
 
-def _watch(clients: Clients, stop: threading.Event) -> None:
-    """Look at whatever has not ended, again and again."""
-    ended: set[str] = set()
+def _watch(clients: Clients, ended: set[str], stop: threading.Event) -> None:
+    """Look at whatever has not *ended*, again and again."""
     while not stop.wait(0.1):
         ended |= {job for job in list(clients.jobs.values()) if job not in ended and clients.look(job) in TERMINAL}
 
