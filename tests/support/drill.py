@@ -23,6 +23,8 @@ class Receiver:
     """Verifies callbacks by the official library and writes them down; `refuses` says how many it answers 500 first."""
 
     def __init__(self, log: Log, secret: str = SECRET) -> None:
+        self.is_gone = False
+        """Whether it wants no more: 410."""
         self.refuses: Callable[[dict[str, Any]], bool] = lambda _message: False
         self.before_answer: Callable[[dict[str, Any]], None] = lambda _message: None
         self.log = log
@@ -45,7 +47,7 @@ class Receiver:
                 )  # fmt: skip
                 outer.before_answer(message)
                 with contextlib.suppress(OSError):
-                    self.send_response(500 if refused else 204)
+                    self.send_response(410 if outer.is_gone else 500 if refused else 204)
                     self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -20,11 +20,11 @@ async def probe(lags: list[tuple[float, float]]) -> None:
         lags.append((time.time(), time.monotonic() - begun - STEP_S))
 
 
-async def probed(settings):
+async def probed(settings, **how):
     lags: list[tuple[float, float]] = []
     probing = asyncio.create_task(probe(lags))
     try:
-        return await serving(settings)
+        return await serving(settings, **how)
     finally:
         probing.cancel()
         Path(os.environ["LAGS"]).write_text(json.dumps(lags))

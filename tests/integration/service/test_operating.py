@@ -1,6 +1,7 @@
 """What an operator sees of a node: every metric moves, lost log lines are counted, a start can be stopped."""
 
 import asyncio
+import http.client
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 from imagemill.obs.metrics import DECLARED
+from support.drill import call, receiving
+from support.history import Log
 from support.node import Node, SourceServer, fetch, serving
 from support.ports import free_port
 from support.redis import standalone
@@ -26,6 +29,7 @@ async def until(true, seconds: float = 10) -> None:
 
 
 OF_SHARING = {m.name for m in DECLARED if m.name.startswith(("imagemill_l2_", "imagemill_purge_"))}
+OF_JOBS = {m.name for m in DECLARED if m.name.startswith(("imagemill_job", "imagemill_callbacks_"))}
 
 
 async def test_every_metric_moves(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
         await until(lambda: node.admin("/readyz").status == 200)
         look()
 
-        assert {m.name for m in DECLARED} - moved == ELSEWHERE | OF_SHARING
+        assert {m.name for m in DECLARED} - moved == ELSEWHERE | OF_SHARING | OF_JOBS
         for outcome in ("ok", "not_modified", "overloaded"):
             assert node.metric(f'imagemill_requests_total{{outcome="{outcome}"') > 0
         for stage in ("fetch", "queue", "handover", "probe", "render"):
@@ -86,6 +90,44 @@ async def test_every_metric_of_sharing_moves(tmp_path: Path) -> None:
         await until(look, 20)
 
 
+async def test_every_metric_of_jobs_moves(tmp_path: Path) -> None:
+    """As above: those that only nodes with jobs have."""
+    (tmp_path / "results").mkdir()
+    tables = {
+        "storage": {"results": {"kind": "file", "root": str(tmp_path / "results"), "write": True}},
+        "jobs": {"data": str(tmp_path / "state")},
+    }
+    order = {
+        "source": "local:sample/dandelion.jpg", "destination": {"store": "results"},
+        "renditions": [{"name": "a", "params": "width=40&format=webp"}], "callback": {"secret": "drill"},
+    }  # fmt: skip
+    with (
+        receiving(Log(tmp_path / "history")) as receiver,
+        serving(tmp_path, callbacks=receiver.settings(), **tables) as node,
+    ):
+        order["callback"]["url"] = receiver.url
+        receiver.is_gone = True
+        moved: set[str] = set()
+
+        def look() -> bool:
+            moved.update(moving(node))
+            return moved >= OF_JOBS
+
+        _, _, later = await asyncio.to_thread(call, node.port, "POST", "/jobs", {**order, "delay": 600})
+        watching = http.client.HTTPConnection("127.0.0.1", node.port)
+        watching.request("GET", f"/jobs/{later['id']}/events")
+        await asyncio.to_thread(call, node.port, "POST", "/jobs", order)
+        await until(lambda: moving(node) >= OF_JOBS - {"imagemill_job_process_restarts_total"}, 30)
+        look()
+        os.kill(_job_process(node), signal.SIGKILL)
+        await until(look, 30)
+        watching.close()
+
+
+def _job_process(node: Node) -> int:
+    return next(pid for pid in node.workers() if b"--supervised" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
 def moving(node: Node) -> set[str]:
     return {m.name for m in DECLARED if node.metric(f"{m.name}_count" if m.kind == "histogram" else m.name) > 0}
 
@@ -95,7 +137,10 @@ def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:
     read, write = os.pipe()
     port, admin = free_port(), free_port()
     command = [sys.executable, "-m", "imagemill", "serve", "--unsigned", "--sample", "--port", str(port)]
-    process = subprocess.Popen([*command, "--admin-port", str(admin)], stderr=write, stdout=subprocess.DEVNULL)
+    alone = os.environ | {"IMAGEMILL_JOBS__ENGINE": "off"}  # a job process has a log, too
+    process = subprocess.Popen(
+        [*command, "--admin-port", str(admin)], stderr=write, stdout=subprocess.DEVNULL, env=alone
+    )
     os.close(write)
     node = Node(process, port, admin, tmp_path)
     try:
@@ -122,9 +167,10 @@ def test_the_log_tells_of_beginning_and_end(tmp_path: Path) -> None:
     """Where it serves, what is in force, what it was stopped in."""
     with serving(tmp_path) as node:
         assert node.stop() == 0
-        first, begun, *_, ended = node.lines()
+        off, first, begun, *_, ended = node.lines()
 
     assert first["event"].startswith("unsigned mode")
+    assert (off["event"], off["reason"]) == ("jobs are off", "no [storage.<name>] has write = true")
     assert (begun["event"], begun["url"], begun["libvips"][:2]) == ("serving", f"http://127.0.0.1:{node.port}", "8.")
     assert (ended["event"], ended["in_flight"]) == ("stopping", 0)
 
