@@ -179,7 +179,9 @@ def test_the_s3_server_is_killed(on_s3, tmp_path, step):
     told.tell(step, str(on_s3.mill.s3.process.pid), "s3")
 
     holds(told)
-    assert told.price()["stores"] == (1, 1)
+    # what was written just before the server died may be found there by the repeat, though nobody heard that it was
+    unheard = {(0, 1)} if step == "written" else set()
+    assert told.price()["stores"] in {(1, 1)} | unheard
     assert told.price()["fetches"] <= 2
 
 
