@@ -1,14 +1,16 @@
-"""What a job costs beyond the bare render: ``python bench/overhead.py [JOBS]``.
+"""What a job costs beyond the bare render: ``python bench/overhead.py [JOBS] [embedded | temporal]``.
 
-One node with the embedded engine, as `imagemill serve` starts it; the same renditions once by GET (each one a miss), once
+One node and its job process, with `temporal` a development server and a worker beside it (whose own CPU is told apart); the same renditions once by GET (each one a miss), once
 as jobs that store into a folder and call back, one at a time with a pause between them, in interleaved rounds.
 Figures: CPU of the whole process tree a rendition, in ms; time from submission to its outcome, and of a GET, in ms;
 thresholds: 35 ms of CPU and 150 ms of latency more than the GET. Idle: CPU of the job process, and of the whole tree, in
 % of a core (threshold 3). Then as many jobs as will go: real ones a second, beside GETs a second.
 """
 
+import contextlib
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support import temporal
 from support.drill import Receiver, call
 from support.history import Log
 from support.node import serving
@@ -25,10 +28,19 @@ ROUNDS, PAUSE_S, IDLE_S = 3, 0.15, 20.0
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
+PROCESSES = []
+"""Beside the node: a worker of its own."""
+
+
 def tree(pid):
     """*pid* and all below it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(p for child in children for p in tree(int(child)))]
+
+
+def everyone(node):
+    """The node's processes, and those of a worker beside it."""
+    return [p for top in (node.process.pid, *PROCESSES) for p in tree(top)]
 
 
 def cpu_s(pids):
@@ -88,14 +100,15 @@ def bench(node, receiver, count):
     for _ in range(5):  # the job process's workers are started by its first job
         one_job(node, next(widths), receiver.url)
     time.sleep(3)
-    pids = tree(node.process.pid)
+    pids = everyone(node)
     gets, jobs, get_ms, job_ms = [], [], [], []
     for _ in range(ROUNDS):
         times, cpu = paced(pids, [lambda: get(node, next(widths))] * count)
         gets, get_ms = [*gets, cpu], [*get_ms, *times]
         begun, cpu = paced(pids, [lambda: one_job(node, next(widths), receiver.url)] * count)
         jobs.append(cpu)
-        time.sleep(0.5)
+        while call(node.port, "GET", "/jobs?state=queued,running,delivering&limit=1")[2]["jobs"]:
+            time.sleep(0.2)
         job_ms += [took_ms(node, *one) for one in begun]
     print(
         f"CPU a rendition, ms: GET {_spread(gets)}, job {_spread(jobs)}, more {statistics.median(jobs) - statistics.median(gets):.1f} (at most 35)"
@@ -106,11 +119,10 @@ def bench(node, receiver, count):
 
 
 def idle(node):
-    child = node.workers()
-    pids = tree(node.process.pid)
-    process = [
+    pids = everyone(node)
+    process = PROCESSES or [
         p
-        for p in child
+        for p in node.workers()
         if b"worker" in Path(f"/proc/{p}/cmdline").read_bytes()
         and b"--supervised" in Path(f"/proc/{p}/cmdline").read_bytes()
     ]
@@ -142,20 +154,50 @@ def flood(node, receiver, count):
     print(f"{count} GETs, all misses: {count / (time.perf_counter() - begun):.0f} a second")
 
 
+@contextlib.contextmanager
+def engine_of(kind, root):
+    """The ``[jobs]`` tables of an engine that runs."""
+    if kind == "embedded":
+        yield {"jobs": {"data": str(root / "state")}}
+        return
+    with temporal.serving(root / "temporal") as server:
+        yield {
+            "jobs": {"engine": "temporal", "data": str(root / "state")},
+            "temporal": {"address": server.address},
+        }
+        print(f"Temporal's server, CPU in all: {cpu_s([server.process.pid]):.1f} s")
+
+
+@contextlib.contextmanager
+def working(kind, node):
+    """A worker beside *node*, where the engine wants one."""
+    if kind == "embedded":
+        yield
+        return
+    command = [sys.executable, "-m", "imagemill", "worker", "--config", str(node.config), "--admin-port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    PROCESSES.append(process.pid)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    with tempfile.TemporaryDirectory() as folder:
+    kind = sys.argv[2] if len(sys.argv) > 2 else "embedded"
+    with tempfile.TemporaryDirectory() as folder, engine_of(kind, Path(folder)) as engine:
         root = Path(folder)
         (root / "results").mkdir()
         log = Log(root / "history")
         receiver = Receiver(log)
         tables = {
             "storage": {"results": {"kind": "file", "root": str(root / "results"), "write": True}},
-            "jobs": {"data": str(root / "state")},
             "callbacks": receiver.settings(),
             "cache": {"source_ttl_s": 0.001},
         }
-        with serving(root, **tables) as node:
+        with serving(root, **tables, **engine) as node, working(kind, node):
             time.sleep(3)
             idle(node)
             bench(node, receiver, count)
