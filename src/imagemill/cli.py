@@ -177,6 +177,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
 
     try:
         await service.start()
+        heap.settle()
         await server.serve(
             service.app,
             service.admin,
