@@ -74,8 +74,9 @@ async def test_tenants_take_turns(setting):
         await until(lambda: len(lines(setting.log, "make")) == 110, "all are begun", 100)
 
     begun = [line["tenant"] for line in lines(setting.log, "make")]
-    last = max(n for n, tenant in enumerate(begun) if tenant == "second")
-    assert last < 80, begun
+    places = [n for n, tenant in enumerate(begun) if tenant == "second"]
+    # whole turns are not promised: each partition of a queue shares out by itself, and one of the ten may be late
+    assert sum(places) / len(places) < 55, begun  # behind all of the flood it is 104
 
 
 @pytest.mark.parametrize("many", ["large", "small"])
