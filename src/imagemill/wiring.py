@@ -1,5 +1,6 @@
 """The composition root: settings become live objects here, and nowhere else."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -8,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagemill import __version__, stores
+from imagemill import __version__, heap, stores
 from imagemill.cache.alone import Alone
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
+from imagemill.cache.tidy import Tidy
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
@@ -191,6 +193,7 @@ class Service:
             _entry_size,
             cache.policy,
             self._cache_event("l1"),
+            unread_s=cache.l1_unread_s if cache.l1_unread_s < cache.l1_ttl_s else 0.0,
         )
         self.sources: MemoryCache[Blob] = MemoryCache(
             cache.source_bytes,
@@ -211,6 +214,8 @@ class Service:
         )
         memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
         versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
+        self._tidy = Tidy((self.l1, self.sources, self.failures, memo, versions), heap.free_bytes, heap.trim)
+        self._tidying: asyncio.Task[None] | None = None
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         self.stores = stores.open_all(settings, self._stored)
         origin = Origin(
@@ -241,6 +246,7 @@ class Service:
     async def start(self) -> None:
         """Bring the workers up, hear of earlier purges, or raise `SettingsError`."""
         await self.pool.start()
+        self._tidying = asyncio.create_task(self._tidy.run())
         if self.redis:
             await self.redis.start()
         if self.feed:
@@ -254,6 +260,8 @@ class Service:
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self._tidying:
+            self._tidying.cancel()
         if self.submission:
             await self.submission.close()
         await self.transcoder.close()
