@@ -43,6 +43,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Address that the public port listens on."""
     port: Port = 8080
     """Public port: ``/image``, and ``/explain`` in unsigned mode. 0 = any free one."""
+    reuse_port: bool = False
+    """Share the public port with other nodes of this machine, each with its own admin port, L1 and workers."""
     admin_host: Host = "127.0.0.1"
     """Address that the admin port listens on. It asks nobody who they are: keep it from strangers."""
     admin_port: Port = 8081

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from imagemill.cache.memory import OVERHEAD_BYTES, MemoryCache
 
-
 KINDS = [(policy, unread_s) for policy in ("tiny_lfu", "lru", "fifo") for unread_s in (0.0, 45.0)]
 
 
