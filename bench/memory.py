@@ -74,9 +74,9 @@ class Watch(threading.Thread):
                 self.most = now
 
 
-def started(settings: dict[str, str], source_port: int) -> peers.Peer:
+def started(settings: dict[str, str], source_port: int, port: int = 0) -> peers.Peer:
     spec = tomllib.loads((peers.HERE / "peers.toml").read_text())["peer"]["imagemill"]
-    port, admin_port = free_port(), free_port()
+    port, admin_port = port or free_port(), free_port()
     own = {
         "SERVER__PORT": str(port), "SERVER__ADMIN_PORT": str(admin_port), "SOURCES__PORTS": f"[{source_port}]",
         "SOURCES__ALLOW_NETWORKS": '["127.0.0.0/8"]', "LOG__FORMAT": "json",
