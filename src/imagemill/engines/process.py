@@ -37,6 +37,8 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # NumPy brings it along, and nothing here multiplies matrices
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
+    # past it libvips decodes through a file, of which a worker may have none: memory is bounded by other means
+    "VIPS_DISC_THRESHOLD": "100g",
     "VIPS_WARNING": "0",
 }
 
