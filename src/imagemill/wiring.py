@@ -118,6 +118,11 @@ def _stale_s(cache: CacheSettings) -> int:
     return max(cache.stale_s, cache.stale_if_error_s)
 
 
+def _unread_s(cache: CacheSettings) -> float:
+    """How long L1 and the memo keep what nobody asks for again; 0 = as long as all else."""
+    return cache.l1_unread_s if cache.l1_unread_s < cache.l1_ttl_s else 0.0
+
+
 def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
     """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
     with needing("l2.url", "redis"):
@@ -193,7 +198,7 @@ class Service:
             _entry_size,
             cache.policy,
             self._cache_event("l1"),
-            unread_s=cache.l1_unread_s if cache.l1_unread_s < cache.l1_ttl_s else 0.0,
+            unread_s=_unread_s(cache),
         )
         self.sources: MemoryCache[Blob] = MemoryCache(
             cache.source_bytes,
@@ -212,7 +217,7 @@ class Service:
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
         )
-        memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
+        memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size, unread_s=_unread_s(cache))
         versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self._tidy = Tidy((self.l1, self.sources, self.failures, memo, versions), heap.free_bytes, heap.trim)
         self._tidying: asyncio.Task[None] | None = None
