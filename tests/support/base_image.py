@@ -16,7 +16,9 @@ from pathlib import Path
 PROGRAMS = ("sh", "cat", "cp", "env", "false", "ls", "mkdir", "rm")
 LIBRARIES = ("libstdc++.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1")
 """What wheels for manylinux may take for granted, beside what Python itself is linked to."""
-_LEFT_OUT = shutil.ignore_patterns("site-packages", "dist-packages", "test", "idlelib", "turtledemo", "config-*")
+_LEFT_OUT = shutil.ignore_patterns(
+    "site-packages", "dist-packages", "test", "ensurepip", "idlelib", "lib2to3", "tkinter", "turtledemo", "config-*"
+)
 
 
 def make(root: Path) -> None:

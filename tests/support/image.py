@@ -75,7 +75,15 @@ class Image:
 def built(folder: Path, **arguments: str) -> Iterator[Image]:
     """The image of the tree as it is, on a base made of this machine."""
     storage = folder / "storage"
-    own = [needed(), "--root", str(storage / "root"), "--runroot", str(storage / "run"), "--storage-driver", "vfs"]
+    own = [
+        needed(),
+        "--root",
+        str(storage / "root"),
+        "--runroot",
+        str(storage / "run"),
+        "--storage-driver",
+        _driver(folder),
+    ]
     try:
         base_image.make(folder / "base")
         base = _buildah(own, "from", "scratch")
@@ -89,10 +97,20 @@ def built(folder: Path, **arguments: str) -> Iterator[Image]:
         )  # fmt: skip
         container = _buildah(own, "from", "--pull-never", "localhost/imagemill")
         config = json.loads(_buildah(own, "inspect", "--type", "image", "localhost/imagemill"))["Docker"]["config"]
-        yield Image(Path(_buildah(own, "mount", container)), config)
-        _buildah(own, "umount", container)
+        root = Path(_buildah(own, "mount", container))
+        try:
+            yield Image(root, config)
+        finally:
+            _buildah(own, "umount", container)
     finally:
         shutil.rmtree(storage, ignore_errors=True)
+
+
+def _driver(folder: Path) -> str:
+    """How layers are kept: by the kernel where it can, which it cannot on an overlay; else as copies."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout.strip()
+    known = "overlay" in Path("/proc/filesystems").read_text().split()
+    return "overlay" if known and kind in {"ext2/ext3", "xfs", "btrfs", "tmpfs"} else "vfs"
 
 
 def _buildah(own: list[str], *words: str) -> str:
