@@ -79,7 +79,7 @@ def test_its_settings_are_settings(services: dict[str, Any], tmp_path: Path) -> 
     ready = tmp_path / "imagemill.toml"
     ready.write_text(re.sub(r"^# (?=\[storage|kind|root|write)", "", EXAMPLE.read_text(), flags=re.MULTILINE))
 
-    with pytest.raises(SettingsError, match="k1.*32"):
+    with pytest.raises(SettingsError, match=r"k1.*32"):
         load(EXAMPLE, service["environment"])
     settings = load(ready, {**service["environment"], "IMAGEMILL_SIGNING__KEYS__k1": "k" * 32})
 
