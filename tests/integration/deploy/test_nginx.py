@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,7 +19,8 @@ from imagemill.model.signing import sign
 from imagemill.settings import Jobs, Server
 from support.mill import until
 from support.nginx import in_front, judged, told, written
-from support.node import Answer, Node, serving
+from support.node import Answer, Node, SourceServer, serving
+from support.nodes import image, picture
 
 KEY = "k" * 32
 SAMPLE = "/image?source=local:sample/dandelion.jpg&format=webp"
@@ -32,21 +34,21 @@ def ask(port: int, target: str, headers: dict[str, str] | None = None, body: byt
         return Answer(reply.status, reply.getheaders(), reply.read())
 
 
-def _pair(folder: Path, stack: ExitStack) -> list[Node]:
+def _pair(folder: Path, stack: ExitStack, **more: dict[str, Any]) -> list[Node]:
     """Two nodes, of which each may have jobs."""
     nodes = []
     for name in ("a", "b"):
         (folder / name).mkdir()
         out = {"kind": "file", "root": str(folder / name), "write": True}
         tables = {"storage": {"out": out}, "jobs": {"data": str(folder / name / "data")}, "engine": {"workers": 1}}
-        nodes.append(stack.enter_context(serving(folder / name, signing={"keys": {"k1": KEY}}, **tables)))
+        nodes.append(stack.enter_context(serving(folder / name, signing={"keys": {"k1": KEY}}, **tables, **more)))
     return nodes
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
+def nodes(tmp_path_factory: pytest.TempPathFactory, source: SourceServer) -> Iterator[list[Node]]:
     with ExitStack() as stack:
-        yield _pair(tmp_path_factory.mktemp("nodes"), stack)
+        yield _pair(tmp_path_factory.mktemp("nodes"), stack, sources=source.allowed())
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +95,15 @@ def test_a_url_stays_with_one_node(front: int, nodes: list[Node]) -> None:
     assert (min(many) > 1, sum(many)) == (True, 31)
 
 
-@pytest.mark.parametrize("source", ["local%3Asample%2Fdandelion.jpg", "local:sample//dandelion.jpg", "local:sample/%64andelion.jpg"])  # fmt: skip
-def test_what_is_signed_arrives_byte_for_byte(front: int, nodes: list[Node], source: str) -> None:
+@pytest.mark.parametrize("written_as", ["local%3Asample%2Fdandelion.jpg", "local:sample//dandelion.jpg", "local:sample/%64andelion.jpg"])  # fmt: skip
+def test_what_is_signed_arrives_byte_for_byte(front: int, nodes: list[Node], written_as: str) -> None:
     """Slashes and percent signs that a proxy might tidy up are under the signature."""
-    target = sign(f"/image?source={source}&width=42".encode(), "k1", KEY.encode()).decode()
+    target = sign(f"/image?source={written_as}&width=42".encode(), "k1", KEY.encode()).decode()
     direct, through = nodes[0].get(target), ask(front, target)
 
     assert through.status == direct.status
     assert through.status != 403
+    assert ask(front, target.replace("/image", "/%69mage")).status == nodes[0].get("/%69mage").status == 404
     other = target.replace("width=42", "width=43")
     assert (ask(front, other).status, ask(front, other).problem["code"]) == (403, "signature_invalid")
 
@@ -158,6 +161,21 @@ def test_the_cache_keeps_formats_apart_and_answers_ranges(tmp_path: Path, nodes:
     assert answers[0].body == answers[2].body
     assert (part.status, part.body) == (206, answers[0].body[:4])
     assert [a.headers.get("x-proxy-cache") for a in refused] == [None, None]  # nginx adds it to good answers only
+
+
+def test_the_cache_keeps_nothing_private(tmp_path: Path, nodes: list[Node], source: SourceServer) -> None:
+    """What its source calls private is asked of a node each time; what it calls nothing, or public, is not."""
+    tiers = {}
+    with in_front(tmp_path, [node.port for node in nodes], cache=True) as port:
+        for shade, word in enumerate(("private", "no-store", "public, max-age=99999", ""), 1):
+            path = f"/{shade}.jpg"
+            source.bodies[path] = picture(shade)
+            source.headers = {"cache-control": word} if word else {}
+            tiers[word] = [ask(port, image(source, path)).headers["x-proxy-cache"] for _ in range(2)]
+    source.headers = {}
+
+    assert tiers == {"private": ["MISS", "MISS"], "no-store": ["MISS", "MISS"],
+                     "public, max-age=99999": ["MISS", "HIT"], "": ["MISS", "HIT"]}  # fmt: skip
 
 
 def _at(port: int) -> int:
