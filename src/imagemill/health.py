@@ -1,6 +1,6 @@
 """``imagemill health``: whether the node on this machine is ready, for whoever watches a container.
 
-``python -m imagemill.health`` is the same with a fifth of the imports: it may be run every few seconds.
+``python -m imagemill.health`` is the same with a fraction of the imports, as it is run every few seconds.
 Errors   exit status 1 where it is not ready, or does not answer.
 """
 

@@ -40,7 +40,8 @@ def _pair(folder: Path, stack: ExitStack, **more: dict[str, Any]) -> list[Node]:
     for name in ("a", "b"):
         (folder / name).mkdir()
         out = {"kind": "file", "root": str(folder / name), "write": True}
-        tables = {"storage": {"out": out}, "jobs": {"data": str(folder / name / "data")}, "engine": {"workers": 1}}
+        tables = {"storage": {"out": out}, "jobs": {"data": str(folder / name / "data")}, "engine": {"workers": 1},
+                  "gate": {"wait_s": 20}}  # a busy machine may be slow  # fmt: skip
         nodes.append(stack.enter_context(serving(folder / name, signing={"keys": {"k1": KEY}}, **tables, **more)))
     return nodes
 
