@@ -130,6 +130,10 @@ class Images:
             if_none_match=call.header(b"if-none-match"),
             if_modified_since=call.header(b"if-modified-since"),
             now_s=time.time(),
+            if_match=call.header(b"if-match"),
+            if_unmodified_since=call.header(b"if-unmodified-since"),
+            wanted_range=call.header(b"range") if call.method == "GET" else b"",
+            if_range=call.header(b"if-range"),
         )
 
 
