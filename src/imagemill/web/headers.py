@@ -12,11 +12,14 @@ from email.utils import formatdate, parsedate_to_datetime
 from msgspec import Struct, field
 
 from imagemill.model.errors import PreconditionFailed
+from imagemill.web.cors import VARY, Fields
 from imagemill.web.problems import Reply
 from imagemill.web.ranges import part
 
-Fields = tuple[tuple[bytes, bytes], ...]
-
+CONDITIONS = frozenset(
+    {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
+)
+"""Header fields of a request that decide what of a rendition is answered."""
 _MOST_CONDITION_BYTES = 4_096
 _MOST_DATE_BYTES = 40
 
@@ -112,8 +115,8 @@ def range_holds(delivery: Delivery, if_range: bytes, now_s: float) -> bool:
     if if_range.endswith(b'"'):
         return if_range == b'"%b"' % delivery.etag.encode()
     born_s = int(now_s) - delivery.age_s
-    settled = 0 < delivery.last_modified_s < born_s and not delivery.vary
-    return settled and unix_time(if_range) == delivery.last_modified_s
+    alike = all(name == VARY for name in delivery.vary)
+    return alike and 0 < delivery.last_modified_s < born_s and unix_time(if_range) == delivery.last_modified_s
 
 
 def not_modified(delivery: Delivery, if_none_match: bytes, if_modified_since: bytes) -> bool:

@@ -166,6 +166,11 @@ def test_a_date_that_tells_too_little(terms):
     assert answer(delivery, wanted_range=b"bytes=10-19", if_range=TAG)[0] == 206
 
 
+def test_a_date_tells_enough_where_only_the_asking_page_differs():
+    """Vary: Origin is about who may read the answer, and not about its bytes."""
+    assert answer(replace(PICTURE, vary=("Origin",)), wanted_range=b"bytes=10-19", if_range=DATE)[0] == 206
+
+
 def test_a_bad_range_that_is_not_meant_is_not_judged():
     """If-Range does not hold: the whole, and no 416."""
     assert answer(wanted_range=b"bytes=100-", if_range=b'"other"')[0] == 200
