@@ -34,9 +34,11 @@ def front(tmp_path_factory: pytest.TempPathFactory, source: SourceServer) -> Ite
 def capture(
     node: Node, target: str, headers: str = "", method: str = "GET", host: str = "127.0.0.1"
 ) -> tuple[int, list[tuple[str, str]], bytes]:
-    """One request on a raw socket to *host*: status, header lines as they came, and every byte behind them."""
-    with contextlib.closing(socket.create_connection((host, node.port), 30)) as link:
-        link.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n".encode("latin-1"))
+    """One request on a raw socket: status, header lines as they came, and every byte behind them."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", node.port), 30)) as link:
+        link.sendall(
+            f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n".encode("latin-1")
+        )
         raw = b""
         while chunk := link.recv(65_536):
             raw += chunk
@@ -160,20 +162,25 @@ def test_a_name_is_signed_like_everything_else(tmp_path: Path) -> None:
         assert [node.get(t).status for t in wrong] == [403] * len(wrong)
 
 
-def test_a_job_has_no_such_terms(tmp_path: Path) -> None:
-    """What would be read and ignored there is refused, by its name."""
+def test_jobs(tmp_path: Path) -> None:
+    """There is no file name there, and what would be ignored is refused; a proxy that is trusted makes nobody local."""
     import http.client
 
     storage = {"out": {"kind": "file", "root": str(tmp_path / "out"), "write": True}}
     (tmp_path / "out").mkdir()
-    with serving(tmp_path, storage=storage, jobs={"data": str(tmp_path / "jobs")}) as node:
+    trusting = {"trusted_proxies": ["127.0.0.0/8"]}
+    with serving(tmp_path, storage=storage, jobs={"data": str(tmp_path / "jobs")}, server=trusting) as node:
         body = {"source": "local:sample/dandelion.jpg", "destination": {"store": "out"},
                 "renditions": [{"name": "a", "params": "width=9&format=webp&filename=cats"}]}  # fmt: skip
         link = http.client.HTTPConnection("127.0.0.1", node.port, timeout=30)
         link.request("POST", "/jobs", json.dumps(body), {"content-type": "application/json"})
         reply = link.getresponse()
         told = json.loads(reply.read())
+        proxied = [
+            capture(node, "/jobs", f"{h}\r\n")[0] for h in ("X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1")
+        ]
 
+    assert proxied == [401, 401]
     assert (reply.status, told["code"]) == (400, "bad_option")
     assert "filename: a job has none" in told["detail"]
 
