@@ -49,7 +49,8 @@ def _pair(folder: Path, stack: ExitStack, **more: dict[str, Any]) -> list[Node]:
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, source: SourceServer) -> Iterator[list[Node]]:
     with ExitStack() as stack:
-        yield _pair(tmp_path_factory.mktemp("nodes"), stack, sources=source.allowed())
+        trusting = {"trusted_proxies": ["127.0.0.0/8"]}
+        yield _pair(tmp_path_factory.mktemp("nodes"), stack, sources=source.allowed(), server=trusting)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,18 @@ def test_who_comes_through_needs_a_token_for_jobs(front: int, nodes: list[Node])
         direct = ask(nodes[0].port, "/jobs", headers, json.dumps(order).encode())
 
         assert (through.status, through.problem["code"], direct.status) == (401, "unauthorized", 202)
+
+
+def test_a_trusting_node_believes_nginx_and_not_its_clients(front: int, nodes: list[Node]) -> None:
+    """The id of a request is nginx's; an address that a client gives itself reaches no log."""
+    told = {"x-forwarded-for": "203.0.113.9", "forwarded": "for=203.0.113.9", "x-request-id": "of-the-client"}
+    answer = ask(front, f"{SAMPLE}&width=45", told)
+    request_id = answer.headers["x-request-id"]
+
+    lines = [line for node in nodes for line in node.lines() if line.get("request_id") == request_id]
+
+    assert re.fullmatch(r"[0-9a-f]{32}", request_id)
+    assert [line["client"] for line in lines] == ["127.0.0.1"]
 
 
 def test_bodies_are_bounded(front: int) -> None:
