@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from imagemill import wiring
+from imagemill import wiring, wiring_caches
 from imagemill.cache.tidy import Tidy
 from imagemill.configuration import load
 from imagemill.engines.pool import Event
@@ -86,7 +86,7 @@ def service(**cache: object) -> Service:
 @pytest.mark.parametrize(("wanted", "bound"), [(0, 25 * MiB), (8 * MiB, 8 * MiB)])
 def test_l1_is_as_large_as_its_container_and_its_setting_allow(monkeypatch, wanted, bound):
     """By default a quarter of the container's memory, and not of the machine's."""
-    monkeypatch.setattr(wiring, "container_bytes", lambda: 100 * MiB)
+    monkeypatch.setattr(wiring_caches, "container_bytes", lambda: 100 * MiB)
 
     assert service(l1_bytes=wanted).l1.max_bytes == bound
 
