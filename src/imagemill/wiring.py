@@ -41,23 +41,13 @@ from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
 from imagemill.web.routes import Route
 from imagemill.wiring_caches import Caches
-from imagemill.wiring_caches import check as check_caches
 from imagemill.wiring_port import Submission, job_engine, kind, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
     from imagemill.cache.redis_purges import PurgeFeed
 
-__all__ = [
-    "PARAMETERS",
-    "Service",
-    "check",
-    "engine",
-    "l2",
-    "native",
-    "purge",
-    "worker_count",
-]
+__all__ = ["PARAMETERS", "Service", "check", "engine", "l2", "native", "purge", "worker_count"]
 
 
 def worker_count(settings: Settings) -> int:
@@ -378,7 +368,7 @@ class Service:
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
     stores.open_all(settings)
-    check_caches(settings.cache)
+    Caches.check(settings.cache)
     guard.Policy.of(settings.sources)
     guard.Policy.of_callbacks(settings.callbacks)
     parse_secrets(settings.callbacks.secrets)

@@ -42,14 +42,12 @@ class Caches:
         )
         self.memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, _MEMO_S, _plan_size, unread_s=unread_s)
         self.versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
-        self.tidy = Tidy(
-            (self.l1, self.sources, self.failures, self.memo, self.versions), heap.free_bytes, heap.trim
-        )  # fmt: skip
+        self.tidy = Tidy((self.l1, self.sources, self.failures, self.memo, self.versions), heap.free_bytes, heap.trim)
 
-
-def check(settings: Settings) -> None:
-    """Raise `SettingsError` where L1 would not fit."""
-    l1_bytes(settings.l1_bytes, container_bytes())
+    @staticmethod
+    def check(settings: Settings) -> None:
+        """Raise `SettingsError` where L1 would not fit."""
+        l1_bytes(settings.l1_bytes, container_bytes())
 
 
 def _entry_size(entry: Entry) -> int:
