@@ -1,4 +1,4 @@
-"""A node under more than it can do: ``python bench/overload.py [--seconds 60] [--workers 1]``.
+"""A node under more than it can do: ``python bench/overload.py [--seconds 60] [--workers 1] [--steps 1,3,10,1,0.33]``.
 
 Open loop: requests leave when their time has come, whatever became of the ones before. First what one render takes when
 nobody else asks, then how many a second can be had (closed loop), then 1, 3 and 10 times that, then 1 again, then a third.
@@ -16,13 +16,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.node import fetch, serving
 
-STEPS = (1, 3, 10, 1, 0.33)
 _serial = itertools.count(1)
 
 
@@ -31,14 +29,15 @@ class Step:
 
     def __init__(self, name):
         self.name = name
-        self.targets = set()
+        self.targets = {}
+        """And when they were asked for."""
         self.statuses = Counter()
         self.unadvised = 0
         self.begun, self.seconds = time.time(), 0.0
 
     async def ask(self, port):
         target = f"/image?source=local:sample/dandelion.jpg&width=500&format=webp&background={next(_serial):06x}"
-        self.targets.add(target)
+        self.targets[target] = time.time()
         try:
             answer = await fetch(port, target)
         except (OSError, IndexError):
@@ -106,43 +105,53 @@ def lines_of(node):
     return [json.loads(line) for line in node.log.read_text().splitlines()]
 
 
-def recovered_s(step, lines, offered):
-    """After how many seconds of *step* no later five seconds had less than 90 % of what was offered done."""
-    moments = sorted(
-        _moment(line) - step.begun for line in lines if line.get("target") in step.targets and line["code"] == "ok"
-    )
-    bad = [s for s in range(int(step.seconds) - 4) if sum(s <= m < s + 5 for m in moments) < 0.9 * 5 * offered]
-    return max(bad) + 1 if bad else 0
-
-
-def _moment(line):
-    return datetime.fromisoformat(line["time"]).timestamp()
+def recovered_s(step, lines):
+    """The first second of *step* in whose next five 90 % of what was asked for was done."""
+    done = [line["target"] for line in lines if line["code"] == "ok"]
+    done = {target for target in done if target in step.targets}
+    sent = sorted((moment - step.begun, target in done) for target, moment in step.targets.items())
+    for second in range(int(step.seconds)):
+        window = [well for moment, well in sent if second <= moment < second + 5]
+        if sum(window) >= 0.9 * len(window):
+            return second
+    return None
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of each step")
     parser.add_argument("--workers", type=int, default=1, help="the rest of the cores is for the front and the clients")
+    parser.add_argument("--steps", default="1,3,10,1,0.33", help="times the peak")
     parser.add_argument("--clients", type=int, default=0, help="to find the peak with; default: twice the workers")
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder), engine={"workers": given.workers}, cache={"l1_bytes": 4 << 20}) as node,
     ):
-        asyncio.run(closed(node.port, "warm up", 2, 3))
-        alone = asyncio.run(closed(node.port, "alone", 1, max(5.0, given.seconds / 4)))
-        most = asyncio.run(closed(node.port, "peak", given.clients or 2 * given.workers, max(5.0, given.seconds / 4)))
-        lines = lines_of(node)
-        row, _, alone_ms = alone.judge(lines)
-        show(row, head=True)
-        row, peak, _ = most.judge(lines)
-        show(row)
-        for n, times in enumerate(STEPS):
+        clients, short_s = given.clients or 2 * given.workers, max(5.0, given.seconds / 4)
+        asyncio.run(closed(node.port, "warm up", clients, 3))
+        alone_ms, peak = measured(node, clients, short_s, head=True)
+        steps = [float(times) for times in given.steps.split(",")]
+        for n, times in enumerate(steps):
+            flooded = n and steps[n - 1] > 1
+            if n and not flooded:  # else it is to be seen how soon the flood is over
+                alone_ms, peak = measured(node, clients, short_s)
             step = asyncio.run(opened(node.port, f"{times:g}×", peak * times, given.seconds, seed=n))
-            row, _, _ = step.judge(lines_of(node), peak, alone_ms)
-            show(row)
-            if n == 3:
-                print(f"  within {recovered_s(step, lines_of(node), 0.9 * peak)} s as before")
+            show(step.judge(lines_of(node), peak, alone_ms)[0])
+            if flooded and times <= 1:
+                print(f"  after the flood: as before within {recovered_s(step, lines_of(node))} s")
+
+
+def measured(node, clients, seconds, *, head=False):
+    """The p99 of a render when nobody else asks, and how many a second can be had."""
+    alone = asyncio.run(closed(node.port, "alone", 1, seconds))
+    most = asyncio.run(closed(node.port, "peak", clients, seconds))
+    lines = lines_of(node)
+    row, _, alone_ms = alone.judge(lines)
+    show(row, head=head)
+    row, peak, _ = most.judge(lines)
+    show(row)
+    return alone_ms, peak
 
 
 def show(row, head=False):
