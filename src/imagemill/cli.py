@@ -1,4 +1,4 @@
-"""The command line: serve, worker, render, sign, explain, jobs, token, cache, doctor."""
+"""The command line: serve, worker, render, sign, explain, jobs, token, cache, health, doctor."""
 
 import argparse
 import asyncio
@@ -18,10 +18,12 @@ from imagemill import (
     cache_commands,
     doctor,
     first_run,
+    health,
     heap,
     job_commands,
     job_process,
     render_commands,
+    systemd,
     token_commands,
     wiring,
     wiring_jobs,
@@ -86,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     token_commands.add(tokens, lambda *words: _with_config(_command(*words)))
     cache = _group(commands, "cache", "Purge, look at and sweep caches")
     cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
+    health.add(commands, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
     return root
 
@@ -162,6 +165,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
     service = wiring.Service(settings)
     service.watch_log(pipe)
     jobs = wiring_jobs.beside(service, pipe)
+    notices = systemd.Notices()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -170,6 +174,11 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
         _announce(log, service, port, admin_port, evaluating=evaluating)
         if jobs:  # not before: a node that cannot have its ports should not take the directory
             jobs.start()
+        notices.ready()
+
+    def drain() -> None:
+        notices.stopping()
+        _stopping(log, service, jobs)
 
     try:
         await service.start()
@@ -180,7 +189,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
             settings.server,
             shared=service.connections,
             on_ready=ready,
-            on_drain=lambda: _stopping(log, service, jobs),
+            on_drain=drain,
             stop=stop,
         )
     finally:

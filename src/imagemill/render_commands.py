@@ -24,7 +24,7 @@ Add = Callable[[Any, str, Command, str, str], Any]
 """Makes the parser of a command: where, its name, what runs it, what it does in a line, and more on it."""
 
 _OK, _FAILED = 0, 1
-_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
+_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires", "filename", "attachment"})
 _FOLDERS = """
 Of a folder, all pictures below it are rendered into the folder OUT, which gets the same tree; on all cores. What is in
 OUT already is kept, so a second run goes on where the first one was interrupted. Hidden files and links are left aside.
