@@ -4,6 +4,8 @@ from contextlib import closing
 from itertools import count
 from statistics import median
 
+import pytest
+
 from support.mill import until
 from support.node import serving
 from support.slow import Slow, many_files
@@ -31,6 +33,7 @@ class Good:
         return [median(line["ms"] for line in lines if (line["cache"] == "L1") is hit) for hit in (True, False)]
 
 
+@pytest.mark.timed
 def test_thousands_of_slow_clients(tmp_path):
     """Heads, bodies and readers at once: all are held, no worker is, and good clients are as quick as without them."""
     (tmp_path / "out").mkdir()

@@ -155,3 +155,25 @@ def test_a_shed_render_gives_no_slot_away():
         return gate._free, len(gate), gate._held_bytes
 
     assert run(work()) == (2, 0, 0)
+
+
+async def test_who_leaves_just_when_it_is_refused_gives_no_slot_back():
+    """It has none: one more would run than there are slots."""
+    gate, go = Gate(Settings(), 1), asyncio.Event()
+
+    async def hold():
+        async with gate.slot():
+            await go.wait()
+
+    tasks = [asyncio.create_task(hold()) for _ in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate._answer(gate._waiting.popleft(), has_slot=False)
+    tasks[1].cancel()
+    await asyncio.wait(tasks[1:2])
+    assert gate._free == 0
+    assert not tasks[2].done()
+    assert len(gate) == 1
+    go.set()
+    await asyncio.gather(tasks[0], tasks[2])
+    assert gate._free == 1

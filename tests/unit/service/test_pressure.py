@@ -43,6 +43,16 @@ def test_a_burst_that_came_before_does_not_count():
     assert not pressure.overloaded(flood(pressure, 0.0, 1, 100))
 
 
+def test_a_burst_of_slow_renders():
+    """The first of which is done long after the burst."""
+    pressure = Pressure(0.5)
+    for _ in range(50):
+        pressure.asked(0.0, free=False)
+    for now_s in (2.0, 4.0, 6.0):
+        pressure.done(now_s, waiting=True)
+        assert not pressure.overloaded(now_s)
+
+
 def test_a_queue_that_is_empty_now_and_then_does_not_stand():
     pressure, now_s = Pressure(0.5), 0.0
     for _ in range(50):
