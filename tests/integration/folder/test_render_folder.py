@@ -278,4 +278,4 @@ def test_progress_on_a_terminal(tree):
     text = shown.decode()
     assert re.search(r"\r\x1b\[K[█░]{24} \d/\d\+?, \d made", text)
     assert "failed: cut.jpg: image_corrupt" in text
-    assert text.endswith("\r\x1b[K")
+    assert "\r\x1b[K" in text[max(text.rfind("█"), text.rfind("░")) :]
