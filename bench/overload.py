@@ -21,6 +21,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.node import fetch, serving
 
+SETTLED_S = 2.0
+"""Until when a flood might have been a burst, which waits; what comes later has a column of its own."""
 _serial = itertools.count(1)
 
 
@@ -50,6 +52,9 @@ class Step:
         """A row of the table."""
         own = [line for line in lines if line.get("target") in self.targets]
         done = sorted(line["ms"] for line in own if line["code"] == "ok")
+        settled = sorted(
+            line["ms"] for line in own if line["code"] == "ok" and self.targets[line["target"]] > self.begun + SETTLED_S
+        )
         refused = sorted(line["ms"] for line in own if line["code"] == "overloaded")
         goodput = len(done) / self.seconds
         others = sum(n for status, n in self.statuses.items() if status not in {200, 503})
@@ -61,6 +66,7 @@ class Step:
             "p50 ms": f"{at(done, 0.5):.0f}",
             "p99 ms": f"{at(done, 0.99):.0f}",
             "× alone": f"{at(done, 0.99) / alone_ms:.2f}" if alone_ms else "",
+            "later": f"{at(settled, 0.99) / alone_ms:.2f}" if alone_ms else "",
             "refused": str(len(refused)),
             "p99 of those": f"{at(refused, 0.99):.1f}",
             "no Retry-After": str(self.unadvised),
@@ -107,7 +113,7 @@ def lines_of(node):
 
 def recovered_s(step, lines):
     """The first second of *step* in whose next five 90 % of what was asked for was done."""
-    done = [line["target"] for line in lines if line["code"] == "ok"]
+    done = [line["target"] for line in lines if line.get("code") == "ok"]
     done = {target for target in done if target in step.targets}
     sent = sorted((moment - step.begun, target in done) for target, moment in step.targets.items())
     for second in range(int(step.seconds)):
@@ -139,7 +145,8 @@ def main():
             step = asyncio.run(opened(node.port, f"{times:g}×", peak * times, given.seconds, seed=n))
             show(step.judge(lines_of(node), peak, alone_ms)[0])
             if flooded and times <= 1:
-                print(f"  after the flood: as before within {recovered_s(step, lines_of(node))} s")
+                seconds = recovered_s(step, lines_of(node))
+                print(f"  after the flood: as before {'not in time' if seconds is None else f'within {seconds} s'}")
 
 
 def measured(node, clients, seconds, *, head=False):
