@@ -203,7 +203,7 @@ class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
     """Followed for one source; each is judged like the first address."""
     per_host: Positive = 16
     """Fetches from one host at a time."""
-    per_host_queue: Natural = 32
+    per_host_queue: Natural = 64
     """More waiting than this for one host are refused."""
     total: Positive = 256
     """Fetches at a time from all hosts together."""

@@ -28,7 +28,7 @@ class Gate:
         self._free = slots
         self._refused = refused
         self._waiting: deque[asyncio.Future[bool]] = deque()
-        self._pressure = Pressure(settings.burst_s)
+        self._pressure = Pressure(settings.burst_s, slots)
         self._service_s = 0.0
         self._held_bytes = 0
 
@@ -37,9 +37,10 @@ class Gate:
         return len(self._waiting)
 
     def check(self) -> None:
-        """Raise `Overloaded` where one more would wait too long, or too many wait already."""
-        if self._is_full():
-            self._pressure.asked(_now_s(), free=False)
+        """Raise `Overloaded` where one more would wait too long, or too many wait already; once before each slot."""
+        full = self._is_full()
+        self._pressure.asked(_now_s(), free=self._free > 0)
+        if full:
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
 
     @asynccontextmanager
@@ -75,13 +76,13 @@ class Gate:
         return Overloaded(why, max(1, math.ceil(self._expected_s())))
 
     async def _enter(self) -> None:
-        full, free = self._is_full(), self._free > 0
-        self._pressure.asked(_now_s(), free=free)
-        if full:
+        if self._is_full():
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
-        if free:
+        if self._free:
             self._free -= 1
-        elif not await self._turn():
+            return
+        self._pressure.waits(_now_s())
+        if not await self._turn():
             raise self._refusal("more is asked for than can be done")
 
     async def _turn(self) -> bool:
