@@ -16,7 +16,9 @@ from imagemill.model.errors import Overloaded
 from imagemill.service.pressure import Pressure
 from imagemill.settings import Gate as Settings
 
-_SMOOTHING = 0.2
+_SMOOTHING = 0.1
+_TIMES_USUAL, _MORE_S = 4, 0.3
+"""A render counts as no longer than so many usual ones and a bit: one slow one says little of those that wait."""
 
 
 class Gate:
@@ -38,9 +40,9 @@ class Gate:
 
     def check(self) -> None:
         """Raise `Overloaded` where one more would wait too long, or too many wait already; once before each slot."""
-        full = self._is_full()
-        self._pressure.asked(_now_s(), free=self._free > 0)
-        if full:
+        self._pressure.came(_now_s())
+        if self._is_full():
+            self._pressure.found(_now_s(), free=False)
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
 
     @asynccontextmanager
@@ -55,10 +57,14 @@ class Gate:
             try:
                 yield
             finally:
-                self._service_s += _SMOOTHING * (_now_s() - begun - self._service_s)
+                self._learn(_now_s() - begun)
                 self._done()
         finally:
             self._held_bytes -= source_bytes
+
+    def _learn(self, took_s: float) -> None:
+        counted_s = min(took_s, _TIMES_USUAL * self._service_s + _MORE_S)
+        self._service_s += _SMOOTHING * (counted_s - self._service_s)
 
     def _expected_s(self) -> float:
         return (len(self._waiting) + 1) * self._service_s / self._slots
@@ -76,13 +82,13 @@ class Gate:
         return Overloaded(why, max(1, math.ceil(self._expected_s())))
 
     async def _enter(self) -> None:
-        if self._is_full():
+        full, free = self._is_full(), self._free > 0
+        self._pressure.found(_now_s(), free=free)
+        if full:
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
-        if self._free:
+        if free:
             self._free -= 1
-            return
-        self._pressure.waits(_now_s())
-        if not await self._turn():
+        elif not await self._turn():
             raise self._refusal("more is asked for than can be done")
 
     async def _turn(self) -> bool:

@@ -44,18 +44,17 @@ class Pressure:
             self._forget()
         return self._overloaded
 
-    def asked(self, now_s: float, *, free: bool) -> None:
-        """One more asks; *free*: there is a slot for it at once."""
+    def came(self, now_s: float) -> None:
+        """One more comes, who will have to be rendered for."""
+        self._asked += self._stands(now_s)
+
+    def found(self, now_s: float, *, free: bool) -> None:
+        """Whoever came finds a *free* slot, once it needs one; or none, and waits or is refused, then or before."""
         self._free += _OF_FREE * (free - self._free)
         if not free:
             self._busy_at_s = now_s
-            self._asked += self._stands(now_s)
-
-    def waits(self, now_s: float) -> None:
-        """One begins to wait."""
-        self._busy_at_s = now_s
-        if self._stood_since_s is None:
-            self._stood_since_s = now_s
+            if self._stood_since_s is None:
+                self._stood_since_s = now_s
 
     def done(self, now_s: float, *, waiting: bool) -> None:
         """One is done; *waiting*: somebody takes its slot at once."""

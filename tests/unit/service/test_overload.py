@@ -171,6 +171,39 @@ def test_a_page_whose_sources_come_slowly(service_s):
     assert run(work()).refused_s == []
 
 
+@pytest.mark.parametrize("slow_s", [1.0, 10.0])
+@pytest.mark.parametrize("service_s", [0.03, 0.1])
+def test_one_slow_render_says_little_of_the_next(slow_s, service_s):
+    """A page that comes just after a long animation waits as long as ever: there is room, and nobody is refused."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = service_s
+        for _ in range(30):
+            await load.one()
+        load.service_s = slow_s
+        await load.one()
+        load.service_s = service_s
+        await load.burst(60, 0.0)
+        return load
+
+    assert run(work()).refused_s == []
+
+
+def test_all_slow_ones_say_it():
+    """L03: where renders take 2 s, whoever would wait longer than is allowed is told at once, after a few."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = 2.0
+        await asyncio.gather(load.burst(12, 0.0), load.burst(12, 24.0))
+        load.refused_s = []
+        await load.burst(20, 0.0)
+        return load.refused_s
+
+    assert run(work()).count(0.0) >= 12
+
+
 def test_without_an_end_of_bursts():
     """burst_s = 0: the queue and the wait alone decide."""
 

@@ -8,8 +8,8 @@ def flood(pressure, begin_s, each, rounds, gap_s=0.1):
     for n in range(rounds):
         now_s = begin_s + n * gap_s
         for _ in range(each):
-            pressure.asked(now_s, free=False)
-            pressure.waits(now_s)
+            pressure.came(now_s)
+            pressure.found(now_s, free=False)
         pressure.done(now_s, waiting=True)
     return begin_s + rounds * gap_s
 
@@ -39,8 +39,8 @@ def test_a_burst_that_came_before_does_not_count():
     """Whoever comes while it is worked off does not pay for it."""
     pressure = Pressure(0.5, 1)
     for _ in range(1000):
-        pressure.asked(0.0, free=False)
-        pressure.waits(0.0)
+        pressure.came(0.0)
+        pressure.found(0.0, free=False)
 
     assert not pressure.overloaded(flood(pressure, 0.0, 1, 100))
 
@@ -58,8 +58,8 @@ def test_a_burst_of_slow_renders():
     """The first of which is done long after the burst."""
     pressure = Pressure(0.5, 1)
     for _ in range(50):
-        pressure.asked(0.0, free=False)
-        pressure.waits(0.0)
+        pressure.came(0.0)
+        pressure.found(0.0, free=False)
     for now_s in (2.0, 4.0, 6.0):
         pressure.done(now_s, waiting=True)
         assert not pressure.overloaded(now_s)
@@ -78,10 +78,10 @@ def test_the_end():
     """A free slot now and then is no end; every fifth is; and so is calm."""
     pressure, now_s = flooded()
     for n in range(500):
-        pressure.asked(now_s, free=n % 12 == 0)
+        pressure.found(now_s, free=n % 12 == 0)
         assert pressure.overloaded(now_s)
     for n in range(60):
-        pressure.asked(now_s, free=n % 3 == 0)
+        pressure.found(now_s, free=n % 3 == 0)
     assert not pressure.overloaded(now_s)
 
     pressure, now_s = flooded()
