@@ -266,6 +266,26 @@ def test_without_standard_error(tree):
     assert run.stdout.startswith("made 4 pictures")
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads(tree, stream, unbuffered):
+    """What is piped to a reader that has left: all that can be made is, and the status is the true one."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    words = command(tree / "in", "-o", tree / "out", "-w", "32", "-f", "webp")
+    try:
+        bad = subprocess.run(words, env=CLEAN | {"PYTHONUNBUFFERED": unbuffered}, timeout=100, **streams)
+        for name in ("cut.jpg", "page.png"):
+            (tree / "in" / name).unlink()
+        good = subprocess.run(words, env=CLEAN | {"PYTHONUNBUFFERED": unbuffered}, timeout=100, **streams)
+    finally:
+        os.close(writing)
+
+    assert (bad.returncode, good.returncode) == (1, 0)
+    assert made(tree / "out") == GOOD
+
+
 @pytest.mark.parametrize("as_link", [False, True])
 def test_a_file_that_comes_meanwhile_is_not_overwritten(tree, as_link):
     """A single picture: what was not there when it was begun, or a link to nowhere."""
