@@ -42,7 +42,7 @@ from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
-_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
+_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires", "filename", "attachment"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
