@@ -33,7 +33,7 @@ class Validators(Struct, frozen=True):
         return bool(self.version)
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, weakref=True):
     """A rendition, what its source said, and how long it may be used."""
 
     rendition: Rendition

@@ -86,6 +86,14 @@ class Kept:
         """As `get`, but not counted as a hit or a miss."""
         return self.comparable(self._cache.peek(plan.key, time.monotonic()))
 
+    def fresh(self, plan: Plan) -> Entry | None:
+        """What L1 holds, where it is `Age.FRESH`, counted as a hit; else None, and nothing is counted."""
+        entry = self.peek(plan)
+        if entry is None or self.age(plan, entry) is not Age.FRESH:
+            return None
+        self._cache.used()
+        return entry
+
     def comparable(self, entry: Entry | None) -> Entry | None:
         """*entry*, a copy, where all that it may be purged by is known here."""
         return entry if entry and self._purges.knows_tags(entry.seen_ms) else None

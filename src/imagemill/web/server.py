@@ -11,7 +11,8 @@ import uvloop
 
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
-from imagemill.web.protocol import Connections, keep_small, make_protocol
+from imagemill.web.connections import Connections, keep_small
+from imagemill.web.protocol import make_protocol
 
 _BACKLOG = 1024
 _BACKLOG_ROUNDS = 20

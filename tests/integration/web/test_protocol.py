@@ -17,7 +17,8 @@ import uvloop
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
 from imagemill.web import protocol
-from imagemill.web.protocol import MAX_BODY_BYTES, MAX_PIPELINED, Connections
+from imagemill.web.connections import MAX_BODY_BYTES, Connections
+from imagemill.web.protocol import MAX_PIPELINED
 from imagemill.web.request import read_body
 from imagemill.web.server import serve
 from imagemill.web.unsent import BODY

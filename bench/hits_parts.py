@@ -1,0 +1,5 @@
+"""Where the microseconds of a hit go: see `hits.py`."""
+
+
+def parts():
+    """Print them."""
