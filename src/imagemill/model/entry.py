@@ -72,7 +72,7 @@ class Entry(Struct, frozen=True, weakref=True):
     @property
     def expires_s(self) -> float:
         """The end of its freshness."""
-        return self.born_s + min(self.life_s, MAX_LIFE_S)
+        return self.born_s + (min(MAX_LIFE_S, self.life_s))
 
 
 class Failure(Struct, frozen=True):

@@ -7,6 +7,7 @@ Units    milliseconds; ``now_s`` Unix seconds.
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 _SINCE = "1970-01-01T00:00:00.000Z"
@@ -36,23 +37,25 @@ class Holed:
 
     def filled(self, request_id: str, ms: float, now_s: float) -> bytes:
         """The whole line, with its end."""
-        whole_s = int(now_s)
-        time_ = f"{_second(whole_s)}.{int((now_s - whole_s) * 1e3):03}Z"
-        text = f"{self._before}{time_}{self._after_time}{request_id}{self._after_id}{ms}{self._after_ms}\n"
-        return text.encode("ascii")
+        return (
+            f"{self._before}{_stamp(int(now_s * 1e3))}{self._after_time}{request_id}{self._after_id}"
+            f"{_shown(ms)}{self._after_ms}\n"
+        ).encode("ascii")
 
 
-class _Second:
-    """The last whole second that was asked for, as text."""
+class _Stamp:
+    """The time that was asked for last, as text."""
 
     def __init__(self) -> None:
-        self._at_s, self._text = -1, ""
+        self._at_ms, self._text = -1, ""
 
-    def __call__(self, at_s: int) -> str:
-        if at_s != self._at_s:
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
-            self._at_s = at_s
+    def __call__(self, at_ms: int) -> str:
+        if at_ms != self._at_ms:
+            self._text = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at_ms // 1000))}.{at_ms % 1000:03}Z"
+            self._at_ms = at_ms
         return self._text
 
 
-_second = _Second()
+_stamp = _Stamp()
+_shown = lru_cache(1024)(str)
+"""A duration of a request as text: at a hundredth of a millisecond, those of hits are few."""

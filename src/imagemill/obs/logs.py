@@ -78,7 +78,8 @@ class LogPipe(logging.Handler):
         self._waiting_bytes = 0
         self._closing = threading.Event()
         self._asleep = False
-        self._ready = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._ready = threading.Condition(self._lock)
         self.dropped = 0
         self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
         self._thread.start()
@@ -105,7 +106,7 @@ class LogPipe(logging.Handler):
 
     def put(self, line: bytes) -> None:
         """Queue a finished line, its end included, or drop and count it."""
-        with self._ready:
+        with self._lock:
             full = len(self._lines) >= MAX_LINES or self._waiting_bytes + len(line) > MAX_WAITING_BYTES
             if full or self._closing.is_set():
                 self.dropped += 1

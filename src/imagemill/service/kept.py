@@ -88,7 +88,7 @@ class Kept:
 
     def fresh(self, plan: Plan) -> Entry | None:
         """What L1 holds, where it is `Age.FRESH`, counted as a hit; else None, and nothing is counted."""
-        entry = self.peek(plan)
+        entry = self.comparable(self._cache.peek(plan.key, time.monotonic()))
         if entry is None or self.age(plan, entry) is not Age.FRESH:
             return None
         self._cache.used()

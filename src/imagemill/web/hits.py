@@ -29,6 +29,8 @@ MAX_HEAD_BYTES = 2 * 1024
 MEMO_BYTES = 8 * 1024 * 1024
 _OURS = "0123456789abcdef"
 """Stands for an id of ours where none is given yet."""
+_ID_NAME = b"\r\nx-request-id: "
+_ID_LINE = _ID_NAME + _OURS.encode() + b"\r\n"
 _NAMED = frozenset({b"if-none-match", b"if-modified-since"})
 """Conditions under which a hit is answered with all of it or nothing; the others can fail, or take a part."""
 
@@ -36,20 +38,27 @@ _NAMED = frozenset({b"if-none-match", b"if-modified-since"})
 class _Made:
     """An answer that stays the same for as long as what it was made of."""
 
-    __slots__ = ("after_id", "before_id", "clock", "default_headers", "entry", "has_body", "repeated")
+    __slots__ = ("_clock", "_default_headers", "_entry", "after_id", "before_id", "has_body", "repeated")
 
     def __init__(
         self, entry: Entry, clock: Clock, default_headers: Fields, head: bytes, repeated: Repeated, *, has_body: bool
     ) -> None:
-        self.entry: ReferenceType[Entry] = ref(entry)
-        self.clock = clock
-        self.default_headers = default_headers
-        self.before_id, id_, self.after_id = head.partition(b"\r\nx-request-id: " + _OURS.encode() + b"\r\n")
+        self._entry: ReferenceType[Entry] = ref(entry)
+        self._clock = clock
+        self._default_headers = default_headers
+        before, id_, after = head.partition(_ID_LINE)
         assert id_
-        self.before_id += b"\r\nx-request-id: "
-        self.after_id = b"\r\n" + self.after_id
+        self.before_id, self.after_id = before + _ID_NAME, b"\r\n" + after
         self.repeated = repeated
         self.has_body = has_body
+
+    def holds(self, entry: Entry, now_s: float, default_headers: Fields) -> bool:
+        """Whether it is what would be made now."""
+        return (
+            self._clock.since_s <= now_s < self._clock.until_s
+            and self._entry() is entry
+            and self._default_headers is default_headers
+        )
 
 
 class _Met:
@@ -83,21 +92,16 @@ class Hits:
             peer: The address of its other end; empty = unknown.
             default_headers: What every answer begins with; whoever changes them makes a new list.
         """
-        begun = time.perf_counter()
+        begun, now_s = time.perf_counter(), time.time()
         met = self._met.get((peer, raw)) or self._meet(raw, peer)
         if met is None:
             return None
-        served = self._images.ready(met.plan)
+        served = self._images.ready(met.plan, now_s)
         if served is None:
             return None
-        clock, made = self._images.clock(met.plan, served), met.made
-        if (
-            made is None
-            or made.clock != clock
-            or made.entry() is not served.entry
-            or made.default_headers is not default_headers
-        ):
-            made = met.made = self._make(met, served, clock, default_headers)
+        made = met.made
+        if made is None or not made.holds(served.entry, now_s, default_headers):
+            made = met.made = self._make(met, served, default_headers)
         request_id = met.given_id or new_request_id()
         head = b"%b%b%b" % (made.before_id, request_id.encode(), made.after_id)
         made.repeated.finished(request_id, time.perf_counter() - begun)
@@ -123,8 +127,11 @@ class Hits:
         plan = self._images.remembered(call)
         return _Met(call, plan) if plan else None
 
-    def _make(self, met: _Met, served: Served, clock: Clock, default_headers: Fields) -> _Made:
+    def _make(self, met: _Met, served: Served, default_headers: Fields) -> _Made:
+        clock = self._images.clock(met.plan, served)
         reply = self._images.respond(met.call, met.plan, served, clock)
         head = head_bytes(reply.status, [*default_headers, *whole_headers(reply, _OURS)])
-        repeated = self._record.repeated(met.call, reply)
+        repeated = met.made.repeated if met.made else None
+        if repeated is None or not repeated.is_of(reply):
+            repeated = self._record.repeated(met.call, reply)
         return _Made(served.entry, clock, default_headers, head, repeated, has_body=bool(reply.body))

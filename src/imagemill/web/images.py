@@ -30,12 +30,15 @@ _OPTIONS = ((b"allow", b"GET, HEAD, OPTIONS"), (b"x-content-type-options", b"nos
 
 
 class Clock(NamedTuple):
-    """All that an answer with one entry takes from the clock: while it is the same, so is the answer."""
+    """All that an answer with one entry takes from the clock. Unix time."""
 
     now_s: int
     age_s: int
     left_s: int
     """How long the caller may use it from now on."""
+    since_s: float
+    until_s: float
+    """When it will be another; by less than what a clock is off by."""
 
 
 class Images:
@@ -70,17 +73,21 @@ class Images:
         """The plan of a call whose signature was found good before; nothing is judged anew, nor is its expiry."""
         return self._memo.get(_memo_key(call), time.monotonic())
 
-    def ready(self, plan: Plan) -> Served | None:
-        """What L1 holds for a remembered *plan*, where `get` would answer with it at once.
+    def ready(self, plan: Plan, now_s: float) -> Served | None:
+        """What L1 holds for a remembered *plan* at Unix time *now_s*, where `get` would answer with it at once.
 
         None, and nothing is done or counted, where `get` is to be asked.
         """
-        return None if _has_expired(plan) else self._transcoder.ready(plan)
+        return None if _has_expired(plan, now_s) else self._transcoder.ready(plan)
 
     def clock(self, plan: Plan, served: Served) -> Clock:
         """What the clock says of *served* now."""
-        now_s, entry = time.time(), served.entry
-        return Clock(int(now_s), max(0, int(now_s - entry.born_s)), self._transcoder.left_s(plan, entry))
+        now_s, born_s = time.time(), served.entry.born_s
+        age_s = max(0, int(now_s - born_s))
+        until_s = min(
+            int(now_s) + 1, born_s + age_s + 1
+        )  # lives are whole seconds, so what is left changes with the age
+        return Clock(int(now_s), age_s, self._transcoder.left_s(plan, served.entry), now_s, until_s)
 
     async def preflight(self, call: Call, _receive: Receive) -> Reply:
         """Say which requests are answered, and to a page of which origin."""
@@ -101,7 +108,7 @@ class Images:
         if len(call.target) > self._settings.server.max_target_bytes:
             raise TargetTooLong(f"target: {len(call.target)} > {self._settings.server.max_target_bytes} bytes")
         plan = self.remembered(call) or self._judged(call)
-        if _has_expired(plan):
+        if _has_expired(plan, time.time()):
             raise UrlExpired("the URL has expired")
         return plan
 
@@ -184,8 +191,8 @@ class Images:
         )
 
 
-def _has_expired(plan: Plan) -> bool:
-    return plan.expires_at_s is not None and plan.expires_at_s <= time.time()
+def _has_expired(plan: Plan, now_s: float) -> bool:
+    return plan.expires_at_s is not None and plan.expires_at_s <= now_s
 
 
 def _memo_key(call: Call) -> str:

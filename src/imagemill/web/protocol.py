@@ -58,6 +58,9 @@ class _Reading(Enum):
     """Whatever it is, it is not read any more."""
 
 
+_IDLE = _Reading.IDLE  # looked at for every hit
+
+
 class BoundedProtocol(EarlyProtocol):
     """One connection."""
 
@@ -160,8 +163,9 @@ class BoundedProtocol(EarlyProtocol):
     def data_received(self, data: bytes) -> None:
         """Answer at once what can be; feed the parser all else, within bounds."""
         if self._is_between() and self.answered_early(data):
-            self._reading = _Reading.IDLE
-            self._time_reading()
+            if self._reading is not _IDLE:
+                self._reading = _IDLE
+                self._time_reading()
             return
         if self._reading is _Reading.IDLE:
             self._reading = _Reading.HEAD
@@ -182,8 +186,9 @@ class BoundedProtocol(EarlyProtocol):
         """Whether all that was asked is answered, and nothing of a next request is here."""
         if self._unanswered:
             return False
-        fresh = self._reading is _Reading.HEAD and not self._requests and not self._raw_head_bytes
-        return fresh or self._reading is _Reading.IDLE
+        if self._reading is _IDLE:
+            return True
+        return self._reading is _Reading.HEAD and not self._requests and not self._raw_head_bytes
 
     def _feed(self, piece: bytes) -> None:
         if self._reading is _Reading.DEAF:

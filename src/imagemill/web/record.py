@@ -73,6 +73,10 @@ class Repeated:
         self._line = Holed(pipe.line, _LOGGER, _EVENT, self._fields) if pipe else None
         self._put = pipe.put if pipe else None
 
+    def is_of(self, reply: Reply) -> bool:
+        """Whether *reply* to the same call would be told of in the same words."""
+        return (self._fields["status"], self._fields["bytes"]) == (reply.status, len(reply.body))
+
     def finished(self, request_id: str, seconds: float) -> None:
         """Count and log one of them."""
         self._count(self._outcome)
@@ -101,4 +105,4 @@ def _outcome(call: Call, reply: Reply | None) -> str:
 
 
 def _ms(seconds: float) -> float:
-    return round(seconds * 1e3, 2)
+    return round(seconds * 1e5) / 100
