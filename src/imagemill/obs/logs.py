@@ -33,7 +33,7 @@ _MAX_DEPTH = 3
 _MAX_NAME_CHARS = 64
 _MAX_INT_BITS = 128
 _LOOKED_AT_CHARS = 32 * MAX_CHARS
-_BATCH = 256
+_BATCH = 1024
 _LINGER_S = 0.01
 """After what is there was written, more is waited for: at a high rate each line would wake the thread, and cost more
 than all else about it."""

@@ -22,7 +22,7 @@ class EarlyProtocol(TakingProtocol):
         if answer is None:
             return False
         head, body = answer
-        self.transport.write(head + body)
+        self.transport.writelines((head, body) if body else (head,))
         self.server_state.total_requests += 1
         self._answered(body)
         self._answered_at_s = self.loop.time()

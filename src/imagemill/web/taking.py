@@ -38,10 +38,12 @@ class TakingProtocol(HttpToolsProtocol):
 
     def _answered(self, body: bytes) -> None:
         """See to it that an answer which was written, *body* last, is also taken."""
-        if not self.has_taken_all():
-            self.shared.unsent.add(self, body)
         self._unsent = None
-        self._watch_reader()
+        if self.has_taken_all():
+            return
+        self.shared.unsent.add(self, body)
+        if self._write_timer is None:
+            self._watch_reader()
 
     def pause_writing(self) -> None:
         """The client reads slower than we write: watch it."""
