@@ -75,7 +75,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     for all. Never with cookies. Empty = none."""
     trusted_proxies: tuple[str, ...] = ()
     """CIDR blocks of proxies that are believed: their ``X-Forwarded-For`` or ``Forwarded`` for the client's address in
-    the log, their ``X-Request-ID`` (1 to 64 of A-Z a-z 0-9 -) for the request's. Empty = none."""
+    the log (neither where the two differ: have the proxy drop the one it does not write), their ``X-Request-ID`` (1 to
+    64 of A-Z a-z 0-9 -) for the request's. Empty = none."""
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
