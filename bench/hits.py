@@ -3,12 +3,13 @@
 The same rendition of about 30 KB from three servers, by 32 connections that send six browser headers:
 
 imagemill    this node, all on: signature, expiry, conditional headers, metrics, access log to a file; from L1
-nginx        one worker, the body as a static file, access log on (not buffered), sendfile, open_file_cache
+nginx        one worker, the body as a static file, access log on, sendfile and tcp_nopush as Debian sets them
+nginx tuned  the same with open_file_cache and a buffered access log
 Go Fiber     a bare handler that answers from memory: no log, no metrics (bench/fiber)
 
 Three interleaved rounds. Figures: CPU (utime + stime) of each server's whole process tree by the requests it answered,
 in microseconds; the load's own CPU is not counted. The load is `wrk`, for SECONDS (4) a server and round, over N (1)
-signed URLs of one length. Thresholds: 1.5 × nginx, 1.1 × Fiber. Then where the microseconds go, each part alone.
+signed URLs of one length. Thresholds: 1.5 times nginx, 1.1 times Fiber. Then where the microseconds go, each part alone.
 
 Needs: wrk and nginx (apt-get install wrk nginx-light), and Go for Fiber; what is missing is named and left out.
 """
@@ -23,11 +24,11 @@ import sys
 import tempfile
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from hits_parts import parts
-
 from imagemill.model.signing import sign
 from support.node import serving
 from support.ports import free_port
@@ -45,14 +46,14 @@ HEADERS = {
 }
 """The sixth is Host, which wrk adds."""
 NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+worker_processes 1; daemon off; pid {folder}/{port}.pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
-    access_log {folder}/nginx.access.log combined;
+    access_log {folder}/{port}.access.log combined{buffered};
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
     sendfile on; tcp_nopush on; keepalive_requests 1000000000;
-    open_file_cache max=100; types {{ image/webp webp; }}
+    {cached} types {{ image/webp webp; }}
     server {{ listen 127.0.0.1:{port}; location = /image {{ alias {folder}/body.webp; }} }}
 }}
 """
@@ -69,7 +70,7 @@ class Peer:
 
     def __init__(self, name, pid, port, targets):
         self.name, self.pid, self.port, self.targets = name, pid, port, targets
-        self.us = []
+        self.us: list[float] = []
 
     def round(self, folder, seconds):
         """One round of load; raise where not every answer was the picture."""
@@ -142,11 +143,13 @@ def started(name, command, port):
         process.wait(10)
 
 
-def nginx(folder):
+def nginx(folder, *, tuned=False):
     port = free_port()
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+    buffered, cached = (" buffer=64k flush=1s", "open_file_cache max=100;") if tuned else ("", "")
+    conf = folder / f"{port}.conf"
+    conf.write_text(NGINX.format(folder=folder, port=port, buffered=buffered, cached=cached))
     folder.chmod(0o755)  # nginx's worker is nobody where this is root
-    return started("nginx", ["nginx", "-c", str(folder / "nginx.conf")], port)
+    return started("nginx tuned" if tuned else "nginx", ["nginx", "-c", str(conf)], port)
 
 
 def fiber(folder):
@@ -163,7 +166,7 @@ def main():
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         peers = [stack.enter_context(mill(folder, count))]
-        for tool, start in (("nginx", nginx), ("go", fiber)):
+        for tool, start in (("nginx", nginx), ("nginx", partial(nginx, tuned=True)), ("go", fiber)):
             if shutil.which(tool):
                 peers.append(stack.enter_context(start(folder)))
             else:
@@ -177,8 +180,8 @@ def main():
         for peer in peers:
             ratio = statistics.median(own / other for own, other in zip(peers[0].us, peer.us, strict=True))
             rounds = " ".join(f"{us:6.1f}" for us in peer.us)
-            print(f"{peer.name:10} {statistics.median(peer.us):6.1f} us/hit ({rounds})   imagemill is {ratio:.2f} x")
-    parts()
+            print(f"{peer.name:11} {statistics.median(peer.us):6.1f} us/hit ({rounds})   imagemill is {ratio:.2f} x")
+    parts(HEADERS, KEY)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import socket
 import threading
 import time
 
@@ -17,7 +18,9 @@ from imagemill.cache.purges import Purge, Subject
 from imagemill.model.entry import Entry, Validators
 from imagemill.model.media import Format, Rendition
 from imagemill.model.signing import sign
+from imagemill.obs import logs
 from imagemill.settings import Cache, Log, Secret, Server, Settings, Signing
+from imagemill.web.request import Call
 from support.inner import Client, Inner
 from support.node import SAMPLES
 
@@ -252,7 +255,7 @@ def test_time_passes(pair):
     ages = [int(re.search(rb"\r\nage: (\d+)", answer)[1]) for answer in answers]
     assert ages == [1000, 1000, 1000, 1000, 1000, 1000, 1001, 1001, 1001, 1001, 1051, 1051]
     lives = [int(re.search(rb"max-age=(\d+)", answer)[1]) for answer in answers[1::2]]
-    assert lives == [1100, 1100, 1100, 1101, 1100, 1100]
+    assert lives == [1100, 1100, 1099, 1100, 1100, 1100]
 
 
 # what is not
@@ -365,9 +368,7 @@ def test_behind_a_slow_miss(pair):
     assert hit.endswith(BODY)
 
 
-def _call(target: bytes):
-    from imagemill.web.request import Call
-
+def _call(target: bytes) -> Call:
     return Call("GET", "/image", target.partition(b"?")[2], [(b"accept", b"image/avif,image/webp")], "r")
 
 
@@ -433,7 +434,7 @@ def test_another_picture_in_its_place(pair):
 
 def test_what_is_stale_goes_the_ordinary_way(pair):
     """It is answered with while it is made anew behind: more than a hit."""
-    pair.keep(PLAIN, entry(BODY, life_s=900))
+    pair.keep(PLAIN, entry(BODY, engine=0))
     for inner in pair.both:
         inner.engine.go.release()
 
@@ -486,9 +487,11 @@ def test_a_reader_that_pauses(pair):
     def talk(inner: Inner) -> list[bytes]:
         with Client(inner.port, receive_bytes=4096) as client, Client(inner.port) as other:
             client.send(get(BIG))
+            client.answer_head()
             client.send(get())
             other.send(NOTHING)  # both were seen by now
             other.rest()
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
             return [client.answer(), client.answer()]
 
     large, small = pair.alike(talk, early=1)
@@ -545,7 +548,7 @@ def test_what_is_logged_and_counted(clock):
     lines = [[_line(line) for line in out.getvalue().splitlines()] for out in pair.out]
     assert lines[0] == lines[1]
     assert [dict(line)["code"] for line in lines[1]] == [
-        "ok", "ok", "not_modified", "ok", "signature_invalid", "ok", "ok", "no_route",
+        "ok", "ok", "not_modified", "ok", "signature_invalid", "ok", "ok", "not_found",
     ]  # fmt: skip
     assert counted[0] == counted[1]
     assert counted[1]['imagemill_cache_events_total{cache="l1",event="hit"}'] == 6
@@ -565,8 +568,10 @@ def _counted(series: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in series.items() if name.startswith(ours)}
 
 
-def test_a_full_pipe_stops_nobody(clock):
+def test_a_full_pipe_stops_nobody(clock, monkeypatch):
     """L19: hits go on while nobody reads the log; what cannot be written is dropped and counted."""
+    monkeypatch.setattr(logs, "MAX_LINES", 50)
+    monkeypatch.setattr(logs, "_BATCH", 10)
     pair, read_end, write_end = Pair(clock), *os.pipe()
     try:
         pair.keep(PLAIN, entry(b"small"))
@@ -574,10 +579,10 @@ def test_a_full_pipe_stops_nobody(clock):
             pipe = pair.quick.pipe
             pipe._out = out
             with pair.quick.logged(), Client(pair.quick.port) as client:
-                for _ in range(15_000):
+                for _ in range(1_000):
                     client.send(get())
                     client.answer()
-            assert pair.quick.early == 15_000
+            assert pair.quick.early == 1_000
             assert pipe.dropped > 0
             reading = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read_end, 1 << 16), b"")])
             reading.start()

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
@@ -15,6 +15,7 @@ from imagemill.model.entry import Entry
 from imagemill.model.media import Rendition
 from imagemill.obs.logs import LogPipe
 from imagemill.settings import Settings
+from imagemill.web.request import Call
 from imagemill.web.server import serve
 from imagemill.wiring import Service
 
@@ -99,8 +100,6 @@ class Inner:
         """Put *entry* in L1 as what *target* is answered with."""
         images, kept = self.service.images, self.service.transcoder._kept
         path, _, query = target.decode().partition("?")
-        from imagemill.web.request import Call
-
         headers = [(b"accept", accept)]
         self.on_loop(lambda: kept.fill(images.plan(Call("GET", path, query.encode(), headers, "r")), entry))
 
@@ -149,7 +148,7 @@ class Client:
         self.read = b""
         self._at = 0
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
