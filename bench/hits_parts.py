@@ -58,7 +58,7 @@ def parts(headers, key):
         "log line and metrics": lambda: met.made.repeated.finished("0123456789abcdef", 0.000123),
         "once a second and URL: headers made anew": lambda: hits._make(met, served, default),
         "a head not met before: parse": lambda: read(raw),
-        "… and its plan": lambda: service.images.remembered(call),
+        "… and its plan": lambda: service.images.plan(call),
     }
     print("\nparts, CPU us each")
     for name, work in table.items():

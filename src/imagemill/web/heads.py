@@ -29,7 +29,8 @@ class Head(Struct, frozen=True):
 
 def read(raw: bytes) -> Head | None:
     """The head that *raw* is, where it is one and no more, and nothing about it is odd."""
-    if raw.find(END) != len(raw) - len(END) or raw.count(b"\n") != raw.count(b"\r\n"):
+    whole = raw.startswith(b"GET ") and raw.find(END) == len(raw) - len(END)
+    if not whole or raw.count(b"\n") != raw.count(b"\r\n"):
         return None
     seen = _Seen()
     parser = httptools.HttpRequestParser(seen)

@@ -1,4 +1,4 @@
-"""Hits, answered where their bytes arrive: a request that was met before, whose picture is in memory.
+"""Hits, answered where their bytes arrive: a plain request whose picture is in memory.
 
 The ordinary way makes callbacks of a parser, a scope, a task and messages of each request, which costs several times
 what a hit does. Here a head is looked up by its bytes, and only what can change is asked each time: whether the URL has
@@ -13,6 +13,7 @@ import time
 from weakref import ReferenceType, ref
 
 from imagemill.model.entry import Entry
+from imagemill.model.errors import ImagemillError
 from imagemill.model.request import Plan
 from imagemill.service.transcode import Served
 from imagemill.web.app import Introduced, whole_headers
@@ -26,7 +27,9 @@ from imagemill.web.wire import Fields, head_bytes
 
 MAX_HEAD_BYTES = 2 * 1024
 """A longer head goes the ordinary way."""
-MEMO_BYTES = 8 * 1024 * 1024
+MEMO_BYTES = 16 * 1024 * 1024
+_MET_BYTES = 3 * 1024
+"""What one head costs beside its own bytes, which are held twice: whole and in parts."""
 _OURS = "0123456789abcdef"
 """Stands for an id of ours where none is given yet."""
 _ID_NAME = b"\r\nx-request-id: "
@@ -108,7 +111,7 @@ class Hits:
         return head, served.entry.rendition.body if made.has_body else b""
 
     def _meet(self, raw: bytes, peer: str) -> _Met | None:
-        """What *raw* asks for, where that was asked for before, by whomever."""
+        """What *raw* asks for, where it is plain, well signed and planned, and has not ended."""
         if len(raw) > MAX_HEAD_BYTES or not raw.startswith(self._begins) or not raw.endswith(END):
             return None
         head = read(raw)
@@ -116,7 +119,7 @@ class Hits:
             return None
         met = self._judged(head, peer)
         if met is not None:
-            self._met.put((peer, raw), met, 4 * len(raw) + 4096)
+            self._met.put((peer, raw), met, 2 * len(raw) + _MET_BYTES)
         return met
 
     def _judged(self, head: Head, peer: str) -> _Met | None:
@@ -124,8 +127,10 @@ class Hits:
         if call.fields(CONDITIONS).keys() - _NAMED:
             return None
         self._images.share(call)
-        plan = self._images.remembered(call)
-        return _Met(call, plan) if plan else None
+        try:
+            return _Met(call, self._images.plan(call))
+        except ImagemillError:
+            return None  # the ordinary way says why
 
     def _make(self, met: _Met, served: Served, default_headers: Fields) -> _Made:
         clock = self._images.clock(met.plan, served)

@@ -69,12 +69,8 @@ class Images:
         """Let pages of other origins read what becomes of *call*, as far as they may."""
         call.sharing = self._cors.fields(call.header(b"origin"))
 
-    def remembered(self, call: Call) -> Plan | None:
-        """The plan of a call whose signature was found good before; nothing is judged anew, nor is its expiry."""
-        return self._memo.get(_memo_key(call), time.monotonic())
-
     def ready(self, plan: Plan, now_s: float) -> Served | None:
-        """What L1 holds for a remembered *plan* at Unix time *now_s*, where `get` would answer with it at once.
+        """What L1 holds for *plan* at Unix time *now_s*, where `get` would answer with it at once.
 
         None, and nothing is done or counted, where `get` is to be asked.
         """
@@ -107,7 +103,7 @@ class Images:
         """The plan of a call whose signature and expiry hold now."""
         if len(call.target) > self._settings.server.max_target_bytes:
             raise TargetTooLong(f"target: {len(call.target)} > {self._settings.server.max_target_bytes} bytes")
-        plan = self.remembered(call) or self._judged(call)
+        plan = self._memo.get(_memo_key(call), time.monotonic()) or self._judged(call)
         if _has_expired(plan, time.time()):
             raise UrlExpired("the URL has expired")
         return plan

@@ -7,11 +7,14 @@ from typing import Any
 from imagemill.obs.lines import Holed
 from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
+from imagemill.web.memo import Memo
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.request import Call
 
 _LOGGER, _EVENT = "imagemill.request", "request"
 _CLIENT_GONE = 499
+_TARGET_BYTES = 512
+_TARGETS_BYTES = 4 * 1024 * 1024
 
 
 class Record:
@@ -23,6 +26,7 @@ class Record:
         self._log = Log(_LOGGER)
         self._level = logging.getLogger(_LOGGER)
         self._pipe: LogPipe | None = None
+        self._targets: Memo[bytes, str] = Memo(_TARGETS_BYTES)
         self.in_flight = 0
 
     def write_to(self, pipe: LogPipe) -> None:
@@ -39,7 +43,7 @@ class Record:
         outcome = _outcome(call, reply)
         self._count(outcome)
         self._metrics.observe("request", call.tier, seconds)
-        fields = {"request_id": call.request_id, **_fields(call, reply, outcome), "ms": _ms(seconds)}
+        fields = {"request_id": call.request_id, **self.fields(call, reply, outcome), "ms": _ms(seconds)}
         if call.caller:
             fields["caller"] = call.caller
         if call.error is None:
@@ -50,6 +54,21 @@ class Record:
             self._log.failure(_EVENT, call.error, **fields)
         else:
             self._log.info(_EVENT, **fields, detail=reason)
+
+    def fields(self, call: Call, reply: Reply | None, outcome: str) -> dict[str, Any]:
+        """What a line says between its id and its duration."""
+        return {
+            "client": call.asker, "method": call.method, "target": self._shown(call.target), "code": outcome,
+            "status": reply.status if reply else _CLIENT_GONE,
+            "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
+        }  # fmt: skip
+
+    def _shown(self, target: bytes) -> str:
+        shown = self._targets.get(target)
+        if shown is None:
+            shown = redact(target)
+            self._targets.put(target, shown, len(target) + len(shown) + _TARGET_BYTES)
+        return shown
 
     def repeated(self, call: Call, reply: Reply) -> "Repeated":
         """What `finished` does for a *call* that is answered with *reply* at once, and for all that are like it."""
@@ -68,7 +87,7 @@ class Repeated:
         self._count = record._count  # noqa: SLF001 - two halves of one
         self._time = record._metrics.timing("request", call.tier)  # noqa: SLF001
         self._log = record._log  # noqa: SLF001
-        self._fields = _fields(call, reply, self._outcome)
+        self._fields = record.fields(call, reply, self._outcome)
         pipe = record._pipe if record._level.isEnabledFor(logging.INFO) else None  # noqa: SLF001
         self._line = Holed(pipe.line, _LOGGER, _EVENT, self._fields) if pipe else None
         self._put = pipe.put if pipe else None
@@ -85,15 +104,6 @@ class Repeated:
             self._put(self._line.filled(request_id, _ms(seconds), time.time()))
         else:
             self._log.info(_EVENT, request_id=request_id, **self._fields, ms=_ms(seconds))
-
-
-def _fields(call: Call, reply: Reply | None, outcome: str) -> dict[str, Any]:
-    """What a line says between its id and its time; all but these are the last fields, where they are there."""
-    return {
-        "client": call.asker, "method": call.method, "target": redact(call.target), "code": outcome,
-        "status": reply.status if reply else _CLIENT_GONE,
-        "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
-    }  # fmt: skip
 
 
 def _outcome(call: Call, reply: Reply | None) -> str:
