@@ -177,6 +177,9 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of sources that wait for a worker or are at one; more is refused."""
     wait_s: Seconds = 5.0
     """Longest wait for a worker; also refused at once when the queue is known to be slower."""
+    burst_s: SecondsOrNone = 0.3
+    """How long renders may queue while clearly more are asked for than are done; then only as many wait as there are
+    workers, and the rest is refused at once, so that what is admitted is quick. 0 = no such end."""
 
 
 class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
