@@ -7,7 +7,6 @@ Source   uvicorn 0.54's ``HttpToolsProtocol``; pinned, because this leans on its
 """
 
 import asyncio
-from enum import Enum, auto
 from typing import Any
 
 import httptools
@@ -18,6 +17,7 @@ from imagemill.web.connections import MAX_BODY_BYTES, Connections
 from imagemill.web.early import EarlyProtocol
 from imagemill.web.faults import Fault
 from imagemill.web.problems import problem
+from imagemill.web.reading import Reading
 from imagemill.web.request import new_request_id
 from imagemill.web.taking import has_left
 from imagemill.web.targets import authority_of, path_of
@@ -46,19 +46,7 @@ def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
     return type("Protocol", (BoundedProtocol,), {"shared": shared})
 
 
-class _Reading(Enum):
-    """What the next byte belongs to."""
-
-    HEAD = auto()
-    """A head, or nothing yet on a new connection."""
-    BODY = auto()
-    IDLE = auto()
-    """Nothing: the last request is here whole."""
-    DEAF = auto()
-    """Whatever it is, it is not read any more."""
-
-
-_IDLE = _Reading.IDLE  # looked at for every hit
+_IDLE = Reading.IDLE  # looked at for every hit
 
 
 class BoundedProtocol(EarlyProtocol):
@@ -67,7 +55,7 @@ class BoundedProtocol(EarlyProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._counted = self._turned_away = False
-        self._reading = _Reading.HEAD
+        self._reading = Reading.HEAD
         self._requests = 0  # heads read
         self._unanswered = 0
         self._fault: Fault | None = None
@@ -76,7 +64,7 @@ class BoundedProtocol(EarlyProtocol):
         self._kept: tuple[int, str] | None = None  # of the request being read, once it is known to have a body
         self._timed_bytes = 0  # of its body, when the read timer was set
         self._read_timer: asyncio.TimerHandle | None = None
-        self._timed: tuple[int, _Reading] | None = None
+        self._timed: tuple[int, Reading] | None = None
         self._look_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._closing_by_drain: RequestResponseCycle | None = None
@@ -134,17 +122,17 @@ class BoundedProtocol(EarlyProtocol):
 
     def shutdown(self) -> None:
         """Close once nothing is in flight; what has asked nothing yet, or half, may still ask, shortly."""
-        if self._reading is _Reading.DEAF:
+        if self._reading is Reading.DEAF:
             return
         if self._unanswered:
             self._close_after_newest()
-        elif self._reading is _Reading.HEAD:
+        elif self._reading is Reading.HEAD:
             self.loop.call_later(FRESH_S, self._close_if_silent)
         else:
             self.transport.close()
 
     def _close_if_silent(self) -> None:
-        if not self._unanswered and self._reading is not _Reading.DEAF:
+        if not self._unanswered and self._reading is not Reading.DEAF:
             self.transport.close()
 
     def _turn_away(self) -> None:
@@ -155,7 +143,7 @@ class BoundedProtocol(EarlyProtocol):
             return
         self._turned_away = True
         self.shared.lingering += 1
-        self._reading = _Reading.DEAF
+        self._reading = Reading.DEAF
         self._say_last(Overloaded("too many connections"))
 
     # reading
@@ -167,8 +155,8 @@ class BoundedProtocol(EarlyProtocol):
                 self._reading = _IDLE
                 self._time_reading()
             return
-        if self._reading is _Reading.IDLE:
-            self._reading = _Reading.HEAD
+        if self._reading is Reading.IDLE:
+            self._reading = Reading.HEAD
             self._raw_head_bytes = 0
         self._unset_keepalive_if_required()
         for start in range(0, len(data), _PIECE_BYTES):
@@ -176,7 +164,7 @@ class BoundedProtocol(EarlyProtocol):
         self._time_reading()
         if self.flow.read_paused and self._look_timer is None:
             self._look_timer = self.loop.call_later(LOOK_S, self._look_for_leave)
-        if self._reading is _Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
+        if self._reading is Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
             # its body ended after its answer, which uvicorn takes for no end at all
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -184,14 +172,12 @@ class BoundedProtocol(EarlyProtocol):
 
     def _is_between(self) -> bool:
         """Whether all that was asked is answered, and nothing of a next request is here."""
-        if self._unanswered:
-            return False
-        if self._reading is _IDLE:
-            return True
-        return self._reading is _Reading.HEAD and not self._requests and not self._raw_head_bytes
+        if self._reading is _IDLE or self._unanswered:
+            return not self._unanswered
+        return self._reading is Reading.HEAD and not self._requests and not self._raw_head_bytes
 
     def _feed(self, piece: bytes) -> None:
-        if self._reading is _Reading.DEAF:
+        if self._reading is Reading.DEAF:
             self._discard(len(piece))
             return
         if self.transport.is_closing() or self.parser is None:
@@ -205,7 +191,7 @@ class BoundedProtocol(EarlyProtocol):
         except httptools.HttpParserError:
             self._refuse(self._fault or Fault(BadRequest("this is no HTTP/1.1 request"), "malformed"))
         else:
-            if self._reading is _Reading.HEAD and requests == self._requests:
+            if self._reading is Reading.HEAD and requests == self._requests:
                 self._raw_head_bytes += len(piece)
                 if self._raw_head_bytes > self._own.max_head_bytes:
                     self._refuse(self._head_fault())
@@ -219,7 +205,7 @@ class BoundedProtocol(EarlyProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._reading = _Reading.HEAD
+        self._reading = Reading.HEAD
         self._head_bytes = _LINE_OVERHEAD_BYTES
         self._raw_head_bytes = self._body_bytes = 0
         super().on_message_begin()
@@ -252,7 +238,7 @@ class BoundedProtocol(EarlyProtocol):
         self._judge_length()
         previous = self.cycle
         super().on_headers_complete()
-        self._reading = _Reading.BODY
+        self._reading = Reading.BODY
         self._requests += 1
         self._unanswered += 1
         if previous is not None and previous is self._closing_by_drain and not previous.response_started:
@@ -287,7 +273,7 @@ class BoundedProtocol(EarlyProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here whole."""
-        self._reading = _Reading.IDLE
+        self._reading = Reading.IDLE
         super().on_message_complete()
 
     def _body_fault(self) -> Fault:
@@ -330,8 +316,8 @@ class BoundedProtocol(EarlyProtocol):
     def _refuse(self, fault: Fault) -> None:
         """Read nothing more; answer *fault* once all earlier requests are answered, and close."""
         self.shared.refused(fault.reason)
-        in_body = self._reading is _Reading.BODY
-        self._reading = _Reading.DEAF
+        in_body = self._reading is Reading.BODY
+        self._reading = Reading.DEAF
         self._stop_reading_timer()
         if in_body and not self._take_back():
             return
@@ -374,29 +360,29 @@ class BoundedProtocol(EarlyProtocol):
     def _time_reading(self) -> None:
         """Begin to count where a head or a body begins; a request that came whole never sets a timer."""
         state = (self._requests, self._reading)
-        if state == self._timed or self._reading is _Reading.DEAF:
+        if state == self._timed or self._reading is Reading.DEAF:
             return
         self._timed = state
         self._stop_reading_timer()
-        if self._reading is not _Reading.IDLE:
+        if self._reading is not Reading.IDLE:
             self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
 
     def _too_slow(self) -> None:
-        ours = self.flow.read_paused or (self._reading is _Reading.HEAD and self._unanswered)
+        ours = self.flow.read_paused or (self._reading is Reading.HEAD and self._unanswered)
         if ours or self._goes_on():  # ours to be waited for, not the client; or a large body that comes well enough
             self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
             return
         self.shared.refused("slow_head")
-        self._reading = _Reading.DEAF
+        self._reading = Reading.DEAF
         self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
 
     def _goes_on(self) -> bool:
         """Whether a body that may be large has come fast enough since the timer was set."""
         came = self._body_bytes - self._timed_bytes
         return (
-            self._reading is _Reading.BODY
+            self._reading is Reading.BODY
             and self._most_body_bytes > MAX_BODY_BYTES
             and came >= SLOWEST_BODY_BYTES_S * self._own.header_timeout_s
         )

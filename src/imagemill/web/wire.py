@@ -3,8 +3,8 @@
 Source   uvicorn 0.54, whose tables and checks these are, so that an answer is the same whoever writes it.
 """
 
-import time
 from collections.abc import Sequence
+from email.utils import formatdate
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
 
@@ -29,7 +29,7 @@ def head_bytes(status: int, headers: Fields) -> bytes:
 
 def last_words(reply: Reply, request_id: str) -> bytes:
     """A whole answer that ends its connection, for where there is no request to answer it through."""
-    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
+    date = formatdate(usegmt=True).encode()
     head = [STATUS_LINE[reply.status].rstrip(), b"date: " + date, b"connection: close"]
     head += [b"%b: %b" % pair for pair in reply.headers]
     head += [b"x-request-id: " + request_id.encode(), b"content-length: %d" % len(reply.body)]
