@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemill.obs.lines import Holed
@@ -20,6 +20,7 @@ def written(line, fields, now_s):
 
 
 @pytest.mark.parametrize("line", [json_line, pretty_line])
+@settings(deadline=None)
 @given(
     target=st.text() | st.just('/image?a="0123456789abcdef"&b=0.123456789&c=1970-01-01T00:00:00.000Z'),
     ms=st.floats(0, 1e6).map(lambda x: round(x, 2)),

@@ -1,7 +1,7 @@
 """What is read of a head by its bytes alone is what a connection's parser would make of it, or nothing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemill.web.heads import Head, read
@@ -40,6 +40,7 @@ def test_two_heads_are_none():
     assert read(PLAIN + PLAIN) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.integers(0, len(PLAIN)))
 def test_any_bytes_can_be_judged(junk, at):
     read(PLAIN[:at] + junk + PLAIN[at:])

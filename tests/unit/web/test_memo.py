@@ -1,6 +1,6 @@
 """A memo is bounded in bytes, and keeps what is used."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagemill.web.memo import Memo
@@ -34,6 +34,7 @@ def test_what_is_too_large_is_not_kept():
     assert memo.get("a") is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 60), st.booleans())))
 def test_the_bound_holds(steps):
     """Whatever is put and asked for, all that is held weighs no more than allowed, and is what was put last."""
