@@ -22,7 +22,7 @@ quick = pytest.mark.skipif(not scaler.AVAILABLE, reason="no cykooz-resizer for t
 
 def rows(width, height, bands=3):
     y, x = np.mgrid[0:height, 0:width]
-    planes = [x * 255 // width, y * 255 // height, (x * y) % 256, 64 + (x + y) % 128]
+    planes = [x * 255 // width, y * 255 // height, 128 + 60 * np.sin(x / 5) * np.cos(y / 3), 64 + (x + y) % 128]
     return np.ascontiguousarray(np.dstack(planes)[..., :bands].astype(np.uint8))
 
 
