@@ -12,6 +12,7 @@ from typing import Any
 
 import simplejpeg
 
+from imagemill.engines.scans import shortened
 from imagemill.model.media import Format, MediaInfo
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -27,9 +28,10 @@ def decode(source: memoryview, info: MediaInfo, shrink: int, *, coarse: bool = F
     width, height = -(-info.width_px // shrink), -(-info.height_px // shrink)
     if not is_plain(info) or width * height * info.channels > MOST_BYTES:
         return None
+    file = shortened(source, shrink) if info.interlaced else source
     try:
         pixels = simplejpeg.decode_jpeg(
-            source, _COLOURS[info.channels], min_height=height, min_width=width, min_factor=0,
+            file, _COLOURS[info.channels], min_height=height, min_width=width, min_factor=0,
             fastupsample=coarse,
         )  # fmt: skip
     except ValueError:
