@@ -23,6 +23,8 @@ _FINE = 6
 """Largest step of the two lowest AC coefficients of which the last bit is not missed: that of libjpeg's quality 75."""
 _MARKER = re.compile(b"\xff[\x01-\xcf\xd8-\xfe]")
 """No such pair stands in coded data: there, 0xff is followed by 0 or is a restart."""
+_MOST_SEGMENTS = 1_000
+"""A file of a hundred scans has less; one of millions would take seconds to be read here."""
 _SOF2, _EOI, _SOS, _DQT = 0xC2, 0xD9, 0xDA, 0xDB
 
 
@@ -91,13 +93,16 @@ def _largest(file: _File) -> int:
 
 
 def _is_fine(steps: bytes) -> bool:
-    return bool(steps) and max(steps[1:3]) <= _FINE
+    return 0 < max(steps[1:3], default=0) <= _FINE
 
 
 def _read(source: Buffer) -> _File | None:
     """What the markers of a file say, up to its end; None where it has none, or is of another kind."""
     file, at = _File(), 2
-    while found := _MARKER.search(source, at):
+    for _ in range(_MOST_SEGMENTS):
+        found = _MARKER.search(source, at)
+        if found is None:
+            return None
         begin, marker = found.start(), source[found.start() + 1]
         if marker == _EOI:
             return file if file.components else None

@@ -87,6 +87,14 @@ def test_what_is_not_understood_stays(source, shrink):
     assert shortened(source, shrink) is source
 
 
+def test_many_segments_are_not_read():
+    """A file of nothing but segments is given up on early."""
+    at = PROGRESSIVE.index(b"\xff\xda")
+    source = PROGRESSIVE[:at] + b"\xff\xfe\x00\x02" * 1_000 + PROGRESSIVE[at:]
+    assert shortened(source, 8) is source
+    assert len(shortened(source.replace(b"\xff\xfe\x00\x02", b"", 100), 8)) < len(source) - 400
+
+
 @given(st.integers(0, len(PROGRESSIVE) - 1), st.binary(min_size=1, max_size=4), st.sampled_from([4, 8]))
 def test_no_damage_stops_it(at, damage, shrink):
     """Whatever stands in a file, all that is ever done to it is to leave whole scans out."""
