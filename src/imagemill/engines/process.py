@@ -34,7 +34,7 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # one pipeline runs at a time: a second arena keeps as much again for the next
     # fixed, or glibc raises both with the largest picture and keeps its memory for good; lower ones cost page faults
     "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "67108864",  # the next large picture finds what the last one took; the idle give it back
+    "MALLOC_TRIM_THRESHOLD_": "50331648",  # the next large picture finds what the last one took; the idle give it back
     "OPENBLAS_NUM_THREADS": "1",  # NumPy brings it along, and nothing here multiplies matrices
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
