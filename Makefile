@@ -37,6 +37,10 @@ lock: ## after a change of pyproject.toml; needs uv
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group build -o requirements/serve.txt
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group test -o requirements/test.txt
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group dev -o requirements/check.txt
+	uv export --frozen --quiet --no-header --no-emit-project --only-group build -o requirements/build.txt
+	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups -o requirements/image.txt
+	for extra in redis s3 temporal; do uv export --frozen --quiet --no-header --no-emit-project --no-default-groups \
+	  --extra $$extra -o requirements/image-$$extra.txt || exit; done
 
 clean:
 	rm -rf $(VENV) .tools dist build

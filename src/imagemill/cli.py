@@ -1,4 +1,4 @@
-"""The command line: serve, worker, render, sign, explain, jobs, token, cache, doctor."""
+"""The command line: serve, worker, render, sign, explain, jobs, token, cache, health, doctor."""
 
 import argparse
 import asyncio
@@ -19,9 +19,11 @@ from imagemill import (
     cache_commands,
     doctor,
     first_run,
+    health,
     heap,
     job_commands,
     job_process,
+    systemd,
     token_commands,
     wiring,
     wiring_jobs,
@@ -42,7 +44,7 @@ from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
-_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
+_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires", "filename", "attachment"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     token_commands.add(tokens, lambda *words: _with_config(_command(*words)))
     cache = _group(commands, "cache", "Purge, look at and sweep caches")
     cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
+    health.add(commands, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
     return root
 
@@ -166,6 +169,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
     service = wiring.Service(settings)
     service.watch_log(pipe)
     jobs = wiring_jobs.beside(service, pipe)
+    notices = systemd.Notices()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -174,6 +178,11 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
         _announce(log, service, port, admin_port, evaluating=evaluating)
         if jobs:  # not before: a node that cannot have its ports should not take the directory
             jobs.start()
+        notices.ready()
+
+    def drain() -> None:
+        notices.stopping()
+        _stopping(log, service, jobs)
 
     try:
         await service.start()
@@ -184,7 +193,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
             settings.server,
             shared=service.connections,
             on_ready=ready,
-            on_drain=lambda: _stopping(log, service, jobs),
+            on_drain=drain,
             stop=stop,
         )
     finally:

@@ -4,6 +4,7 @@ Units    in the name: ``_bytes``, ``_s``, ``_px``.
 Errors   `SettingsError` for what no single field can know.
 """
 
+import re
 from ipaddress import ip_network
 from operator import attrgetter
 from typing import Annotated, Any, Literal
@@ -69,6 +70,13 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """After that: how long requests in flight may take to finish."""
     cross_origin_resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "cross-origin"
     """Header of that name on pictures; empty = none."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read ``/image`` by script: ``scheme://host[:port]`` as a browser sends it, or ``*`` alone
+    for all. Never with cookies. Empty = none."""
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDR blocks of proxies that are believed: their ``X-Forwarded-For`` or ``Forwarded`` for the client's address in
+    the log (neither where the two differ: have the proxy drop the one it does not write), their ``X-Request-ID`` (1 to
+    64 of A-Z a-z 0-9 -) for the request's. Empty = none."""
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -439,8 +447,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Check what no single field can know."""
         _check_signing(self.signing)
-        _check_networks("sources", self.sources.allow_networks)
-        _check_networks("callbacks", self.callbacks.allow_networks)
+        _check_networks("sources.allow_networks", self.sources.allow_networks)
+        _check_networks("callbacks.allow_networks", self.callbacks.allow_networks)
+        _check_networks("server.trusted_proxies", self.server.trusted_proxies)
+        _check_origins(self.server.cors_origins)
         if self.server.port and self.server.port == self.server.admin_port:
             raise SettingsError("server.admin_port must differ from server.port")
         for name, most in _ORDERED:
@@ -472,9 +482,28 @@ def _check_signing(signing: Signing) -> None:
         )
 
 
-def _check_networks(table: str, networks: tuple[str, ...]) -> None:
+def _check_networks(name: str, networks: tuple[str, ...]) -> None:
     for network in networks:
         try:
             ip_network(network)
         except ValueError as e:
-            raise SettingsError(f"{table}.allow_networks: {e}") from e
+            raise SettingsError(f"{name}: {e}") from e
+
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_MAX_PORT = 65_535
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    """Keep to what browsers send (RFC 6454 section 6.2): any other spelling would never be met."""
+    for origin in origins:
+        found = _ORIGIN.fullmatch(origin)
+        if origin == "*" and len(origins) > 1:
+            raise SettingsError('server.cors_origins: "*" stands alone')
+        if origin != "*" and (not found or int(found[2] or 1) > _MAX_PORT):
+            raise SettingsError(
+                f"server.cors_origins: {origin}: scheme://host[:port] in lower case, without a path, or *"
+            )
+        if found and found[2] and _DEFAULT_PORTS.get(found[1]) == found[2]:
+            raise SettingsError(f"server.cors_origins: {origin}: browsers leave this port out")

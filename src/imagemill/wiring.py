@@ -40,8 +40,10 @@ from imagemill.web.images import Images
 from imagemill.web.jobs import body_limit
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
+from imagemill.web.proxies import Proxies
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
+from imagemill.web.routes import Route
 from imagemill.wiring_port import Submission, job_engine, kind, submission
 
 if TYPE_CHECKING:
@@ -231,8 +233,10 @@ class Service:
         )
         self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, memo, settings)
-        table = self.submission.port.routes() if self.submission else ()
-        self.app = App(self._routes(), self._finished, self._begun, table=table)
+        table = [Route("OPTIONS", "/image", self.images.preflight)]
+        table += self.submission.port.routes() if self.submission else ()
+        proxies = Proxies(settings.server.trusted_proxies)
+        self.app = App(self._routes(), self._finished, self._begun, table=table, proxies=proxies)
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -375,8 +379,8 @@ class Service:
         self.metrics.count("requests", outcome)
         self.metrics.observe("request", call.tier, seconds)
         fields = {
-            "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
-            "status": reply.status if reply else 499,
+            "request_id": call.request_id, "client": call.asker, "method": call.method, "target": redact(call.target),
+            "code": outcome, "status": reply.status if reply else 499,
             "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
             "ms": round(seconds * 1e3, 2),
         }  # fmt: skip

@@ -95,6 +95,7 @@ async def _stored(engine, job_id):
     return found if [r.state for r in found.results] == [ResultState.STORED] else None
 
 
+@pytest.mark.timed
 async def test_waiting_ends_in_time(engine):
     """Nothing changes: the job as it is; no such job: nothing, at once."""
     accepted = await engine.submit(job())

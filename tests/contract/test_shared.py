@@ -109,6 +109,7 @@ async def test_failures_are_shared_for_a_moment(level):
         assert await two.get(KEY) is None
 
 
+@pytest.mark.timed
 async def test_one_leads_and_the_others_get_it(level):
     """Of many nodes one has the lease; the others hear when it is done, and find what it made."""
     content = entry()
@@ -128,6 +129,7 @@ async def test_one_leads_and_the_others_get_it(level):
         assert await members[1].lease(KEY)
 
 
+@pytest.mark.timed
 async def test_giving_up(level):
     """A lease given up is free at once, and who waits is told."""
     async with nodes(level) as (one, two):
@@ -152,6 +154,7 @@ async def test_closing_gives_up(level):
         assert await two.lease(KEY)
 
 
+@pytest.mark.timed
 async def test_a_dead_leader_costs_the_rest_of_its_lease(level):
     async with nodes(level) as (one, two):
         assert await one.lease(KEY)
@@ -165,6 +168,7 @@ async def test_a_dead_leader_costs_the_rest_of_its_lease(level):
         assert await two.lease(KEY)
 
 
+@pytest.mark.timed
 async def test_waiting_for_nobody(level):
     """Where nobody has the lease, nobody is waited for."""
     async with nodes(level, 1) as (one,):
@@ -174,6 +178,7 @@ async def test_waiting_for_nobody(level):
         assert time.monotonic() - begun < 0.2
 
 
+@pytest.mark.timed
 async def test_waiting_has_an_end(level):
     async with nodes(level) as (one, two):
         await one.lease(KEY)

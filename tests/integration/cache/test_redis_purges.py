@@ -333,6 +333,7 @@ async def test_another_kind_of_value_in_the_streams_place(redis):
         await until(lambda: node.feed.reading, 5)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("ahead_s", [600, -600])
 async def test_a_node_whose_clock_is_wrong_judges_right(redis, ahead_s):
     """Fetches and purges are dated by Redis' clock, whatever the machines' say."""
@@ -349,6 +350,7 @@ async def test_a_node_whose_clock_is_wrong_judges_right(redis, ahead_s):
             assert all(n.sees(e) is Verdict.VALID for n in (right, wrong) for e in after), other
 
 
+@pytest.mark.timed
 async def test_the_blind_bound(redis):
     """While purges cannot be heard, an entry is used for the bound after its fetch, and not longer."""
     async with members(settings_of(redis, blind_s=2.0)) as node:
@@ -370,6 +372,7 @@ async def test_the_blind_bound(redis):
         assert not node.feed.reading
 
 
+@pytest.mark.timed
 async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
     """The start waits a moment; then the node is blind, says so once, and recovers by itself."""
     caplog.set_level(logging.INFO)

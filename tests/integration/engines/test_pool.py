@@ -116,6 +116,7 @@ class TestHandover:
             assert seen == sizes
             assert p.states == {"idle": 1, "busy": 0, "starting": 0}
 
+    @pytest.mark.timed
     async def test_the_first_does_not_wait_for_the_last(self):
         """A cheap rendition is in the caller's hands while a dear one is still being made."""
         source = picture((1200, 800))
@@ -219,6 +220,7 @@ class TestHandover:
 
 
 class TestDeadline:
+    @pytest.mark.timed
     async def test_killed_at_the_deadline(self):
         """D21: the answer comes within 250 ms of the deadline, and the slot is full again within 1 s."""
         source = picture((3000, 2000), quality=95)
@@ -237,6 +239,7 @@ class TestDeadline:
             assert counted(p) == {"restart deadline": 1}
             assert await outcome(p, SMALL) == 8
 
+    @pytest.mark.timed
     @pytest.mark.parametrize("kind", ["sleep", "spin"])
     async def test_a_worker_that_hangs(self, kind):
         """Sleeping or spinning: the deadline ends both."""
@@ -281,6 +284,7 @@ class TestDeadline:
             assert await outcome(p, SMALL) == 8
             assert counted(p) == {}
 
+    @pytest.mark.timed
     async def test_cpu_limit(self):
         """RLIMIT_CPU ends what the wall clock does not, and counts as time, not as a crash."""
         async with pool(1, deadline_s=10, limits=Limits(cpu_s=0.1)) as p:
@@ -307,6 +311,7 @@ class TestCrash:
             await until(lambda: p.states["idle"] == 2)
             assert counted(p) == {"crash": 2, "restart crash": 2}
 
+    @pytest.mark.timed
     async def test_a_bomb_is_decoded_at_most_twice(self):
         """L17: a thousand asks, two decodes; refusals cost next to nothing and need no worker."""
         bomb = fault("segv")
@@ -458,6 +463,7 @@ class TestRecycling:
 
 
 class TestCancellation:
+    @pytest.mark.timed
     async def test_unwanted_work_is_ended(self):
         """L05: what nobody wants any more is gone within 500 ms, and the slot is full again."""
         async with pool(1) as p:
@@ -622,6 +628,7 @@ class TestLife:
             assert await outcome(p, SMALL) == 8
             assert p._short_lives == 0
 
+    @pytest.mark.timed
     async def test_close_while_busy_and_waiting(self):
         """Closing answers everyone at once with `DependencyDown` and leaves no process, not even a zombie."""
         events = []

@@ -4,6 +4,7 @@ import asyncio
 import time
 from base64 import b64encode
 
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from imagemill.jobs.base import Again, Delivered, Later
@@ -45,6 +46,7 @@ async def timed(it: Courier, url: str, times: list[float]) -> None:
     assert outcome == Delivered(200)
 
 
+@pytest.mark.timed
 async def test_a_dead_receiver_slows_nobody_else():
     """J10: 200 messages to one that hangs; one that answers gets each of its own at once, as if it were alone."""
     async with Server(drip(b"", b"", 1)) as dead, Server(ok()) as live:
@@ -68,6 +70,7 @@ async def test_a_dead_receiver_slows_nobody_else():
     assert slowest_s(beside) < 2 * slowest_s(alone) + 0.05
 
 
+@pytest.mark.timed
 async def test_many_dead_receivers_slow_nobody_who_answers():
     """J10: as many as there are places hang at once; half of the places stay for those that answer."""
     async with Server(drip(b"", b"", 1)) as dead, Server(ok()) as live:

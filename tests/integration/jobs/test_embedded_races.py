@@ -4,6 +4,8 @@ import asyncio
 import random
 import time
 
+import pytest
+
 from imagemill.model.errors import JobFinished
 from imagemill.model.job import State
 from support.jobs import Embedded, NoteTaking, callback, eventually, job, opened, store, until
@@ -43,6 +45,7 @@ async def test_a_job_cancelled_while_it_ends_has_one_end(tmp_path):
     assert sorted(heard) == sorted(ends.items())
 
 
+@pytest.mark.timed
 async def test_a_flood_of_one_tenant_does_not_delay_another(tmp_path):
     """A thousand jobs wait, all of them more urgent: the other tenant's few begin at once."""
 

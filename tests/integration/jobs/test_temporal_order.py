@@ -17,6 +17,7 @@ GROWN_BYTES = 32 * 1024 * 1024
 CLASSES = (6, 3, 0)
 
 
+@pytest.mark.timed
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("setting", [{"concurrency": 8}], indirect=True)
 async def test_five_hundred_jobs_go_by_priority(setting):
@@ -64,6 +65,7 @@ def _resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("setting", [{"concurrency": 8}], indirect=True)
 async def test_tenants_take_turns(setting):
     """Whoever comes second, with little, is not behind all of whoever came first."""

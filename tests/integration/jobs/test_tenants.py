@@ -37,6 +37,7 @@ class Receivers:
         return 204
 
 
+@pytest.mark.timed
 async def test_a_flood_of_one_tenant_holds_up_no_other(tmp_path):
     """Its quota is its own, and its queue, full of urgent work, is one turn of two."""
     settings = Jobs(concurrency=4, max_waiting=500, grace_s=0.5, tenants={"loud": Tenant(max_waiting=300)})
@@ -71,6 +72,7 @@ async def test_a_flood_of_one_tenant_holds_up_no_other(tmp_path):
     assert sorted(waited_s)[8] < 1.0
 
 
+@pytest.mark.timed
 async def test_one_tenants_receivers_that_hang_hold_up_no_other(tmp_path):
     """A host name costs nothing: each of its messages is for another receiver, that takes the connection and is silent."""
     callbacks = Callbacks(total=16, per_endpoint=4)

@@ -172,6 +172,7 @@ async def test_judging_gives_the_canonical_form():
         assert canary.accepted == 0
 
 
+@pytest.mark.timed
 async def test_judging_does_not_wait_for_a_slow_resolver():
     """What cannot be said in time is said at the fetch."""
     async with client(ports=(80,), resolver=lambda *_: asyncio.sleep(30)) as it:
@@ -478,6 +479,7 @@ async def test_system_resolver():
             await it.get("http://does-not-exist.invalid/", limit=100)
 
 
+@pytest.mark.timed
 async def test_slow_resolver():
     async def resolve(host, port):
         await asyncio.sleep(30)
@@ -535,6 +537,7 @@ async def test_lying_lengths(head, error):
             await it.get(server.url(), limit=1000)
 
 
+@pytest.mark.timed
 async def test_announced_too_large_is_not_read():
     """F02: a length above the limit is refused before the body comes."""
 
@@ -588,6 +591,7 @@ async def test_nothing_is_unpacked_on_the_way(monkeypatch):
 
 
 # F04
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("answer", "within_s"),
     [
@@ -612,6 +616,7 @@ async def test_slow_sources(answer, within_s):
         assert it.in_flight == it.buffered_bytes == 0
 
 
+@pytest.mark.timed
 async def test_total_deadline():
     """F04: fast enough at every moment, and still too long."""
 
@@ -640,6 +645,7 @@ async def test_total_deadline_covers_all_hops():
         assert len(server.requests) in {2, 3}
 
 
+@pytest.mark.timed
 async def test_first_byte_counts_from_the_request():
     """The wait for an answer is first_byte_s, not connect_s more."""
     async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(connect_s=5, total_s=9)) as it:
@@ -649,6 +655,7 @@ async def test_first_byte_counts_from_the_request():
         assert time.monotonic() - begun < 0.6
 
 
+@pytest.mark.timed
 async def test_connect_timeout():
     """F04: a listener that never accepts: its queue is full."""
     with socket.socket() as listener:
@@ -670,6 +677,7 @@ async def test_connect_timeout():
                 filler.close()
 
 
+@pytest.mark.timed
 async def test_slow_handshake():
     """F04: a listener that is connected to and never speaks TLS is given up long before the whole time has passed."""
     async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(total_s=9)) as it:
@@ -874,6 +882,7 @@ async def test_cancelled_probe_frees_the_breaker():
         assert await it.get(server.url(), limit=100)
 
 
+@pytest.mark.timed
 async def test_one_slow_host_leaves_the_others():
     """F11: 200 requests hang at A; B answers as before; past A's queue nothing waits."""
     fetch = settings(first_byte_s=9, total_s=9, per_host=4, per_host_queue=6)

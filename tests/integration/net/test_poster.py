@@ -281,6 +281,7 @@ async def test_down():
 
 
 # J10
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "answer",
     [
@@ -343,6 +344,7 @@ async def test_reset():
         assert len(server.requests) == 1
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "answer",
     [
@@ -363,6 +365,7 @@ async def test_a_slow_body_changes_nothing(answer, monkeypatch):
         await until(lambda: server.open == 0)
 
 
+@pytest.mark.timed
 async def test_an_endless_body_is_left(monkeypatch):
     """J10: a few kilobytes of it are read, whatever comes, and its connection is closed."""
     read = []

@@ -44,6 +44,7 @@ def made(node: Node, target: str, ttl_s: int = TTL_S) -> None:
     time.sleep(max(0.0, begun + ttl_s + 0.2 - time.monotonic()))
 
 
+@pytest.mark.timed
 def test_stale_while_it_is_made_anew(quick: Sequence[Node], source: SourceServer) -> None:
     """Past its end every node answers STALE at once, one of them makes it anew, and then all have that."""
     target = target_of(source, "/stale.jpg", picture(10), 5)
@@ -123,6 +124,7 @@ def test_a_source_that_has_changed(quick: Sequence[Node], source: SourceServer) 
     assert renders(quick) == before + 3, "each once, for all nodes"
 
 
+@pytest.mark.timed
 async def test_early(tmp_path: Path, redis: Server, source: SourceServer) -> None:
     """Shortly before the end of what was dear to make, one node of all that are asked makes it anew; nobody waits."""
     source.delay_s["/dear"] = 1.0

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from support.node import PHOTO, SourceServer
 from support.nodes import LEASE_S, balanced, eventually, image, renders, together
 
@@ -26,6 +28,7 @@ async def test_a_thousand_identical_misses_are_one(four, source: SourceServer) -
     assert set(tiers) <= {"MISS", "COALESCED", "L1", "L2"}
 
 
+@pytest.mark.timed
 async def test_the_leader_is_killed(tmp_path, redis, source: SourceServer) -> None:
     """The node that makes it is killed with -9 in the middle: 1,000 of 1,000 answered, for at most a lease more.
 

@@ -188,6 +188,7 @@ async def test_unwell(tmp_path: Path, own: Server, source: SourceServer, name: s
     assert "s" * 40 not in sharing[0].log.read_text()
 
 
+@pytest.mark.timed
 async def test_flushed(tmp_path: Path, own: Server, source: SourceServer) -> None:
     """FLUSHALL under load: no request fails or waits, nothing is told, what is asked for next is stored again."""
     async with relaying(own.port) as shim, three(tmp_path, shim.url, source) as nodes, loaded(nodes, source) as load:
@@ -202,6 +203,7 @@ async def test_flushed(tmp_path: Path, own: Server, source: SourceServer) -> Non
     assert [of_level(told(node)) for node in nodes[:2]] == [[], []]
 
 
+@pytest.mark.timed
 async def test_failover(tmp_path: Path, source: SourceServer) -> None:
     """Three Sentinels make the replica the primary while the load goes on: no failed request, and L2 is in use again."""
     source.bodies["/after.jpg"] = picture(99)

@@ -117,6 +117,7 @@ TROUBLES = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_trouble(own, name):
     """A request loses the bound at most, almost nothing once the breaker has learnt; each change is told once."""
@@ -157,6 +158,7 @@ async def test_trouble(own, name):
         assert await level.request(KEYS[63])
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", ["down", "black hole", "LOADING", "wrong password"])
 async def test_starting_in_trouble(own, name):
     """A node starts where Redis is away, and uses it as soon as it is there."""
@@ -177,6 +179,7 @@ async def test_starting_in_trouble(own, name):
                 assert await level.request(KEYS[0])
 
 
+@pytest.mark.timed
 async def test_a_request_pays_once(own):
     """Of one request, the second question after one that failed costs nothing, also while the breaker still counts."""
     async with relaying(own.port) as shim, level2(shim.url, failures=1000) as level:
@@ -194,6 +197,7 @@ async def test_a_request_pays_once(own):
             await asyncio.sleep(0.06)
 
 
+@pytest.mark.timed
 async def test_a_thousand_at_once(own):
     """A thousand requests that meet the fault together each lose the bound at most."""
     async with relaying(own.port) as shim, level2(shim.url) as level:
@@ -206,6 +210,7 @@ async def test_a_thousand_at_once(own):
         assert len(level.states) == 1
 
 
+@pytest.mark.timed
 async def test_a_burst_of_our_own_is_not_held_against_redis(own):
     """A thousand reads at once take longer than the bound: they are answered in turn, for Redis answers."""
     async with level2(own.url) as level:
@@ -220,6 +225,7 @@ async def test_a_burst_of_our_own_is_not_held_against_redis(own):
         assert await level.cache.get(KEYS[0])
 
 
+@pytest.mark.timed
 async def test_followers_are_not_held_up_by_a_fault(own):
     """Whoever waits for another node's result when Redis goes away goes on alone within the lease's time."""
     async with relaying(own.port) as shim, level2(shim.url, lease_s=0.3) as one, level2(shim.url, lease_s=0.3) as two:
@@ -263,6 +269,7 @@ async def test_writes_are_bounded(own):
         assert own.admin.keys("*:lease") == []
 
 
+@pytest.mark.timed
 async def test_closing_in_trouble_takes_seconds_at_most(own):
     async with relaying(own.port) as shim:
         async with level2(shim.url) as level:

@@ -105,6 +105,7 @@ def give(servers, slot, giver, taker):
         server.admin.execute_command("CLUSTER", "SETSLOT", slot, "NODE", to)
 
 
+@pytest.mark.timed
 async def test_one_of_a_cluster_hangs(three):
     """The others' keys are served as ever; those of the one that hangs cost little, and come back."""
     async with level2(cluster_url(three)) as level:
@@ -135,6 +136,7 @@ async def test_one_of_a_cluster_hangs(three):
         assert all([await level.cache.get(key) for key in KEYS])
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_failover_in_a_cluster(tmp_path, how):
     """A primary dies, or hangs, and its replica takes over: its keys are served again, without a restart."""
@@ -172,6 +174,7 @@ async def test_a_cluster_asked_as_if_it_were_one_server(three):
         assert "Moved" in level.states[0][1]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_failover(tmp_path, how):
     """The primary is killed, or hangs: no request loses more than the bound, and the new primary is used by itself."""

@@ -77,6 +77,7 @@ async def test_a_value_of_another_type(empty, level, fill):
     assert not level.states
 
 
+@pytest.mark.timed
 async def test_half_a_gigabyte(empty, level):
     """No more is read than an entry can have, so a value of 512 MB costs no more time than any."""
     empty.admin.setrange(NAME, 512 * 1024 * 1024 - 1, b"x")
@@ -249,6 +250,7 @@ async def test_a_lost_lease_is_noticed(empty):
         assert empty.admin.pttl(f"{NAME}:lease") > 50_000
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("life", ["endless", "a year", "a list"])
 async def test_a_lease_that_never_ends_ends(empty, life):
     """No node of ours took it: else nobody could store the key any more, and all would ask for it without a rest."""
@@ -267,6 +269,7 @@ async def test_a_lease_that_never_ends_ends(empty, life):
         assert lease.token
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", ["put", "release", "too large"])
 async def test_who_waits_is_told_at_once(empty, how):
     """Not only when the lease would have run out."""

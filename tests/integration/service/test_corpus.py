@@ -73,6 +73,7 @@ def test_every_answer_is_a_documented_one(node: Node, answers: dict[Key, Answer]
     assert node.metric("imagemill_worker_crash_total") == 0
 
 
+@pytest.mark.timed
 def test_nothing_is_left_behind(node: Node, answers: dict[Key, Answer]) -> None:
     """I1-I3: afterwards the node is quick, its workers are two and idle, and its memory is bounded."""
     assert answers

@@ -98,6 +98,7 @@ async def test_a_leaving_leader_does_not_take_the_others_with_it(pair) -> None:
     assert source.requests == ["/photo.jpg"]
 
 
+@pytest.mark.timed
 async def test_work_that_nobody_wants_is_stopped(pair) -> None:
     """L05: a heavy render (seconds) whose only caller left is off its worker within 500 ms; the slot is whole again."""
     node, _ = pair
@@ -117,6 +118,7 @@ async def test_work_that_nobody_wants_is_stopped(pair) -> None:
     assert node.metric("imagemill_worker_crash_total") == 0
 
 
+@pytest.mark.timed
 async def test_hundreds_of_disconnects_leave_nothing_behind(pair) -> None:
     """L05, I2, I3: 400 clients leave at random moments by RST, FIN or half close; nothing stays, others are served."""
     node, source = pair
@@ -157,6 +159,7 @@ async def test_hundreds_of_disconnects_leave_nothing_behind(pair) -> None:
     assert node.metric('imagemill_requests_total{outcome="internal"') == 0
 
 
+@pytest.mark.timed
 async def test_past_the_queue_is_refused_quickly_and_hits_are_not(tmp_path: Path) -> None:
     """Section 5: a queue of 4 and 60 distinct renders: refusals in under 50 ms of server time, hits all the while."""
     with serving(tmp_path, gate={"queue": 4}, engine={"workers": 1}) as node:
@@ -181,6 +184,7 @@ async def test_past_the_queue_is_refused_quickly_and_hits_are_not(tmp_path: Path
         assert {(a.status, a.headers["x-cache"]) for a in hits} == {(200, "L1")}
 
 
+@pytest.mark.timed
 async def test_waiting_too_long_is_refused_before_work(tmp_path: Path) -> None:
     """L03: a render that cannot begin in time never begins."""
     with serving(tmp_path, gate={"wait_s": 0.3}, engine={"workers": 1}) as node:
@@ -254,6 +258,7 @@ async def test_a_stop_signal_loses_nothing(tmp_path: Path) -> None:
         assert len(refused) == 16
 
 
+@pytest.mark.timed
 async def test_the_loop_is_never_held(tmp_path: Path) -> None:
     """L19: under names that do not resolve, slow sources and large ones, /healthz answers quickly all the while."""
     source = SourceServer()
@@ -282,6 +287,7 @@ async def test_the_loop_is_never_held(tmp_path: Path) -> None:
     assert sorted(times)[int(len(times) * 0.95)] < 0.1
 
 
+@pytest.mark.timed
 async def test_the_loop_lags_by_milliseconds(tmp_path: Path) -> None:
     """L19: under trickling sources and names that lead nowhere or inwards, p99 of the loop's lag is below 20 ms.
 

@@ -54,6 +54,7 @@ def until(true, within_s: float = 2.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("order", ROWS)
 def test_a_node_alone(node: Node, order: dict[str, str]) -> None:
     """200, what was done and when; counted by kind."""
@@ -245,6 +246,7 @@ def test_a_failure_is_purged_too(node: Node, source) -> None:
     assert node.get(target).status == 200
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("by", ["source", "tag", "target"])
 def test_what_was_purged_is_made_anew_once_for_all_nodes(tmp_path: Path, source, by: str) -> None:
     """From L1 and L2 of every node, also of one that starts later."""

@@ -171,6 +171,7 @@ async def free(running: Pool) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.timed
 async def test_cancelling_stops_work_within_a_second():
     """Also work that libvips would not stop doing (J07)."""
     async with pool(avif_effort=9) as running:
@@ -186,6 +187,7 @@ async def test_cancelling_stops_work_within_a_second():
         assert (world.told, world.gate._free) == ([], 1)
 
 
+@pytest.mark.timed
 async def test_a_deadline_stops_work_within_a_second():
     async with pool(avif_effort=9) as running:
         world = World(running, Source(noise(3_000)))

@@ -416,6 +416,7 @@ async def test_no_key_leaves_the_prefix(settings, store):
             await inside.get(key, limit=len(BODY))
 
 
+@pytest.mark.timed
 async def test_a_dead_server_is_asked_so_often_and_no_more(tmp_path):
     """Each operation ends in the same error, soon, after its attempts; and works again when the server is back."""
     told = []
@@ -454,6 +455,7 @@ async def test_a_server_that_comes_back_meanwhile_is_not_noticed(tmp_path):
     assert told[-1] == ("put", "ok")
 
 
+@pytest.mark.timed
 async def test_a_server_that_hangs_is_left(server, settings):
     """After `timeout_s` of each attempt."""
     store = layered(replace(settings, timeout_s=0.2, attempts=2))

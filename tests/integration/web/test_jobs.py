@@ -217,6 +217,7 @@ def test_elsewhere_bodies_are_small(server: Running, path: bytes) -> None:
     assert problem(answer)[0] == (422 if b"?" in path else 400)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("form", [post, chunked])
 def test_the_body_of_a_stranger_is_not_kept(server: Running, held: list[int], form: Any) -> None:
     """J06, J08: the head says who it is not; the answer comes at once, and the rest is neither kept nor waited for."""
@@ -285,6 +286,7 @@ def test_a_large_body_that_comes_well_may_take_its_time(monkeypatch: pytest.Monk
         assert answer.startswith(b"HTTP/1.1 202 ")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("path", [b"/jobs", b"/jobs/batch"])
 def test_a_large_body_that_trickles_is_cut_off(path: bytes) -> None:
     """L06: a byte now and then is not enough, wherever in the body."""
@@ -346,6 +348,7 @@ LEAVING = {
 }
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("leave", LEAVING.values(), ids=LEAVING)
 @pytest.mark.parametrize("behind", [b"", b"GET /jobs HTTP/1.1\r\nhost: x\r\n\r\n" * 2], ids=["alone", "others wait"])
 def test_a_client_that_leaves_frees_its_place(leave: Any, behind: bytes) -> None:
@@ -398,6 +401,7 @@ def test_a_listener_that_does_not_read_is_cut_off() -> None:
         assert server.port_of.streams.open == 0
 
 
+@pytest.mark.timed
 def test_a_stop_does_not_wait_for_listeners() -> None:
     """L18: their streams end well, so that they come back to whoever answers then."""
     with Running(SOME, grace_s=5) as server, listen(server) as s:

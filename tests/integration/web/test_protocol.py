@@ -277,6 +277,7 @@ def test_a_body_that_says_it_is_large(server: Running) -> None:
     assert is_problem(ask(server, raw), 400, "bad_request")
 
 
+@pytest.mark.timed
 def test_a_body_that_is_large(server: Running) -> None:
     """L06: a chunked body beyond the limit ends its own request at once."""
     chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
@@ -363,6 +364,7 @@ def test_a_flood_of_pipelined_requests(server: Running) -> None:
 # time
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "first",
     [
@@ -392,6 +394,7 @@ def test_a_slow_head_or_body(server: Running, first: bytes) -> None:
     assert 0.3 < time.monotonic() - begun < 2.5
 
 
+@pytest.mark.timed
 async def test_thousands_of_slow_heads() -> None:
     """L06: while they are held, others are answered; when their time is up, all are gone."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -596,6 +599,7 @@ def test_connections_made_just_before_the_end_are_answered() -> None:
         assert all(b" 200 OK" in rest(s) for s in early)
 
 
+@pytest.mark.timed
 def test_the_grace_ends() -> None:
     """L18: a request that takes longer than the grace does not hold the stop."""
     with running(grace_s=1, write_timeout_s=30) as server, connect(server) as s, small_window(server) as reader:
