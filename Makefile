@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PKG_CONFIG := /bin/false
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test check unit bench drill lock clean
+.PHONY: serve test check unit bench drill soak nightly lock clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/imagemill serve --unsigned --sample
@@ -31,6 +31,11 @@ bench: $(VENV)/.test
 
 drill: $(VENV)/.test ## kill -9 at random; VICTIM=api, jobs, engine, s3, worker or temporal: only these
 	$(VENV)/bin/python tests/drill.py $(or $(VICTIM),all) --kills $(or $(KILLS),20) --seconds $(or $(SECONDS),600)
+
+soak: $(VENV)/.test ## 20,000 mixed and bad requests: nothing grows, nothing is left
+	$(VENV)/bin/python tests/soak.py --requests $(or $(REQUESTS),20000)
+
+nightly: soak drill ## what takes too long for every change
 
 lock: ## after a change of pyproject.toml; needs uv
 	uv lock

@@ -44,6 +44,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Address that the public port listens on."""
     port: Port = 8080
     """Public port: ``/image``, and ``/explain`` in unsigned mode. 0 = any free one."""
+    reuse_port: bool = False
+    """Share the public port with other nodes of this machine, each with its own admin port, L1 and workers."""
     admin_host: Host = "127.0.0.1"
     """Address that the admin port listens on. It asks nobody who they are: keep it from strangers."""
     admin_port: Port = 8081
@@ -177,6 +179,9 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of sources that wait for a worker or are at one; more is refused."""
     wait_s: Seconds = 5.0
     """Longest wait for a worker; also refused at once when the queue is known to be slower."""
+    burst_s: SecondsOrNone = 0.3
+    """How long renders may queue while clearly more are asked for than are done; then only as many wait as there are
+    workers, and the rest is refused at once, so that what is admitted is quick. 0 = no such end."""
 
 
 class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -232,15 +237,18 @@ class Sources(Struct, frozen=True, forbid_unknown_fields=True):
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """``[cache]``: the first level, the source cache, and what is remembered of failures."""
 
-    policy: Literal["tiny_lfu", "lru"] = "tiny_lfu"
-    """What stays in L1 and the source cache: ``tiny_lfu`` what is asked for often, ``lru`` what was asked for last."""
+    policy: Literal["tiny_lfu", "lru", "fifo"] = "tiny_lfu"
+    """What stays in L1 and the source cache: ``tiny_lfu`` what is asked for often, ``lru`` what was asked for last,
+    ``fifo`` what came last."""
     l1_bytes: Natural = 0
     """0 = the lesser of a quarter of the memory this container may use and 512 MiB; never above half of it."""
     l1_ttl_s: Annotated[float, Meta(gt=0, le=300)] = 300.0
     """Longest life of a rendition in L1."""
+    l1_unread_s: Annotated[float, Meta(ge=0, le=300)] = 45.0
+    """How long a rendition stays in L1 that nobody asks for again, in an eighth of its room; 0 = as all others do."""
     source_bytes: Positive = 32 * MiB
     """Of the source cache."""
-    source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 60.0
+    source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 45.0
     """Longest life of a source in its cache; it is not revalidated meanwhile."""
     negative_ttl_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
     """How long a failure is remembered."""
