@@ -62,7 +62,7 @@ def test_environment_values_are_toml():
         ("[fetch]\ntotal_s = 0", "fetch.total_s"),
         ("[cache]\nl1_ttl_s = 301", "cache.l1_ttl_s"),
         ("[cache]\nsource_ttl_s = 61", "cache.source_ttl_s"),
-        ("[cache]\npolicy = 'fifo'", "cache.policy"),
+        ("[cache]\npolicy = 'lfu'", "cache.policy"),
         ("[sources]\nallow_networks = ['10.0.0.1/8']", "sources.allow_networks"),
         ("[sources]\nallow_networks = ['ten']", "sources.allow_networks"),
         ("[callbacks]\nallow_networks = ['ten']", "callbacks.allow_networks"),

@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from imagemill.engines import sandbox, wire
+from imagemill import heap
+from imagemill.engines import sandbox, scaler, wire
+from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
-from imagemill.engines.vips import Vips, pyvips
+from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
 from imagemill.plan.policy import check_source
@@ -24,6 +26,8 @@ from imagemill.plan.policy import check_source
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IDLE_S = 10.0
 """So long without a job, a worker returns the memory that it keeps for the next one."""
+_KEEP_S = 5.0
+"""And so long under load, what the jobs since then have left: they differ, and each would keep its most for good."""
 
 
 def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vips) -> None:
@@ -42,6 +46,7 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
         )
         logging.disable()  # nobody reads it, and pyvips has libvips tell it of every name that it looks up
+        heap.settle()
         words.send(wire.write(wire.Ready(versions)))
         Worker(words, memoryview(source), output, memory, setup, vips).serve()
 
@@ -58,6 +63,7 @@ class Worker:
         self._memory = memory
         self._limits = setup.limits
         self._vips = vips
+        self._trimmed_s = time.monotonic()
 
     def serve(self) -> None:
         """Do jobs until the front is gone."""
@@ -77,14 +83,20 @@ class Worker:
                 self._fail("image_corrupt", f"the decoder failed: {type(e).__name__}")
 
     def _next_packet(self) -> bytes:
+        if time.monotonic() - self._trimmed_s > _KEEP_S:
+            self._give_back()
         self._words.settimeout(_IDLE_S)
         try:
             return self._words.recv(wire.MAX_PACKET)
         except TimeoutError:
-            _trim(0)
+            self._give_back()
         finally:
             self._words.settimeout(None)
         return self._words.recv(wire.MAX_PACKET)
+
+    def _give_back(self) -> None:
+        _trim(0)
+        self._trimmed_s = time.monotonic()
 
     def _job(self, job: wire.Job) -> None:
         begun, cpu = time.perf_counter(), time.process_time()
@@ -135,4 +147,6 @@ def _versions() -> dict[str, str]:
         "pyvips": version("pyvips"),
         "pyvips-binary": version("pyvips-binary"),
         "simplejpeg": version("simplejpeg"),
+        "pillow": version("pillow"),
+        "cykooz-resizer": version("cykooz-resizer") if scaler.AVAILABLE else "none",
     }
