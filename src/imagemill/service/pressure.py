@@ -15,8 +15,8 @@ _TOO_MANY = 1.5
 """Who comes for one who is done."""
 _MOST_AT_ONCE = 6
 """So many count of those who come for one who is done."""
-_SURE, _SURE_PER_SLOT = 8, 4
-"""More than these past `_TOO_MANY` are no crowd: with one slot, nine who are done tell of thrice as many."""
+_SURE, _SURE_PER_SLOT = 6, 4
+"""More than these past `_TOO_MANY` are no crowd: with one slot, seven who are done tell of thrice as many."""
 _OF_FREE = 1 / 32
 """What the newest counts in the average: five tell of the end."""
 _FREE_AGAIN = 0.2
