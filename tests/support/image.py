@@ -134,10 +134,18 @@ def _index(folder: Path) -> list[str]:
     ).stdout
     found = {line.partition("=")[0].rpartition(".")[2]: line.partition("=")[2] for line in told.splitlines()}
     values = {name: str(ast.literal_eval(text)) for name, text in found.items() if name in _PASSED_ON}
+    if "cert" not in values and (trusted := _trusted()):
+        values["cert"] = trusted
     (folder / "pip.conf").write_text("\n".join(["[global]", *(f"{n} = {v}" for n, v in values.items())]) + "\n")
     paths = [path for name in ("cert", "find-links") for path in values.get(name, "").split()]
     mounted = [f"--volume={path}:{path}:ro" for path in paths if Path(path).exists()]
     return ["--secret", f"id=pip.conf,src={folder / 'pip.conf'}", *mounted]
+
+
+def _trusted() -> str:
+    """Whom this machine trusts, where it says so: there may be more than pip brings along, for a proxy on the way."""
+    named = (*map(os.environ.get, ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")), "/etc/ssl/certs/ca-certificates.crt")
+    return next((name for name in named if name and Path(name).is_file()), "")
 
 
 class Ended(NamedTuple):

@@ -290,6 +290,7 @@ class TestDeadline:
                 await until(lambda: p.states["idle"] == 1)
             assert counted(p) == {"restart deadline": 3}
 
+    @pytest.mark.timed  # the last picture has 0.2 s
     async def test_no_worker_free_in_time(self):
         """Waiting for a worker counts; who waits too long hears of the crowd, which says nothing against the work."""
         async with pool(1, deadline_s=0.2) as p:
@@ -632,7 +633,7 @@ class TestLife:
         p = Pool(Engine(), Limits(), workers=1, entry="integration.engines.faulty:short_lived", observe=events.append)
         p.events = events
         await p.start()
-        await until(lambda: counted(p)["crash"] == 2, 10)
+        await until(lambda: counted(p)["crash"] == 2)
         await asyncio.sleep(1.5)
 
         assert counted(p)["crash"] == 2
@@ -686,6 +687,7 @@ class TestLife:
             assert tuple(map(int, p.versions["libvips"].split("."))) >= (8, 18, 3)
 
 
+@pytest.mark.timed  # each rendition has 0.6 s to spare
 async def test_each_rendition_of_a_run_has_a_deadline_of_its_own():
     """Several that are in time are, however long they take together; so is what their reader does in between."""
     async with pool(1, deadline_s=1.0) as p:
