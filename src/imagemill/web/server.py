@@ -11,7 +11,8 @@ import uvloop
 
 from imagemill.settings import Server
 from imagemill.web import listening
-from imagemill.web.protocol import Connections, keep_small, make_protocol
+from imagemill.web.connections import Connections, keep_small
+from imagemill.web.protocol import make_protocol
 
 _BACKLOG_ROUNDS = 20
 _HANDSHAKE_S = 0.5
