@@ -196,6 +196,24 @@ def test_hits_with_more_to_say(pair, target):
     pair.alike(in_turn(get(target), get(target)), early=2)
 
 
+def test_heads_that_differ_in_what_matters_and_in_what_does_not(pair):
+    """One URL, met in many heads that follow each other: each has the answer of its own head."""
+    ours, theirs = b"origin: https://shop.example\r\n", b"origin: https://other.example\r\n"
+    known, unknown = b'if-none-match: "%b"\r\n' % ETAG.encode(), b'if-none-match: "x"\r\n'
+    changed = [b"x-request-id: a-%d\r\ncookie: a=%d\r\n" % (n, n) for n in range(5)]
+    kinds = [b"", ours, theirs, known, unknown, ours + known, b"x-forwarded-for: 203.0.113.9\r\n"]
+    requests = [get(more=kind + more) for more in changed for kind in kinds]
+
+    answers = pair.alike(in_turn(*requests), early=len(requests))
+
+    assert [a.count(b"304 Not Modified") for a in answers[:7]] == [0, 0, 0, 1, 0, 1, 0]
+    assert [a.count(b"access-control-allow-origin: https://shop.example\r\n") for a in answers[:7]] == [
+        0, 1, 0, 0, 0, 1, 0,
+    ]  # fmt: skip
+    for n in range(len(requests)):
+        assert b"x-request-id: a-%d\r\n" % (n // len(kinds)) in answers[n]
+
+
 @pytest.mark.parametrize("accept", [b"image/webp", b"image/png"])
 def test_what_a_client_accepts(pair, accept):
     raw = get(AUTO).replace(b"image/avif,image/webp,*/*;q=0.8", accept)
@@ -537,22 +555,24 @@ def test_what_is_logged_and_counted(clock):
     requests = [
         get(), get(), get(more=b'if-none-match: "%b"\r\n' % ETAG.encode()), get(more=b"range: bytes=0-9\r\n"),
         get(PLAIN[:-1]), get(more=b"x-request-id: given\r\nx-forwarded-for: 203.0.113.9\r\n"), get(NAMED),
+        get(more=b"x-forwarded-for: 203.0.113.10\r\n"), get(more=b"cookie: a=b\r\n"),
     ]  # fmt: skip
     pair.keep(PLAIN, entry(BODY))
     pair.keep(NAMED, entry(BODY))
 
-    pair.alike(in_turn(*requests), early=5)
+    pair.alike(in_turn(*requests), early=7)
 
     counted = [_counted(inner.metrics()) for inner in pair.both]
     pair.close()
     lines = [[_line(line) for line in out.getvalue().splitlines()] for out in pair.out]
     assert lines[0] == lines[1]
     assert [dict(line)["code"] for line in lines[1]] == [
-        "ok", "ok", "not_modified", "ok", "signature_invalid", "ok", "ok", "not_found",
+        "ok", "ok", "not_modified", "ok", "signature_invalid", "ok", "ok", "ok", "ok", "not_found",
     ]  # fmt: skip
+    assert [dict(line)["client"][-3:] for line in lines[1]][5:9] == ["3.9", "0.1", ".10", "0.1"]
     assert counted[0] == counted[1]
-    assert counted[1]['imagemill_cache_events_total{cache="l1",event="hit"}'] == 6
-    assert counted[1]['imagemill_request_seconds_count{cache="L1"}'] == 6
+    assert counted[1]['imagemill_cache_events_total{cache="l1",event="hit"}'] == 8
+    assert counted[1]['imagemill_request_seconds_count{cache="L1"}'] == 8
     assert counted[1]['imagemill_requests_total{outcome="not_modified"}'] == 1
 
 

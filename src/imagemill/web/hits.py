@@ -18,8 +18,8 @@ from imagemill.model.request import Plan
 from imagemill.service.transcode import Served
 from imagemill.web.app import Introduced, whole_headers
 from imagemill.web.headers import CONDITIONS
-from imagemill.web.heads import END, Head, read
-from imagemill.web.images import Clock, Images
+from imagemill.web.heads import END, read
+from imagemill.web.images import READ, Clock, Images
 from imagemill.web.memo import Memo
 from imagemill.web.record import Record, Repeated
 from imagemill.web.request import Call, new_request_id
@@ -28,14 +28,16 @@ from imagemill.web.wire import Fields, head_bytes
 MAX_HEAD_BYTES = 2 * 1024
 """A longer head goes the ordinary way."""
 MEMO_BYTES = 16 * 1024 * 1024
-_MET_BYTES = 3 * 1024
-"""What one head costs beside its own bytes, which are held twice: whole and in parts."""
+ALIKE_BYTES = 16 * 1024 * 1024
+_MET_BYTES = 512
+_ALIKE_BYTES = 3 * 1024
+"""What one head costs beside its own bytes, which are held whole for the one, and in parts for the other."""
 _OURS = "0123456789abcdef"
 """Stands for an id of ours where none is given yet."""
 _ID_NAME = b"\r\nx-request-id: "
 _ID_LINE = _ID_NAME + _OURS.encode() + b"\r\n"
-_NAMED = frozenset({b"if-none-match", b"if-modified-since"})
-"""Conditions under which a hit is answered with all of it or nothing; the others can fail, or take a part."""
+_OTHER_CONDITIONS = CONDITIONS - {b"if-none-match", b"if-modified-since"}
+"""They can fail, or take a part; under the two named ones a hit is answered with all of it or nothing."""
 
 
 class _Made:
@@ -64,16 +66,25 @@ class _Made:
         )
 
 
-class _Met:
-    """A request as it came from one address, and the last answer to it."""
+class _Alike:
+    """Requests that have the same answer and the same words in the log, and the last answer to them."""
 
-    __slots__ = ("call", "given_id", "made", "plan")
+    __slots__ = ("call", "made", "plan")
 
     def __init__(self, call: Call, plan: Plan) -> None:
         self.call = call
-        self.given_id = "" if call.request_id == _OURS else call.request_id
         self.plan = plan
         self.made: _Made | None = None
+
+
+class _Met:
+    """A request as it came from one address."""
+
+    __slots__ = ("alike", "given_id")
+
+    def __init__(self, alike: _Alike, given_id: str) -> None:
+        self.alike = alike
+        self.given_id = given_id
 
 
 class Hits:
@@ -86,6 +97,7 @@ class Hits:
         self._record = record
         self._introduced = introduced
         self._met: Memo[tuple[str, bytes], _Met] = Memo(MEMO_BYTES)
+        self._alike: Memo[tuple[str, str, bytes, frozenset[tuple[bytes, bytes]]], _Alike] = Memo(ALIKE_BYTES)
 
     def answer(self, raw: bytes, peer: str, default_headers: Fields) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to *raw*, counted and logged; None, and nothing is, for the ordinary way.
@@ -99,12 +111,13 @@ class Hits:
         met = self._met.get((peer, raw)) or self._meet(raw, peer)
         if met is None:
             return None
-        served = self._images.ready(met.plan, now_s)
+        alike = met.alike
+        served = self._images.ready(alike.plan, now_s)
         if served is None:
             return None
-        made = met.made
+        made = alike.made
         if made is None or not made.holds(served.entry, now_s, default_headers):
-            made = met.made = self._make(met, served, default_headers)
+            made = alike.made = self._make(alike, served, default_headers)
         request_id = met.given_id or new_request_id()
         head = b"%b%b%b" % (made.before_id, request_id.encode(), made.after_id)
         made.repeated.finished(request_id, time.perf_counter() - begun)
@@ -117,26 +130,35 @@ class Hits:
         head = read(raw)
         if head is None or head.path != self._path:
             return None
-        met = self._judged(head, peer)
-        if met is not None:
-            self._met.put((peer, raw), met, 2 * len(raw) + _MET_BYTES)
+        call = self._introduced(Call("GET", head.path, head.query, head.headers, _OURS, peer))
+        alike = self._alike_to(call, len(raw))
+        if alike is None:
+            return None
+        met = _Met(alike, "" if call.request_id == _OURS else call.request_id)
+        self._met.put((peer, raw), met, len(raw) + _MET_BYTES)
         return met
 
-    def _judged(self, head: Head, peer: str) -> _Met | None:
-        call = self._introduced(Call("GET", head.path, head.query, head.headers, _OURS, peer))
-        if call.fields(CONDITIONS).keys() - _NAMED:
+    def _alike_to(self, call: Call, head_bytes: int) -> _Alike | None:
+        """What is known of *call* from others like it: heads may differ in much that no answer depends on."""
+        asked = call.fields(READ)
+        if asked.keys() & _OTHER_CONDITIONS:
             return None
-        self._images.share(call)
-        try:
-            return _Met(call, self._images.plan(call))
-        except ImagemillError:
-            return None  # the ordinary way says why
+        key = (call.client, call.asker, call.target, frozenset(asked.items()))
+        alike = self._alike.get(key)
+        if alike is None:
+            self._images.share(call)
+            try:
+                alike = _Alike(call, self._images.plan(call))
+            except ImagemillError:
+                return None  # the ordinary way says why
+            self._alike.put(key, alike, 2 * head_bytes + _ALIKE_BYTES)
+        return alike
 
-    def _make(self, met: _Met, served: Served, default_headers: Fields) -> _Made:
-        clock = self._images.clock(met.plan, served)
-        reply = self._images.respond(met.call, met.plan, served, clock)
+    def _make(self, alike: _Alike, served: Served, default_headers: Fields) -> _Made:
+        clock = self._images.clock(alike.plan, served)
+        reply = self._images.respond(alike.call, alike.plan, served, clock)
         head = head_bytes(reply.status, [*default_headers, *whole_headers(reply, _OURS)])
-        repeated = met.made.repeated if met.made else None
+        repeated = alike.made.repeated if alike.made else None
         if repeated is None or not repeated.is_of(reply):
-            repeated = self._record.repeated(met.call, reply)
+            repeated = self._record.repeated(alike.call, reply)
         return _Made(served.entry, clock, default_headers, head, repeated, has_body=bool(reply.body))

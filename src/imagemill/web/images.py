@@ -25,6 +25,8 @@ from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call, until_left
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+READ = CONDITIONS | {b"accept", b"origin"}
+"""The header fields that an answer here can depend on, beside those that `web.proxies` reads."""
 _MEMO_S = 300.0
 _OPTIONS = ((b"allow", b"GET, HEAD, OPTIONS"), (b"x-content-type-options", b"nosniff"))
 

@@ -7,6 +7,8 @@ import time
 from statistics import median
 from urllib.parse import quote
 
+import pytest
+
 from support.mill import until
 from support.node import PHOTO, SourceServer, fetch, serving
 
@@ -47,6 +49,7 @@ def times_ms(node, asked_at, code):
     return [line["ms"] for line in node.lines()[asked_at:] if line.get("code") == code]
 
 
+@pytest.mark.timed
 def test_a_flood(tmp_path):
     """At thrice the capacity: goodput, quick refusals that say when to come back, quick answers; then all as before."""
     seen = []
