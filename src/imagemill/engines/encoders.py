@@ -1,4 +1,4 @@
-"""Encode what the steps have made, as the speed says.
+"""Encode what the steps have made, as the speed says: from rows of pixels where that is cheaper, else from an image.
 
 Units    as in `plan.profiles`.
 Errors   libvips' own, for its caller to translate.
@@ -8,54 +8,80 @@ Source   libvips 8.18 reference: the savers. Quantisation table 2 of mozjpeg (tu
 
 from typing import Any
 
-from imagemill.engines import webp
+import numpy as np
+
+from imagemill.engines import jpeg_saver, webp
+from imagemill.engines.decoded import Image, pyvips
 from imagemill.model.media import Format
 from imagemill.plan.profiles import Profile, chosen, encoder_quality
 from imagemill.plan.resolve import Steps
 from imagemill.settings import Engine
 
-Image = Any  # pyvips carries no types of its own that mypy could follow
-_QUANT_TABLE = 2
+_STANDARD, _TUNED = 0, 2
 
 
-def encode(image: Image, steps: Steps, engine: Engine) -> bytes:
-    """The finished *image* in the format of *steps*; frames of an animation lie below one another."""
+def from_rows(rows: Any, steps: Steps, engine: Engine) -> bytes | None:
+    """One finished picture, an array of rows; None where it takes libvips."""
+    profile = chosen(engine, steps.speed)
+    quality = encoder_quality(steps, engine, profile)
+    match steps.format:
+        case Format.JPEG if not profile.jpeg_trellis:
+            return jpeg_saver.saved(rows, round(quality), optimize=profile.jpeg_optimize)
+        case Format.WEBP:
+            return webp.still(rows, quality, profile.webp_effort)
+    return None
+
+
+def from_image(image: Image, steps: Steps, engine: Engine) -> bytes:
+    """The finished *image*; the frames of an animation lie below one another."""
     profile = chosen(engine, steps.speed)
     quality = encoder_quality(steps, engine, profile)
     match steps.format:
         case Format.JPEG:
-            return _jpeg(image, round(quality), profile)
+            made = _jpeg(image, round(quality), profile)
         case Format.PNG:
-            return bytes(
-                image.pngsave_buffer(compression=profile.png_compression, filter=profile.png_filter, keep="none")
-            )
+            made = image.pngsave_buffer(compression=profile.png_compression, filter=profile.png_filter, keep="none")
         case Format.WEBP:
             effort = profile.webp_effort if steps.frames == 1 else profile.webp_animated_effort
-            return _webp(image, quality, effort, steps.frames)
+            made = _webp(image, quality, effort, steps.frames)
         case Format.AVIF:
-            return bytes(
-                image.heifsave_buffer(
-                    Q=round(quality), effort=profile.avif_effort, compression="av1", bitdepth=8,
-                    subsample_mode="off", keep="none",
-                )
+            made = image.heifsave_buffer(
+                Q=round(quality), effort=profile.avif_effort, compression="av1", bitdepth=8, subsample_mode="off",
+                keep="none",
             )  # fmt: skip
         case Format.GIF:
             effort = profile.gif_effort if steps.frames == 1 else profile.gif_animated_effort
-            return bytes(image.gifsave_buffer(effort=effort, keep="none"))
+            made = image.gifsave_buffer(effort=effort, keep="none")
         case _:
             raise AssertionError(steps.format)
+    return bytes(made)
 
 
-def _jpeg(image: Image, quality: int, profile: Profile) -> bytes:
-    return bytes(
-        image.jpegsave_buffer(
-            Q=quality, optimize_coding=profile.jpeg_optimize, quant_table=_QUANT_TABLE,
-            trellis_quant=profile.jpeg_trellis, interlace=profile.jpeg_trellis, keep="none",
-        )
+def _jpeg(image: Image, quality: int, profile: Profile) -> Any:
+    return image.jpegsave_buffer(
+        Q=quality, optimize_coding=profile.jpeg_optimize, trellis_quant=profile.jpeg_trellis,
+        interlace=profile.jpeg_trellis, quant_table=_TUNED if profile.jpeg_trellis else _STANDARD, keep="none",
     )  # fmt: skip
 
 
-def _webp(image: Image, quality: float, effort: int, frames: int) -> bytes:
+def _webp(image: Image, quality: float, effort: int, frames: int) -> Any:
     """By libwebp itself where it takes the picture, else by libvips."""
-    made = webp.encode(image, quality, effort) if frames == 1 else webp.animate(image, quality, effort, frames)
-    return made or bytes(image.webpsave_buffer(Q=round(quality), effort=effort, keep="none"))
+    pixels = np.frombuffer(image.write_to_memory(), np.uint8)
+    rows = pixels.reshape(frames, image.height // frames, image.width, image.bands)
+    if frames == 1:
+        made = webp.still(rows[0], quality, effort)
+    else:
+        loops = image.get("loop") if image.get_typeof("loop") else 0
+        delays_ms = image.get("delay") if image.get_typeof("delay") else ()
+        made = webp.animation(rows, quality, effort, webp.Timing(tuple(delays_ms), loops))
+    return made or _held(image, pixels).webpsave_buffer(Q=round(quality), effort=effort, keep="none")
+
+
+def _held(image: Image, pixels: Any) -> Image:
+    """*image* again, from its *pixels*: they can be asked for once only."""
+    held = pyvips.Image.new_from_memory(pixels, image.width, image.height, image.bands, "uchar")
+    held = held.copy(interpretation=image.interpretation)
+    for name in ("delay", "loop", "page-height"):
+        if kind := image.get_typeof(name):
+            held.set_type(kind, name, image.get(name))
+    return held

@@ -12,6 +12,7 @@ from typing import Any
 
 import simplejpeg
 
+from imagemill.engines.scans import shortened
 from imagemill.model.media import Format, MediaInfo
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -19,19 +20,25 @@ MOST_BYTES = 16 * 1024 * 1024
 _COLOURS = {1: "GRAY", 3: "RGB"}
 
 
-def decode(source: memoryview, info: MediaInfo, shrink: int) -> Any | None:
-    """Rows of pixels, an array of three dimensions; None where libvips has to decide."""
+def decode(source: memoryview, info: MediaInfo, shrink: int, *, coarse: bool = False) -> Any | None:
+    """Rows of pixels, an array of three dimensions; None where libvips has to decide.
+
+    With *coarse*, colours that are stored at half size are doubled instead of being smoothed.
+    """
     width, height = -(-info.width_px // shrink), -(-info.height_px // shrink)
-    if not _is_plain(info) or width * height * info.channels > MOST_BYTES:
+    if not is_plain(info) or width * height * info.channels > MOST_BYTES:
         return None
+    file = shortened(source, shrink) if info.interlaced else source
     try:
         pixels = simplejpeg.decode_jpeg(
-            source, _COLOURS[info.channels], min_height=height, min_width=width, min_factor=0
-        )
+            file, _COLOURS[info.channels], min_height=height, min_width=width, min_factor=0,
+            fastupsample=coarse,
+        )  # fmt: skip
     except ValueError:
         return None
     return pixels if pixels.shape == (height, width, info.channels) else None
 
 
-def _is_plain(info: MediaInfo) -> bool:
+def is_plain(info: MediaInfo) -> bool:
+    """Whether a picture is of the kind that is decoded here, whatever its size."""
     return info.format is Format.JPEG and info.huffman_dct and info.bits == 8 and info.channels in _COLOURS  # noqa: PLR2004

@@ -6,17 +6,17 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import gcd
+from functools import partial
 from typing import Any, assert_never
 
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import libvips, turbo
+from imagemill.engines import encoders, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.encoders import encode
+from imagemill.engines.decoded import PROFILE, Decoded, Image, needs_libvips, open_source, pyvips
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
@@ -40,20 +40,10 @@ from imagemill.plan.resolve import (
 )
 from imagemill.settings import Engine, Limits
 
-pyvips = libvips.load()
-Image = Any  # pyvips carries no types of its own that mypy could follow
-
-_LOADERS = {
-    Format.JPEG: "jpegload_buffer",
-    Format.PNG: "pngload_buffer",
-    Format.WEBP: "webpload_buffer",
-    Format.GIF: "gifload_buffer",
-    Format.AVIF: "heifload_buffer",
-}
 _OF_ANIMATIONS = ("delay", "loop", "background")
-_PROFILE = "icc-profile-data"
 _RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
 _RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
+_OPAQUE_BANDS = frozenset({1, 3})
 _OPAQUE = 0xFF
 
 
@@ -67,18 +57,40 @@ class Vips:
 
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found."""
-        with _as_ours(info.format):
-            image = _open(source, info.format)
-            info = self._agreed(image, info)
+        image = None
+        if needs_libvips(info):
+            with _as_ours(info.format):
+                image = open_source(source, info.format)
+                info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
-        shared = _Decoded(source, image, info, work)
+        shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for steps in work:
             with _as_ours(info.format):
-                body = encode(self._apply(shared.image(steps), steps), steps, self._settings)
+                body = self._made(shared, steps)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+
+    def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
+        """*source* as libvips opens it, once it agrees on what was believed of it so far."""
+        image = open_source(source, info.format)
+        if self._agreed(image, info) != info:
+            raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
+        return image
+
+    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+        """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
+        rows = shared.rows(steps)
+        if rows is None:
+            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
+        rows, left = _on_rows(rows, steps)
+        if not shared.has_profile and _is_finished(rows, left):
+            body = encoders.from_rows(rows, steps, self._settings)
+            if body is not None:
+                return body
+        left_steps = replace(steps, steps=left)
+        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -106,7 +118,7 @@ class Vips:
     def _apply(self, image: Image, steps: Steps) -> Image:
         if steps.frames == 1:
             return _finish(_frame(image, steps), steps)
-        joined = _scaled_together(image, steps)
+        joined = _each_scaled(image, steps)
         if joined is None:
             joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
         for name in _OF_ANIMATIONS:
@@ -116,48 +128,30 @@ class Vips:
         return joined
 
 
-class _Decoded:
-    """One decode for all the work: at the largest size anyone needs, kept when more than one needs it."""
+def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
+    """Whether what is *left* to do changes nothing: a colour below a picture that nothing shines through."""
+    return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
-    def __init__(self, source: memoryview, opened: Image, info: MediaInfo, work: Sequence[Steps]) -> None:
-        self._source = source
-        self._info = info
-        self._shrink = min(steps.shrink for steps in work)
-        self._frames = max(steps.frames for steps in work)
-        self._keep = len(work) > 1
-        self._opened: Image = opened
-        self._image: Image = None
 
-    def image(self, steps: Steps) -> Image:
-        """The decoded source for *steps*: all frames below one another where it is animated."""
-        if self._image is None:
-            fresh = self._fast() or self._streamed()
-            self._image = fresh.copy_memory() if self._keep else fresh
-            self._opened = None
-        if steps.frames < self._frames:
-            return self._image.crop(0, 0, self._image.width, steps.source.height_px)
-        return self._image
-
-    def _streamed(self) -> Image:
-        """The source as libvips reads it: row by row, as the pixels are asked for."""
-        if self._shrink == self._frames == 1:
-            return self._opened
-        return _open(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
-
-    def _fast(self) -> Image | None:
-        """The pixels of a plain JPEG, with the profile that libvips found beside them."""
-        pixels = turbo.decode(self._source, self._info, self._shrink)
-        if pixels is None:
-            return None
-        height, width, bands = pixels.shape
-        image = pyvips.Image.new_from_memory(pixels, width, height, bands, "uchar")
-        header = self._opened
-        image = image.copy(interpretation="b-w" if bands == 1 else "srgb", xres=header.xres, yres=header.yres)
-        kept = (max(1, self._info.width_px // self._shrink), max(1, self._info.height_px // self._shrink))
-        image = image if kept == (width, height) else image.crop(0, 0, *kept)
-        if header.get_typeof(_PROFILE):
-            image.set_type(pyvips.GValue.blob_type, _PROFILE, header.get(_PROFILE))
-        return image
+def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+    """*rows* after as many of *steps* as need no libvips, and those that are left."""
+    left = steps.steps
+    while left:
+        match left:
+            case [Cut() as cut, *_]:
+                box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
+                made, after = scaler.scaled(rows, size, box), left[2:]
+            case [Scale(size=size), *_]:
+                made, after = scaler.scaled(rows, size), left[1:]
+            case _:
+                break
+        if made is None:
+            break
+        rows, left = made, after
+    return rows, left
 
 
 def _one_by_one(image: Image, steps: Steps) -> list[Image]:
@@ -167,72 +161,23 @@ def _one_by_one(image: Image, steps: Steps) -> list[Image]:
     return [_finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)]
 
 
-def _scaled_together(image: Image, steps: Steps) -> Image | None:
-    """As `_one_by_one`, where all there is to do is to scale: one pipeline for the strip instead of one a frame.
-
-    Each frame is parted from its neighbours by copies of its own edge rows, which is what the filter
-    would see beyond the edge of a frame alone. Their number must scale to a whole number of rows;
-    where it does not, or would be too many, the answer is None.
-    """
-    height = steps.source.height_px
+def _each_scaled(image: Image, steps: Steps) -> Image | None:
+    """As `_one_by_one`, where all there is to do is to scale: on rows, without a pipeline for each frame."""
     match steps.steps:
-        case [Scale(size=size)] if rows := _edge_rows(height, size.height):
+        case [Scale(size=size)]:
             pass
         case _:
             return None
     strip = _srgb(image)
-    padded = _from_rows(_with_edges(_rows(strip, steps.frames), rows), strip.interpretation)
-    padded = _premultiplied(padded) if padded.hasalpha() else padded
-    padded = padded.resize(size.width / padded.width, vscale=size.height / height)
-    padded = _finish(_straight(padded) if padded.hasalpha() else padded, steps)
-    edge = rows * size.height // height
-    frames = _rows(padded, steps.frames)[:, edge : edge + size.height]
-    return _from_rows(np.ascontiguousarray(frames), padded.interpretation)
-
-
-def _rows(strip: Image, frames: int) -> Any:
-    """The pixels of a strip: frames, rows, columns, bands."""
     pixels = np.frombuffer(strip.write_to_memory(), np.uint8)
-    return pixels.reshape(frames, strip.height // frames, strip.width, strip.bands)
-
-
-def _with_edges(frames: Any, rows: int) -> Any:
-    """Each frame between *rows* copies of its first and of its last row."""
-    count, height, width, bands = frames.shape
-    padded = np.empty((count, height + 2 * rows, width, bands), np.uint8)
-    padded[:, :rows], padded[:, rows : rows + height], padded[:, rows + height :] = (
-        frames[:, :1],
-        frames,
-        frames[:, -1:],
+    frames = pixels.reshape(steps.frames, strip.height // steps.frames, strip.width, strip.bands)
+    made = [scaler.scaled(rows, size) for rows in frames]
+    if any(rows is None for rows in made):
+        return None
+    scaled = pyvips.Image.new_from_memory(
+        np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return padded
-
-
-def _from_rows(frames: Any, interpretation: str) -> Image:
-    count, height, width, bands = frames.shape
-    strip = pyvips.Image.new_from_memory(frames, width, count * height, bands, "uchar")
-    return strip.copy(interpretation=interpretation)
-
-
-def _edge_rows(height: int, scaled: int) -> int:
-    """Rows to part frames by: a multiple of what scales to whole rows, beyond the filter's reach; 0 = none fit."""
-    step = height // gcd(height, scaled)
-    reach = 4 * max(1, -(-height // scaled))
-    rows = -(-reach // step) * step
-    return rows if rows <= height // 4 else 0
-
-
-def _open(source: memoryview, format_: Format, shrink: int = 1, frames: int = 1) -> Image:
-    options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
-    if shrink > 1:
-        options["shrink"] = shrink
-    if format_ in ANIMATED and frames > 1:
-        options["n"] = frames
-    loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
-    image = loader(source, **options)
-    if format_ is Format.AVIF and image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
-        raise ImageCorrupt("avif: holds another codec")
-    return image
+    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
 
 
 def _orientation(image: Image) -> int:
@@ -269,7 +214,7 @@ def _finish(image: Image, steps: Steps) -> Image:
 
 def _srgb(image: Image) -> Image:
     """To sRGB (or grey) of eight bits, through the picture's own profile where it has a valid one."""
-    if image.get_typeof(_PROFILE):
+    if image.get_typeof(PROFILE):
         image = _through_profile(image)
     space = "b-w" if image.interpretation in {"b-w", "grey16"} else "srgb"
     if image.interpretation != space:
@@ -283,7 +228,7 @@ def _through_profile(image: Image) -> Image:
     except pyvips.Error:  # a profile that does not fit its picture is as good as none
         made = image
     made = made.copy()
-    made.remove(_PROFILE)
+    made.remove(PROFILE)
     return made
 
 

@@ -10,12 +10,13 @@ Source   libwebp 1.6: src/webp/encode.h, src/webp/mux.h. Both say the version of
 import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import POINTER, Structure, byref, c_char_p, c_float, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import POINTER, Structure, byref, c_float, c_int, c_size_t, c_uint32, c_void_p, cast
 from importlib.metadata import PackageNotFoundError, files
 from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 _ENCODER_ABI, _MUX_ABI = 0x020F, 0x0109
 _RGB, _RGBA = 3, 4
@@ -23,6 +24,15 @@ _SHORTEST_MS, _USUAL_MS = 10, 100
 """Delays up to the first are shown as the second, as browsers do and libvips does."""
 _NO_KEYFRAMES = (2**31 - 2, 2**31 - 1)
 """Distances of key frames, least and most, as libvips has them."""
+
+
+class Timing(Struct, frozen=True):
+    """How an animation is shown."""
+
+    delays_ms: tuple[int, ...]
+    """Of its frames; those without one take `_USUAL_MS`."""
+    loops: int
+    """0 = for ever."""
 
 
 class _Config(Structure):
@@ -64,8 +74,8 @@ class _Bytes(Structure):
     _fields_ = [("start", c_void_p), ("size", c_size_t)]
 
 
-def _library(name: str) -> Any | None:
-    """The shared library *name* of Pillow's wheel."""
+def _library(name: str) -> Any:
+    """The shared library *name* of Pillow's wheel; None where it brings none."""
     try:
         found = [file for file in files("pillow") or () if file.name.startswith(f"{name}-") and ".so" in file.name]
         return ctypes.CDLL(str(found[0].locate())) if found else None
@@ -73,23 +83,90 @@ def _library(name: str) -> Any | None:
         return None
 
 
-_webp = _library("libwebp")
-_mux = _library("libwebpmux") if _webp else None
-if _mux:
+_webp: Any = _library("libwebp")
+_mux: Any = _library("libwebpmux") if _webp else None
+if _webp and _mux:  # whatever takes or gives a pointer
+    _webp.WebPFree.argtypes = [c_void_p]
     _mux.WebPAnimEncoderNewInternal.restype = c_void_p
-    _mux.WebPAnimEncoderNewInternal.argtypes = [c_int, c_int, POINTER(_Animation), c_int]
     _mux.WebPAnimEncoderAdd.argtypes = [c_void_p, POINTER(_Picture), c_int, POINTER(_Config)]
     _mux.WebPAnimEncoderAssemble.argtypes = [c_void_p, POINTER(_Bytes)]
     _mux.WebPAnimEncoderDelete.argtypes = [c_void_p]
 
 
-def encode(image: Any, quality: float, effort: int) -> bytes | None:
-    """A still picture."""
+def still(rows: Any, quality: float, effort: int) -> bytes | None:
+    """One picture: rows, columns, bands."""
     config = _config(quality, effort)
-    if config is None or image.bands not in {_RGB, _RGBA}:
+    if config is None or rows.shape[2] not in {_RGB, _RGBA}:
         return None
-    pixels = _pixels(image, 1)
-    with _picture(pixels[0], argb=False) as picture, _written(picture) as writer:
-        if picture is None or not _webp.WebPEncode(byref(config), byref(picture)):
+    with _picture(rows, argb=False) as picture:
+        if picture is None:
             return None
-        return ctypes.string_at(writer.mem, writer.size)
+        writer = _Writer()
+        _webp.WebPMemoryWriterInit(byref(writer))
+        picture.writer, picture.custom_ptr = cast(_webp.WebPMemoryWrite, c_void_p).value, ctypes.addressof(writer)
+        try:
+            made = _webp.WebPEncode(byref(config), byref(picture))
+            return ctypes.string_at(writer.mem, writer.size) if made else None
+        finally:
+            _webp.WebPMemoryWriterClear(byref(writer))
+
+
+def animation(frames: Any, quality: float, effort: int, timing: Timing) -> bytes | None:
+    """Pictures of one size: frames, rows, columns, bands."""
+    config, options = _config(quality, effort), _Animation()
+    _, height, width, bands = frames.shape
+    if config is None or bands not in {_RGB, _RGBA} or not _mux:
+        return None
+    if not _mux.WebPAnimEncoderOptionsInitInternal(byref(options), _MUX_ABI):
+        return None
+    options.loop_count, (options.kmin, options.kmax) = timing.loops, _NO_KEYFRAMES
+    encoder = _mux.WebPAnimEncoderNewInternal(width, height, byref(options), _MUX_ABI)
+    if not encoder:
+        return None
+    try:
+        return _assembled(encoder, config, frames, timing)
+    finally:
+        _mux.WebPAnimEncoderDelete(encoder)
+
+
+def _assembled(encoder: int, config: _Config, frames: Any, timing: Timing) -> bytes | None:
+    at_ms = 0
+    for rows, delay_ms in zip(frames, chain(timing.delays_ms, repeat(0)), strict=False):
+        with _picture(rows, argb=True) as picture:
+            if picture is None or not _mux.WebPAnimEncoderAdd(encoder, byref(picture), at_ms, byref(config)):
+                return None
+        at_ms += delay_ms if delay_ms > _SHORTEST_MS else _USUAL_MS
+    made = _Bytes()
+    if not _mux.WebPAnimEncoderAdd(encoder, None, at_ms, None):
+        return None
+    if not _mux.WebPAnimEncoderAssemble(encoder, byref(made)):
+        return None
+    try:
+        return ctypes.string_at(made.start, made.size)
+    finally:
+        _webp.WebPFree(made.start)
+
+
+def _config(quality: float, effort: int) -> _Config | None:
+    """The encoder's settings; None where its library is not there, or of another ABI."""
+    config = _Config()
+    if not _webp or not _webp.WebPConfigInitInternal(byref(config), 0, c_float(quality), _ENCODER_ABI):
+        return None
+    config.method = effort
+    return config if _webp.WebPValidateConfig(byref(config)) else None
+
+
+@contextmanager
+def _picture(rows: Any, *, argb: bool) -> Iterator[_Picture | None]:
+    """*rows* as the encoder wants them: in its own colours, or for animations as they are."""
+    height, width, bands = rows.shape
+    rows, picture = np.ascontiguousarray(rows), _Picture()
+    if not _webp.WebPPictureInitInternal(byref(picture), _ENCODER_ABI):
+        yield None
+        return
+    picture.use_argb, picture.width, picture.height = argb, width, height
+    take = _webp.WebPPictureImportRGB if bands == _RGB else _webp.WebPPictureImportRGBA
+    try:
+        yield picture if take(byref(picture), c_void_p(rows.ctypes.data), width * bands) else None
+    finally:
+        _webp.WebPPictureFree(byref(picture))

@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from imagemill.engines import sandbox, wire
+from imagemill import heap
+from imagemill.engines import sandbox, scaler, wire
+from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
-from imagemill.engines.vips import Vips, pyvips
+from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
 from imagemill.plan.policy import check_source
@@ -42,6 +44,7 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
         )
         logging.disable()  # nobody reads it, and pyvips has libvips tell it of every name that it looks up
+        heap.settle()
         words.send(wire.write(wire.Ready(versions)))
         Worker(words, memoryview(source), output, memory, setup, vips).serve()
 
@@ -135,4 +138,6 @@ def _versions() -> dict[str, str]:
         "pyvips": version("pyvips"),
         "pyvips-binary": version("pyvips-binary"),
         "simplejpeg": version("simplejpeg"),
+        "pillow": version("pillow"),
+        "cykooz-resizer": version("cykooz-resizer") if scaler.AVAILABLE else "none",
     }

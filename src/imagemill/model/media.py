@@ -53,6 +53,8 @@ class MediaInfo(Struct, frozen=True):
     interlaced: bool = False
     huffman_dct: bool = False
     """A JPEG that is neither lossless nor arithmetic-coded: the kind that every decoder knows best."""
+    bare: bool = False
+    """A JPEG without EXIF, XMP or a profile: its pixels and their number are all there is to it."""
 
 
 class Rendition(Struct, frozen=True):

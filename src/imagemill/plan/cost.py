@@ -7,6 +7,7 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
+from imagemill.plan.profiles import chosen
 from imagemill.plan.resolve import Canvas, Crisp, Cut, Mirror, Scale, Smooth, Step, Steps, Turn, Underlay, Upright
 from imagemill.settings import Engine, Limits
 
@@ -27,6 +28,7 @@ _FINE = 80
 _WEBP_EFFORT = (0.4, 0.5, 0.6, 1.0, 1.0, 1.3, 3.0)
 _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
+_PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 5.0
 _SHRINK_NS, _GROW_NS, _PREMULTIPLY_NS, _MOVE_NS = 6.0, 30.0, 8.0, 6.0
 _BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
@@ -82,18 +84,21 @@ def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     alpha = steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
-    return whole * _effort(format_, engine, steps.quality)
+    return whole * _effort(steps, engine)
 
 
-def _effort(format_: Format, engine: Engine, quality: int) -> float:
-    fine = 1.5 if quality > _FINE else 1.0
-    match format_:
+def _effort(steps: Steps, engine: Engine) -> float:
+    fine = 1.5 if steps.quality > _FINE else 1.0
+    profile = chosen(engine, steps.speed)
+    match steps.format:
+        case Format.JPEG if profile.jpeg_trellis:
+            return _JPEG_TRELLIS * fine
         case Format.WEBP:
-            return _WEBP_EFFORT[engine.webp_effort] * fine
+            return _WEBP_EFFORT[profile.webp_effort if steps.frames == 1 else profile.webp_animated_effort] * fine
         case Format.AVIF:
-            return _AVIF_EFFORT[engine.avif_effort] * fine
+            return _AVIF_EFFORT[profile.avif_effort] * fine
         case Format.PNG:
-            return _PNG_LEVEL[engine.png_compression]
+            return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 
 

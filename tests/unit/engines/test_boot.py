@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from imagemill.engines import libvips
+from imagemill.engines.decoded import _LOADERS, pyvips
 from imagemill.engines.pool import boot_line
 from imagemill.engines.process import _ENVIRONMENT
-from imagemill.engines.vips import _LOADERS, pyvips
 from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format
 
@@ -109,5 +109,5 @@ def test_boot_line():
 
 def test_environment_has_only_our_names():
     """Nothing of the front's environment goes to a worker: no key, no proxy, no preload."""
-    assert {name.split("_")[0] for name in _ENVIRONMENT} == {"LC", "MALLOC", "OPENBLAS", "VIPS"}
+    assert {name.split("_")[0] for name in _ENVIRONMENT} == {"GLIBC", "LC", "MALLOC", "OPENBLAS", "VIPS"}
     assert not set(_ENVIRONMENT) & {"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH"}

@@ -1,0 +1,150 @@
+"""The pixels of one source, decoded once for all that is made of it: as rows in memory, or as libvips streams them.
+
+Rows     of plain JPEGs by libjpeg-turbo (`engines.turbo`), and of what has transparency, which libvips mixes slowly.
+         Bounded by `turbo.MOST_BYTES`; whatever is larger, or odd, is streamed.
+Errors   `pyvips.Error`, which the caller translates; `ImageCorrupt`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from imagemill.engines import libvips, scaler, turbo
+from imagemill.model.errors import ImageCorrupt
+from imagemill.model.media import ANIMATED, Format, MediaInfo
+from imagemill.plan.resolve import Scale, Steps
+
+pyvips = libvips.load()
+Image = Any  # pyvips carries no types of its own that mypy could follow
+
+PROFILE = "icc-profile-data"
+_LOADERS = {
+    Format.JPEG: "jpegload_buffer",
+    Format.PNG: "pngload_buffer",
+    Format.WEBP: "webpload_buffer",
+    Format.GIF: "gifload_buffer",
+    Format.AVIF: "heifload_buffer",
+}
+_GREY_BANDS = 2
+_CHROMA_HALVED = 2
+
+
+def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: int = 1) -> Image:
+    """*source* as libvips sees it; nothing but its header is read yet."""
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
+    if shrink > 1:
+        options["shrink"] = shrink
+    if format_ in ANIMATED and frames > 1:
+        options["n"] = frames
+    loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
+    image = loader(source, **options)
+    if format_ is Format.AVIF and image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
+        raise ImageCorrupt("avif: holds another codec")
+    return image
+
+
+def needs_libvips(info: MediaInfo) -> bool:
+    """Whether only libvips can say all that has to be known of a source before it is decoded."""
+    return not (turbo.is_plain(info) and info.bare)
+
+
+class Decoded:
+    """One decode for all the work: at the largest size anyone needs, kept when more than one needs it."""
+
+    def __init__(
+        self,
+        source: memoryview,
+        info: MediaInfo,
+        work: Sequence[Steps],
+        opened: Image | None,
+        look: Callable[[], Image],
+    ) -> None:
+        """Hold what is given; nothing is decoded before it is asked for.
+
+        Args:
+            source: The file.
+            info: What is known of it.
+            work: All that will be asked for.
+            opened: The source as libvips opened it, where that was done.
+            look: Opens and judges it, where that turns out to be needed after all.
+        """
+        self._source = source
+        self._info = info
+        self._shrink = min(steps.shrink for steps in work)
+        self._frames = max(steps.frames for steps in work)
+        self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
+        self._keep = len(work) > 1
+        self._opened = opened
+        self._look = look
+        self._header: Image = opened
+        self._image: Image = None
+        self._rows: Any = None
+
+    def rows(self, steps: Steps) -> Any | None:
+        """The pixels for *steps* as an array of rows; None where `image` is the way to them."""
+        if self._rows is not None:
+            return self._rows
+        if self._image is not None or self._frames > 1:
+            return None
+        rows = turbo.decode(self._source, self._info, self._shrink, coarse=self._coarse)
+        if rows is not None:
+            rows = rows[: max(1, self._info.height_px // self._shrink), : max(1, self._info.width_px // self._shrink)]
+        elif self._opened is not None and _mixes(self._opened, steps):
+            rows = np.frombuffer(self._opened.write_to_memory(), np.uint8)
+            rows = rows.reshape(self._opened.height, self._opened.width, self._opened.bands)
+            self._opened = None
+        self._rows = rows if self._keep else None
+        return rows
+
+    def image(self, steps: Steps) -> Image:
+        """The decoded source for *steps*: all frames below one another where it is animated."""
+        if self._rows is not None:
+            return self.wrapped(self._rows)
+        if self._image is None:
+            fresh = self._streamed()
+            self._image = fresh.copy_memory() if self._keep else fresh
+            self._opened = None
+        if steps.frames < self._frames:
+            return self._image.crop(0, 0, self._image.width, steps.source.height_px)
+        return self._image
+
+    def wrapped(self, rows: Any) -> Image:
+        """*rows* as an image, with the profile that libvips found beside them."""
+        height, width, bands = rows.shape
+        image = pyvips.Image.new_from_memory(np.ascontiguousarray(rows), width, height, bands, "uchar")
+        image = image.copy(interpretation="b-w" if bands <= _GREY_BANDS else "srgb")
+        if self.has_profile:
+            image.set_type(pyvips.GValue.blob_type, PROFILE, self._header.get(PROFILE))
+        return image
+
+    @property
+    def has_profile(self) -> bool:
+        """Whether the colours are those of a profile that libvips could read."""
+        return self._header is not None and bool(self._header.get_typeof(PROFILE))
+
+    def _streamed(self) -> Image:
+        """The source as libvips reads it: row by row, as the pixels are asked for."""
+        if self._opened is None:
+            self._opened = self._header = self._look()
+        if self._shrink == self._frames == 1:
+            return self._opened
+        return open_source(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
+
+
+def _mixes(image: Image, steps: Steps) -> bool:
+    """Whether pixels of different transparency are to be mixed, and are few enough to be held."""
+    if not scaler.AVAILABLE:
+        return False
+    plain = image.format == "uchar" and image.interpretation in {"srgb", "b-w"} and image.hasalpha()
+    small = image.width * image.height * image.bands <= turbo.MOST_BYTES
+    return bool(plain and small and steps.steps and isinstance(steps.steps[0], Scale))
+
+
+def _halves(steps: Steps) -> bool:
+    """Whether *steps* begin by halving the picture at least: then nobody sees how its colours were smoothed."""
+    match steps.steps:
+        case [Scale(size=size), *_]:
+            of = steps.source
+            return min(of.width_px / size.width, of.height_px / size.height) >= _CHROMA_HALVED
+    return False
