@@ -23,6 +23,9 @@ _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
 _GIF_ANIMATED_NS, _GIF_PALETTE_NS = 1_200.0, 500.0
+_GIF_QUICK = 4
+"""Efforts up to it need a half to a third of the CPU; the prices above are of 6 for a still, of 4 for frames."""
+_GIF_STILL_QUICK, _GIF_ANIMATED_EFFORT = 0.5, 3.0
 _FINE = 80
 """Qualities above cost half as much again in WebP and AVIF."""
 _WEBP_EFFORT = (0.4, 0.5, 0.6, 1.0, 1.0, 1.3, 3.0)
@@ -80,7 +83,7 @@ def _is_cmyk(info: MediaInfo) -> bool:
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
-        return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS)
+        return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
     alpha = steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
@@ -97,6 +100,10 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _WEBP_EFFORT[profile.webp_effort if steps.frames == 1 else profile.webp_animated_effort] * fine
         case Format.AVIF:
             return _AVIF_EFFORT[profile.avif_effort] * fine
+        case Format.GIF if steps.frames > 1:
+            return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
+        case Format.GIF:
+            return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
         case Format.PNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
