@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from imagemill.engines import jpeg_saver, webp
+from imagemill.engines import avif, jpeg_saver, webp
 from imagemill.engines.decoded import Image, pyvips
 from imagemill.model.media import Format
 from imagemill.plan.profiles import Profile, chosen, encoder_quality
@@ -29,6 +29,8 @@ def from_rows(rows: Any, steps: Steps, engine: Engine) -> bytes | None:
             return jpeg_saver.saved(rows, round(quality), optimize=profile.jpeg_optimize)
         case Format.WEBP:
             return webp.still(rows, quality, profile.webp_effort)
+        case Format.AVIF if profile.avif_lean:
+            return avif.still(rows, round(quality), profile.avif_effort)
     return None
 
 
@@ -45,10 +47,7 @@ def from_image(image: Image, steps: Steps, engine: Engine) -> bytes:
             effort = profile.webp_effort if steps.frames == 1 else profile.webp_animated_effort
             made = _webp(image, quality, effort, steps.frames)
         case Format.AVIF:
-            made = image.heifsave_buffer(
-                Q=round(quality), effort=profile.avif_effort, compression="av1", bitdepth=8, subsample_mode="off",
-                keep="none",
-            )  # fmt: skip
+            made = _avif(image, round(quality), profile)
         case Format.GIF:
             effort = profile.gif_effort if steps.frames == 1 else profile.gif_animated_effort
             made = image.gifsave_buffer(effort=effort, keep="none")
@@ -62,6 +61,18 @@ def _jpeg(image: Image, quality: int, profile: Profile) -> Any:
         Q=quality, optimize_coding=profile.jpeg_optimize, trellis_quant=profile.jpeg_trellis,
         interlace=profile.jpeg_trellis, quant_table=_TUNED if profile.jpeg_trellis else _STANDARD, keep="none",
     )  # fmt: skip
+
+
+def _avif(image: Image, quality: int, profile: Profile) -> Any:
+    """By libaom with a lean search where the profile says so, else by libvips."""
+    made = None
+    if profile.avif_lean:
+        pixels = np.frombuffer(image.write_to_memory(), np.uint8)
+        made = avif.still(pixels.reshape(image.height, image.width, image.bands), quality, profile.avif_effort)
+        image = image if made else _held(image, pixels)
+    return made or image.heifsave_buffer(
+        Q=quality, effort=profile.avif_effort, compression="av1", bitdepth=8, subsample_mode="off", keep="none"
+    )
 
 
 def _webp(image: Image, quality: float, effort: int, frames: int) -> Any:

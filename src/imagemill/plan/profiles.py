@@ -28,7 +28,13 @@ class Profile(Struct, frozen=True):
     gif_effort: int
     gif_animated_effort: int
 
+    @property
+    def avif_lean(self) -> bool:
+        """Whether the encoder leaves out what costs more than it brings: where CPU counts anyway."""
+        return self.avif_effort <= _AVIF_LEAN_EFFORT
 
+
+_AVIF_LEAN_EFFORT = 1
 PROFILES = {
     Speed.FAST: Profile(
         jpeg_optimize=False, jpeg_trellis=False, png_compression=1, png_filter="up", webp_effort=2,
