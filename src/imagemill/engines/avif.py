@@ -3,8 +3,8 @@
 Left out are other transforms than the DCT, and prices of symbols that are renewed on the way: a quarter of the CPU
 for 2 % more bytes at the same SSIMULACRA2.
 
-Takes    rows of eight bits, RGB or RGBA. Where Pillow was built without AVIF, or refuses, the answer is None and libvips
-         has to do it.
+Takes    rows of eight bits, RGB or RGBA. Where Pillow was built without AVIF, or refuses, the answer is None and
+         libvips has to do it.
 Units    quality 1 to 100; effort as libvips counts it, 9 less libaom's speed.
 Source   libaom 3.14, aom/aomcx.h: AV1E_SET_INTRA_DCT_ONLY, AV1E_SET_COEFF_COST_UPD_FREQ, _MODE_COST_ (3 = never).
 """

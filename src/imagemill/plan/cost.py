@@ -31,7 +31,8 @@ _FINE = 80
 _WEBP_EFFORT = (0.4, 0.5, 0.6, 1.0, 1.0, 1.3, 3.0)
 _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
-_PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 5.0
+_ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
+_PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 _SHRINK_NS, _GROW_NS, _PREMULTIPLY_NS, _MOVE_NS = 6.0, 30.0, 8.0, 6.0
 _BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
@@ -84,10 +85,28 @@ def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
-    alpha = steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+    alpha = _has_alpha(steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
-    return whole * _effort(steps, engine)
+    return whole * _effort(steps, engine) + _alpha_search_ns(steps, area, engine)
+
+
+def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
+    """What WebP's last effort tries out on transparency, dear however small the picture is."""
+    if steps.format is not Format.WEBP or not _has_alpha(steps) or _webp_effort(steps, engine) < len(_WEBP_EFFORT) - 1:
+        return 0.0
+    return _ALPHA_SEARCH_NS + area * _ALPHA_SEARCH_EACH_NS
+
+
+def _has_alpha(steps: Steps) -> bool:
+    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+
+
+def _webp_effort(steps: Steps, engine: Engine) -> int:
+    profile = chosen(engine, steps.speed)
+    if steps.frames > 1:
+        return profile.webp_animated_effort
+    return profile.webp_alpha_effort if _has_alpha(steps) else profile.webp_effort
 
 
 def _effort(steps: Steps, engine: Engine) -> float:
@@ -97,7 +116,7 @@ def _effort(steps: Steps, engine: Engine) -> float:
         case Format.JPEG if profile.jpeg_trellis:
             return _JPEG_TRELLIS * fine
         case Format.WEBP:
-            return _WEBP_EFFORT[profile.webp_effort if steps.frames == 1 else profile.webp_animated_effort] * fine
+            return _WEBP_EFFORT[_webp_effort(steps, engine)] * fine
         case Format.AVIF:
             return _AVIF_EFFORT[profile.avif_effort] * fine
         case Format.GIF if steps.frames > 1:

@@ -37,7 +37,7 @@ def test_a_knob_holds_whatever_the_speed(speed):
     """A number that the operator sets is what every request gets; what is not set stays the speed's."""
     found = chosen(Engine(webp_effort=0, avif_effort=7, png_compression=5, jpeg_optimize=False), speed)
 
-    assert (found.webp_effort, found.webp_animated_effort) == (0, 0)
+    assert (found.webp_effort, found.webp_alpha_effort, found.webp_animated_effort) == (0, 0, 0)
     assert (found.avif_effort, found.png_compression, found.jpeg_optimize) == (7, 5, False)
     assert found.png_filter == PROFILES[speed or Speed.BALANCED].png_filter
 
@@ -89,3 +89,13 @@ def test_cost_follows_the_speed(format_, info):
     assert fast < small
     for speed, cost_us in zip(Speed, (fast, balanced, small), strict=True):
         assert estimate_us(steps(format_, info=info), Engine(speed=speed.value)) == cost_us
+
+
+def test_the_last_effort_is_dear_with_transparency():
+    """R09: WebP's effort 6 tries much out on it, also on a small picture; no speed asks for that, a knob may."""
+    drawing = MediaInfo(Format.PNG, 60, 40, channels=4, has_alpha=True)
+    costs_us = [estimate_us(steps(Format.WEBP, info=drawing), Engine(webp_effort=n)) for n in (5, 6)]
+    assert costs_us[1] - costs_us[0] > 100_000
+    assert estimate_us(steps(Format.WEBP, speed=Speed.SMALL, info=drawing), Engine()) == costs_us[0]
+    opaque = MediaInfo(Format.PNG, 60, 40)
+    assert estimate_us(steps(Format.WEBP, info=opaque), Engine(webp_effort=6)) < 100_000
