@@ -18,7 +18,7 @@ _PROFILE_NS, _DEEP_NS = 45.0, 20.0
 _CMYK_US = 18_000
 """To set up the way from CMYK, whatever the size."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 2_400.0}
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}

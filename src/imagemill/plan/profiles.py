@@ -50,8 +50,8 @@ PROFILES = {
         webp_alpha_effort=5, webp_animated_effort=5, avif_effort=3, gif_effort=6, gif_animated_effort=6,
     ),
 }  # fmt: skip
-"""GIF: 6 looks as good as libvips' own 7 for a fifth less CPU; 4 is 2 dB worse for a third of it. WebP: with transparency or
-frames, 6 takes up to eleven times the CPU of 5."""
+"""GIF: 6 looks as good as libvips' own 7 for a fifth less CPU; 4 is 2 dB worse for a third of it. WebP: with
+transparency or frames, 6 takes up to eleven times the CPU of 5."""
 
 _JPEG_TRELLIS_OFFSET = 1.0
 _WEBP_OFFSET, _WEBP_ANIMATED_OFFSET = {2: 0.5}, -1.0
