@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PKG_CONFIG := /bin/false
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test check unit bench drill lock clean
+.PHONY: serve test check unit bench drill soak nightly lock clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/imagemill serve --unsigned --sample
@@ -32,11 +32,20 @@ bench: $(VENV)/.test
 drill: $(VENV)/.test ## kill -9 at random; VICTIM=api, jobs, engine, s3, worker or temporal: only these
 	$(VENV)/bin/python tests/drill.py $(or $(VICTIM),all) --kills $(or $(KILLS),20) --seconds $(or $(SECONDS),600)
 
+soak: $(VENV)/.test ## 20,000 mixed and bad requests: nothing grows, nothing is left
+	$(VENV)/bin/python tests/soak.py --requests $(or $(REQUESTS),20000)
+
+nightly: soak drill ## what takes too long for every change
+
 lock: ## after a change of pyproject.toml; needs uv
 	uv lock
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group build -o requirements/serve.txt
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group test -o requirements/test.txt
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group dev -o requirements/check.txt
+	uv export --frozen --quiet --no-header --no-emit-project --only-group build -o requirements/build.txt
+	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups -o requirements/image.txt
+	for extra in redis s3 temporal; do uv export --frozen --quiet --no-header --no-emit-project --no-default-groups \
+	  --extra $$extra -o requirements/image-$$extra.txt || exit; done
 
 clean:
 	rm -rf $(VENV) .tools dist build

@@ -65,9 +65,26 @@ cached or not.
 **Tags.** `tags=article-4711,album:cats` names what the result can be [purged](../how-to/purge.md) by. Tags are signed like everything else,
 do not change the result or where it is cached, and add up: who asks for the same result by other tags adds them.
 
+**Saving.** `filename=cats` makes the answer say `Content-Disposition: inline; filename="cats.webp"`, `attachment=1` makes it `attachment`
+(under the name `image` where no `filename` says another). The suffix is always that of the format that is answered with: another picture's
+is replaced, anything else stays part of the name (`cats.exe` becomes `cats.exe.webp`). What ASCII or older clients cannot say is
+an underscore there, and stands in `filename*` in UTF-8. Refused are names of more than 120 characters, slashes and backslashes, a dot or a
+space in front, a space at the end, control characters, line ends, direction marks and other characters that do not show (the two joiners of
+Persian, Hindi and emoji are welcome). Both are signed like everything else, and change neither the result nor where it is cached. Jobs do not have them.
+
 **Answers** carry a strong `ETag` (a digest of the body), `Last-Modified` where the source has one, `Cache-Control`, `Age`, `X-Cache`
-(`L1`, `COALESCED` or `MISS`), `Server-Timing` (milliseconds: fetch, queue, handover, probe, render, cpu), `X-Request-Id` and
-`X-Content-Type-Options: nosniff`. `If-None-Match` and `If-Modified-Since` are answered with 304.
+(`L1`, `L2`, `STALE`, `COALESCED` or `MISS`), `Server-Timing` (milliseconds: fetch, queue, handover, probe, render, cpu), `X-Request-Id` and
+`X-Content-Type-Options: nosniff`. `If-None-Match` and `If-Modified-Since` are answered with 304, `If-Match` and `If-Unmodified-Since` that do not
+hold with 412.
+
+**Parts.** `Range: bytes=…` with one range is answered with 206 (first and last byte, from a byte on, or the last so many), or 416 where
+nothing lies there. What is not there yet is made whole first; a part is cut from it. Several ranges, other units, ill-formed ones and `HEAD`
+are answered as if nothing had been asked. `If-Range` holds for the very `ETag`; for a date, where it is the very `Last-Modified`, the source was
+asked after that second, and the answer does not vary by `Accept`. The tag is the better choice: after an upgrade the same source may become other bytes.
+
+**Other origins.** With `server.cors_origins` [set](settings.md), pages of those origins may read answers by script, errors included:
+`Access-Control-Allow-Origin` and `Timing-Allow-Origin` name the origin (with `Vary: Origin`) or are `*`, and `OPTIONS` answers the
+preflight of a `GET` or `HEAD` with conditions or a range. Credentials are never allowed.
 """
 
 

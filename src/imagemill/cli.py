@@ -1,4 +1,4 @@
-"""The command line: serve, worker, render, sign, explain, jobs, token, cache, doctor."""
+"""The command line: serve, worker, render, sign, explain, jobs, token, cache, health, doctor."""
 
 import argparse
 import asyncio
@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,19 @@ from imagemill import (
     cache_commands,
     doctor,
     first_run,
+    health,
     heap,
     job_commands,
     job_process,
+    render_commands,
+    systemd,
     token_commands,
     wiring,
     wiring_jobs,
     wiring_port,
 )
 from imagemill.configuration import PREFIX, config_path, load, masked
-from imagemill.engines.base import Task
-from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceTooLarge
-from imagemill.model.media import Format
-from imagemill.model.request import ImageRequest, SourceRef
+from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError
 from imagemill.model.signing import MARK, sign
 from imagemill.obs import logs
 from imagemill.plan.prepare import prepare
@@ -42,7 +41,6 @@ from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
 _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
-_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,13 +74,13 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line, which is also where its reference page comes from."""
     root = argparse.ArgumentParser(
         "imagemill", epilog=_EXITS, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Transcode images: over HTTP, as jobs that call back, or one at a time.",
+        description="Transcode images: over HTTP, as jobs that call back, or from files.",
     )  # fmt: skip
     root.add_argument("--version", action="version", version=f"imagemill {__version__}")
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_serve(commands)
     job_process.add(commands, lambda *words: _with_config(_command(*words)))
-    _add_render(commands)
+    render_commands.add(commands, lambda *words: _with_config(_command(*words)))
     _add_sign(commands)
     _add_explain(commands)
     job_commands.add(_group(commands, "jobs", "Submit, watch and list jobs of a running service"), _command)
@@ -90,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     token_commands.add(tokens, lambda *words: _with_config(_command(*words)))
     cache = _group(commands, "cache", "Purge, look at and sweep caches")
     cache_commands.add(cache, lambda *words: _with_config(_command(*words)))
+    health.add(commands, lambda *words: _with_config(_command(*words)))
     _add_doctor(commands)
     return root
 
@@ -166,6 +165,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
     service = wiring.Service(settings)
     service.watch_log(pipe)
     jobs = wiring_jobs.beside(service, pipe)
+    notices = systemd.Notices()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -174,6 +174,11 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
         _announce(log, service, port, admin_port, evaluating=evaluating)
         if jobs:  # not before: a node that cannot have its ports should not take the directory
             jobs.start()
+        notices.ready()
+
+    def drain() -> None:
+        notices.stopping()
+        _stopping(log, service, jobs)
 
     try:
         await service.start()
@@ -184,7 +189,7 @@ async def _serving(settings: Settings, *, evaluating: bool) -> int:
             settings.server,
             shared=service.connections,
             on_ready=ready,
-            on_drain=lambda: _stopping(log, service, jobs),
+            on_drain=drain,
             stop=stop,
         )
     finally:
@@ -214,100 +219,12 @@ def _stopping(log: logs.Log, service: wiring.Service, jobs: Supervisor | None) -
     log.info("stopping", in_flight=service.in_flight, grace_s=service.settings.server.grace_s)
 
 
-# render
-
-
-def _add_render(commands: Any) -> None:
-    parser = _with_config(_command(commands, "render", _render, "Transcode one file, in the same isolated worker"))
-    parser.add_argument("file", type=Path, metavar="FILE", help="a JPEG, PNG, WebP, AVIF or GIF")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT", help="default: FILE's name, with the new format's suffix"
-    )
-    parser.add_argument("--force", action="store_true", help="overwrite OUT")
-    for parameter in wiring.PARAMETERS:
-        if parameter.name not in _NOT_FOR_FILES:
-            flags = [f"--{parameter.name}"] + (
-                [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
-            )
-            parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
-                                help=parameter.meaning)  # fmt: skip
-
-
-def _render(arguments: argparse.Namespace) -> int:
-    settings = _engine_settings(arguments)
-    given = {k.removeprefix("p_"): v for k, v in vars(arguments).items() if k.startswith("p_") and v is not None}
-    out: Path | None = arguments.output
-    if out and "format" not in given:
-        given["format"] = _format_of(out)
-    recipe = wiring.native(settings).recipe(given)
-    if out and not _writable(out, force=arguments.force):
-        return _FAILED
-    plan = prepare(ImageRequest(SourceRef("file", str(arguments.file)), recipe), settings.limits)
-    try:
-        source = _read(arguments.file, settings.limits.source_bytes)
-    except OSError as e:
-        print(f"imagemill: {arguments.file}: {e.strerror}", file=sys.stderr)
-        return _FAILED
-    made = asyncio.run(_render_one(settings, source, Task(plan.recipe)))
-    out = out or arguments.file.with_suffix(f".{made.rendition.format}")
-    if not arguments.output and not _writable(out, force=arguments.force):
-        return _FAILED
-    try:
-        out.write_bytes(made.rendition.body)
-    except OSError as e:
-        print(f"imagemill: {out}: {e.strerror}", file=sys.stderr)
-        return _FAILED
-    size = f"{made.rendition.width_px} x {made.rendition.height_px}"
-    print(
-        f"{out}: {made.rendition.format}, {size}, {len(made.rendition.body)} bytes, {made.stages.cpu_ms:.0f} ms of CPU"
-    )
-    return _OK
-
-
-def _read(file: Path, limit: int) -> bytes:
-    """The whole file; of one that is too large, or that never ends, no more than tells."""
-    with file.open("rb") as opened:
-        source = opened.read(limit + 1)
-    if len(source) > limit:
-        raise SourceTooLarge(f"{file}: more than limits.source_bytes, {limit} bytes")
-    return source
-
-
-def _writable(out: Path, *, force: bool) -> bool:
-    """Whether *out* may be written; says why not."""
-    if out.exists() and not force:
-        print(f"imagemill: {out} exists; --force overwrites it", file=sys.stderr)
-    elif not out.parent.is_dir():
-        print(f"imagemill: {out.parent}: no such folder", file=sys.stderr)
-    else:
-        return True
-    return False
-
-
-async def _render_one(settings: Settings, source: bytes, task: Task) -> Any:
-    pool = wiring.engine(settings, 1)
-    try:
-        await pool.start()
-        async with aclosing(pool.run(source, [task])) as results:
-            return await anext(results)
-    finally:
-        await pool.close()
-
-
-def _format_of(out: Path) -> str:
-    suffix = out.suffix.lstrip(".").lower().replace("jpg", "jpeg")
-    known = {f.value for f in Format} - {"keep", "auto"}
-    if suffix not in known:
-        raise SettingsError(f"{out}: no format is known by that suffix; one of {', '.join(sorted(known))}")
-    return suffix
+# sign
 
 
 def _engine_settings(arguments: argparse.Namespace) -> Settings:
     """Settings for commands that answer nobody: signing plays no part."""
     return load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
-
-
-# sign
 
 
 def _add_sign(commands: Any) -> None:

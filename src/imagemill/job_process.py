@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from imagemill import heap, wiring_jobs, wiring_worker
+from imagemill import heap, systemd, wiring_jobs, wiring_worker
 from imagemill.configuration import config_path, load
 from imagemill.job_link import BEAT_S, REFUSED, Beat, LinkBroken, die_with_parent, hear_settings, tell
 from imagemill.model.errors import SettingsError
@@ -84,16 +84,18 @@ def _run(settings: Settings, link: socket.socket | None) -> int:
 async def _working(settings: Settings, link: socket.socket | None) -> int:
     pipe = logs.configure(settings.log)
     log = logs.Log("imagemill.jobs")
+    notices = systemd.Notices()
     stop = asyncio.Event()
 
     def end() -> None:
+        notices.stopping()
         log.info("stopping", grace_s=settings.jobs.grace_s)
         stop.set()
 
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, end)
     process = wiring_worker.JobProcess(settings)
-    beside = asyncio.create_task(_live(link, process) if link else _answer(settings, process, log))
+    beside = asyncio.create_task(_live(link, process) if link else _answer(settings, process, log, notices))
     doing = asyncio.create_task(process.run(stop))
     try:
         await asyncio.wait({beside, doing}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,12 +127,16 @@ async def _live(link: socket.socket, process: wiring_worker.JobProcess) -> int:
     return _LINK_GONE
 
 
-async def _answer(settings: Settings, process: wiring_worker.JobProcess, log: logs.Log) -> int:
+async def _answer(
+    settings: Settings, process: wiring_worker.JobProcess, log: logs.Log, notices: systemd.Notices
+) -> int:
     """Health, readiness and metrics on a port of its own, for as long as the process lasts."""
     own = settings.server
+
+    def ready(port: int) -> None:
+        log.info("doing jobs", admin=f"http://{own.admin_host}:{port}", **process.version())
+        notices.ready()
+
     app = admin.build_for_jobs(process.metrics, process.not_ready, process.version)
-    await server.serve_admin(
-        app, own.admin_host, settings.jobs.admin_port, own, name="jobs.admin_port",
-        on_ready=lambda port: log.info("doing jobs", admin=f"http://{own.admin_host}:{port}", **process.version()),
-    )  # fmt: skip
+    await server.serve_admin(app, own.admin_host, settings.jobs.admin_port, own, name="jobs.admin_port", on_ready=ready)
     return _OK

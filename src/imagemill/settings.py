@@ -4,6 +4,7 @@ Units    in the name: ``_bytes``, ``_s``, ``_px``.
 Errors   `SettingsError` for what no single field can know.
 """
 
+import re
 from ipaddress import ip_network
 from operator import attrgetter
 from typing import Annotated, Any, Literal
@@ -43,6 +44,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """Address that the public port listens on."""
     port: Port = 8080
     """Public port: ``/image``, and ``/explain`` in unsigned mode. 0 = any free one."""
+    reuse_port: bool = False
+    """Share the public port with other nodes of this machine, each with its own admin port, L1 and workers."""
     admin_host: Host = "127.0.0.1"
     """Address that the admin port listens on. It asks nobody who they are: keep it from strangers."""
     admin_port: Port = 8081
@@ -69,6 +72,13 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     """After that: how long requests in flight may take to finish."""
     cross_origin_resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "cross-origin"
     """Header of that name on pictures; empty = none."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may read ``/image`` by script: ``scheme://host[:port]`` as a browser sends it, or ``*`` alone
+    for all. Never with cookies. Empty = none."""
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDR blocks of proxies that are believed: their ``X-Forwarded-For`` or ``Forwarded`` for the client's address in
+    the log (neither where the two differ: have the proxy drop the one it does not write), their ``X-Request-ID`` (1 to
+    64 of A-Z a-z 0-9 -) for the request's. Empty = none."""
 
 
 class Signing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,6 +182,9 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of sources that wait for a worker or are at one; more is refused."""
     wait_s: Seconds = 5.0
     """Longest wait for a worker; also refused at once when the queue is known to be slower."""
+    burst_s: SecondsOrNone = 0.3
+    """How long renders may queue while clearly more are asked for than are done; then only as many wait as there are
+    workers, and the rest is refused at once, so that what is admitted is quick. 0 = no such end."""
 
 
 class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -227,15 +240,18 @@ class Sources(Struct, frozen=True, forbid_unknown_fields=True):
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """``[cache]``: the first level, the source cache, and what is remembered of failures."""
 
-    policy: Literal["tiny_lfu", "lru"] = "tiny_lfu"
-    """What stays in L1 and the source cache: ``tiny_lfu`` what is asked for often, ``lru`` what was asked for last."""
+    policy: Literal["tiny_lfu", "lru", "fifo"] = "tiny_lfu"
+    """What stays in L1 and the source cache: ``tiny_lfu`` what is asked for often, ``lru`` what was asked for last,
+    ``fifo`` what came last."""
     l1_bytes: Natural = 0
     """0 = the lesser of a quarter of the memory this container may use and 512 MiB; never above half of it."""
     l1_ttl_s: Annotated[float, Meta(gt=0, le=300)] = 300.0
     """Longest life of a rendition in L1."""
+    l1_unread_s: Annotated[float, Meta(ge=0, le=300)] = 45.0
+    """How long a rendition stays in L1 that nobody asks for again, in an eighth of its room; 0 = as all others do."""
     source_bytes: Positive = 32 * MiB
     """Of the source cache."""
-    source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 60.0
+    source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 45.0
     """Longest life of a source in its cache; it is not revalidated meanwhile."""
     negative_ttl_s: Annotated[float, Meta(gt=0, le=30)] = 10.0
     """How long a failure is remembered."""
@@ -442,8 +458,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Check what no single field can know."""
         _check_signing(self.signing)
-        _check_networks("sources", self.sources.allow_networks)
-        _check_networks("callbacks", self.callbacks.allow_networks)
+        _check_networks("sources.allow_networks", self.sources.allow_networks)
+        _check_networks("callbacks.allow_networks", self.callbacks.allow_networks)
+        _check_networks("server.trusted_proxies", self.server.trusted_proxies)
+        _check_origins(self.server.cors_origins)
         if self.server.port and self.server.port == self.server.admin_port:
             raise SettingsError("server.admin_port must differ from server.port")
         for name, most in _ORDERED:
@@ -475,9 +493,28 @@ def _check_signing(signing: Signing) -> None:
         )
 
 
-def _check_networks(table: str, networks: tuple[str, ...]) -> None:
+def _check_networks(name: str, networks: tuple[str, ...]) -> None:
     for network in networks:
         try:
             ip_network(network)
         except ValueError as e:
-            raise SettingsError(f"{table}.allow_networks: {e}") from e
+            raise SettingsError(f"{name}: {e}") from e
+
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_MAX_PORT = 65_535
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    """Keep to what browsers send (RFC 6454 section 6.2): any other spelling would never be met."""
+    for origin in origins:
+        found = _ORIGIN.fullmatch(origin)
+        if origin == "*" and len(origins) > 1:
+            raise SettingsError('server.cors_origins: "*" stands alone')
+        if origin != "*" and (not found or int(found[2] or 1) > _MAX_PORT):
+            raise SettingsError(
+                f"server.cors_origins: {origin}: scheme://host[:port] in lower case, without a path, or *"
+            )
+        if found and found[2] and _DEFAULT_PORTS.get(found[1]) == found[2]:
+            raise SettingsError(f"server.cors_origins: {origin}: browsers leave this port out")

@@ -1,5 +1,6 @@
 """The composition root: settings become live objects here, and nowhere else."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
-from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
@@ -18,14 +18,11 @@ from imagemill.engines.base import Stages
 from imagemill.engines.pool import Event, Pool
 from imagemill.jobs.counting import Counting
 from imagemill.jobs.webhook import parse_secrets
-from imagemill.model.entry import Entry, Failure
 from imagemill.model.errors import DependencyDown, SettingsError
-from imagemill.model.request import Plan
 from imagemill.net import guard
 from imagemill.net.client import Client
 from imagemill.obs.logs import Log, LogPipe, redact
 from imagemill.obs.metrics import Metrics
-from imagemill.service.changes import REMEMBERED_S
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
@@ -33,37 +30,24 @@ from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
 from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
-from imagemill.storage.base import Blob
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.images import Images
 from imagemill.web.jobs import body_limit
 from imagemill.web.problems import Reply, code_of
 from imagemill.web.protocol import Connections
+from imagemill.web.proxies import Proxies
 from imagemill.web.purges import handler as purging
 from imagemill.web.request import Call
+from imagemill.web.routes import Route
+from imagemill.wiring_caches import Caches
 from imagemill.wiring_port import Submission, job_engine, kind, submission
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
     from imagemill.cache.redis_purges import PurgeFeed
 
-__all__ = [
-    "PARAMETERS",
-    "Service",
-    "check",
-    "engine",
-    "l2",
-    "native",
-    "purge",
-    "worker_count",
-]
-
-_MEMO_BYTES = 8 * 1024 * 1024
-_FAILURE_BYTES = 4 * 1024 * 1024
-_FAILURE_SIZE = 1024
-_VERSION_BYTES = 8 * 1024 * 1024
-_NEGATIVE_MOST_S = 30.0
+__all__ = ["PARAMETERS", "Service", "check", "engine", "l2", "native", "purge", "worker_count"]
 
 
 def worker_count(settings: Settings) -> int:
@@ -185,32 +169,16 @@ class Service:
         self.client = Client(settings.sources, settings.fetch)
         self.pool = pool or engine(settings, workers, self._pool_event)
         self.gate = Gate(settings.gate, workers, lambda: self.metrics.count("queue_refused"))
-        self.l1: MemoryCache[Entry] = MemoryCache(
-            l1_bytes(cache.l1_bytes, container_bytes()),
-            cache.l1_ttl_s,
-            _entry_size,
-            cache.policy,
-            self._cache_event("l1"),
-        )
-        self.sources: MemoryCache[Blob] = MemoryCache(
-            cache.source_bytes,
-            cache.source_ttl_s,
-            lambda blob: len(blob.body),
-            cache.policy,
-            self._cache_event("source"),
-            share_of_one=2,
-        )
-        self.failures: MemoryCache[Failure] = MemoryCache(
-            _FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE, observe=self._cache_event("negative")
-        )
+        caches = Caches(cache, self._cache_event)
+        self.l1, self.sources, self.failures = caches.l1, caches.sources, caches.failures
+        self._tidy = caches.tidy
+        self._tidying: asyncio.Task[None] | None = None
         shared = settings.l2
         self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
             self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
         )
-        memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, 300.0, _plan_size)
-        versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         self.stores = stores.open_all(settings, self._stored)
         origin = Origin(
@@ -219,7 +187,7 @@ class Service:
         )  # fmt: skip
         self.transcoder = Transcoder(
             Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
-            versions, self.purges, cache, wait_s=shared.wait_s,
+            caches.versions, self.purges, cache, wait_s=shared.wait_s,
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
@@ -230,9 +198,11 @@ class Service:
             **({"bodies": body_limit(settings)} if self.submission else {}),
         )
         self.in_flight = 0
-        self.images = Images(native(settings), self.transcoder, memo, settings)
-        table = self.submission.port.routes() if self.submission else ()
-        self.app = App(self._routes(), self._finished, self._begun, table=table)
+        self.images = Images(native(settings), self.transcoder, caches.memo, settings)
+        table = [Route("OPTIONS", "/image", self.images.preflight)]
+        table += self.submission.port.routes() if self.submission else ()
+        proxies = Proxies(settings.server.trusted_proxies)
+        self.app = App(self._routes(), self._finished, self._begun, table=table, proxies=proxies)
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -241,6 +211,7 @@ class Service:
     async def start(self) -> None:
         """Bring the workers up, hear of earlier purges, or raise `SettingsError`."""
         await self.pool.start()
+        self._tidying = asyncio.create_task(self._tidy.run())
         if self.redis:
             await self.redis.start()
         if self.feed:
@@ -254,6 +225,8 @@ class Service:
 
     async def close(self) -> None:
         """End workers and connections."""
+        if self._tidying:
+            self._tidying.cancel()
         if self.submission:
             await self.submission.close()
         await self.transcoder.close()
@@ -375,8 +348,8 @@ class Service:
         self.metrics.count("requests", outcome)
         self.metrics.observe("request", call.tier, seconds)
         fields = {
-            "request_id": call.request_id, "method": call.method, "target": redact(call.target), "code": outcome,
-            "status": reply.status if reply else 499,
+            "request_id": call.request_id, "client": call.asker, "method": call.method, "target": redact(call.target),
+            "code": outcome, "status": reply.status if reply else 499,
             "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
             "ms": round(seconds * 1e3, 2),
         }  # fmt: skip
@@ -395,7 +368,7 @@ class Service:
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
     stores.open_all(settings)
-    l1_bytes(settings.cache.l1_bytes, container_bytes())
+    Caches.check(settings.cache)
     guard.Policy.of(settings.sources)
     guard.Policy.of_callbacks(settings.callbacks)
     parse_secrets(settings.callbacks.secrets)
@@ -417,11 +390,3 @@ def _used(cache: MemoryCache[Any]) -> float:
 
 def _watchers(submission: Submission) -> float:
     return submission.port.streams.open
-
-
-def _entry_size(entry: Entry) -> int:
-    return len(entry.rendition.body)
-
-
-def _plan_size(plan: Plan) -> int:
-    return 2 * len(plan.source.address) + 2048

@@ -199,4 +199,5 @@ def _patient_gate(settings: Settings, workers: int) -> Gate:
     """A gate that nothing is turned away from: whatever was begun is worth its wait, and how much is begun is set."""
     most = settings.jobs.concurrency
     waiting_bytes = max(settings.gate.waiting_bytes, most * settings.limits.source_bytes)
-    return Gate(structs.replace(settings.gate, queue=most, wait_s=_PATIENCE_S, waiting_bytes=waiting_bytes), workers)
+    patient = structs.replace(settings.gate, queue=most, wait_s=_PATIENCE_S, waiting_bytes=waiting_bytes, burst_s=0.0)
+    return Gate(patient, workers)

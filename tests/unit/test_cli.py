@@ -38,7 +38,7 @@ def run(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "render", "sign", "explain", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "worker", "render", "sign", "explain", "health", "doctor"])
 def test_help_says_what_each_option_is_for(capsys, command):
     """Each command is in the list, says what it does, and each option what it is for."""
     _, overview, _ = run(capsys, "--help")

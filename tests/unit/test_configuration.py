@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagemill.configuration import as_bytes, data_directory, load, masked, of_bytes, tokens_file
 from imagemill.model.errors import SettingsError
-from imagemill.settings import Jobs, Secret, Settings
+from imagemill.settings import Jobs, Secret, Server, Settings, Signing
 
 KEY = "k" * 32
 UNSIGNED = {"IMAGEMILL_SIGNING__MODE": "unsigned"}
@@ -62,9 +62,45 @@ def test_environment_values_are_toml():
         ("[fetch]\ntotal_s = 0", "fetch.total_s"),
         ("[cache]\nl1_ttl_s = 301", "cache.l1_ttl_s"),
         ("[cache]\nsource_ttl_s = 61", "cache.source_ttl_s"),
-        ("[cache]\npolicy = 'fifo'", "cache.policy"),
+        ("[cache]\npolicy = 'lfu'", "cache.policy"),
         ("[sources]\nallow_networks = ['10.0.0.1/8']", "sources.allow_networks"),
         ("[sources]\nallow_networks = ['ten']", "sources.allow_networks"),
+        ("[callbacks]\nallow_networks = ['ten']", "callbacks.allow_networks"),
+        ("[server]\ntrusted_proxies = ['ten']", "server.trusted_proxies"),
+        ("[server]\ntrusted_proxies = ['10.0.0.1/8']", "server.trusted_proxies"),
+        ("[server]\ntrusted_proxies = '10.0.0.0/8'", "trusted_proxies"),
+        ("[server]\ncors_origins = '*'", "cors_origins"),
+        *(
+            (f"[server]\ncors_origins = ['{origin}']", f"server.cors_origins: {origin}:")
+            for origin in (
+                "",
+                "null",
+                "shop.example",
+                "https://",
+                "https:shop.example",
+                "https://shop.example/",
+                "https://shop.example/a",
+                "https://shop.example?",
+                "https://shop.example#",
+                "https://Shop.example",
+                "HTTPS://shop.example",
+                "https://*.shop.example",
+                "https://user@shop.example",
+                "https://shop.example:",
+                "https://shop.example:0",
+                "https://shop.example:080",
+                "https://shop.example:65536",
+                "https://shop.example:443",
+                "http://shop.example:80",
+                "https://münchen.example",
+                "https://shop.example https://a.example",
+                "https://a..example",
+                "https://.example",
+                "**",
+            )
+        ),
+        ("[server]\ncors_origins = ['*', 'https://shop.example']", "stands alone"),
+        ('[server]\ncors_origins = ["https://shop.example\\r"]', "server.cors_origins"),
         ("[sources]\nschemes = ['file']", "sources.schemes"),
         ("[server]\nport = 8081", "admin_port must differ"),
         ("[engine]\ndeadline_s = 60", "engine.deadline_s must not exceed server.request_timeout_s"),
@@ -92,6 +128,17 @@ def test_wrong_settings_are_refused(tmp_path, text, words):
         load(path, {} if "signing" in text else UNSIGNED)
 
     assert words in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        (), ("*",), ("https://shop.example",), ("https://shop.example:8443", "http://localhost:3000", "http://127.0.0.1"), ("http://[::1]:3000",),
+        ("https://xn--mnchen-3ya.example",), ("capacitor://localhost",), ("chrome-extension://abcdefgh",), ("http://shop.example:443",),
+    ],
+)  # fmt: skip
+def test_origins_as_browsers_send_them(origins):
+    assert Settings(signing=Signing("unsigned"), server=Server(cors_origins=origins)).server.cors_origins == origins
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,10 @@ def test_nothing_is_left_to_fill_in():
 def test_the_lock_and_its_exports_name_the_same_versions():
     """requirements/*.txt, for pip, are of uv.lock, for uv."""
     locked = set(re.findall(r'name = "([^"]+)"\nversion = "([^"]+)"', (ROOT / "uv.lock").read_text()))
-    for name in ("serve", "test", "check"):
-        pins = re.findall(
-            r"^([a-zA-Z0-9_.-]+)==([^ ]+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE
-        )
+    exports = sorted((ROOT / "requirements").glob("*.txt"))
+    assert len(exports) == 8
+    for export in exports:
+        pins = re.findall(r"^([a-zA-Z0-9_.-]+)(?:\[\w+\])?==([^ ]+)", export.read_text(), re.MULTILINE)
         assert pins
         assert set(pins) - locked == set()
 

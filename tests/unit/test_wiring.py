@@ -1,11 +1,13 @@
 """What the settings say is what the parts are told; what only they can know is wrong stops the start too (O04)."""
 
+import asyncio
 import threading
 import time
 
 import pytest
 
-from imagemill import wiring
+from imagemill import wiring, wiring_caches
+from imagemill.cache.tidy import Tidy
 from imagemill.configuration import load
 from imagemill.engines.pool import Event
 from imagemill.model.errors import SettingsError
@@ -84,12 +86,12 @@ def service(**cache: object) -> Service:
 @pytest.mark.parametrize(("wanted", "bound"), [(0, 25 * MiB), (8 * MiB, 8 * MiB)])
 def test_l1_is_as_large_as_its_container_and_its_setting_allow(monkeypatch, wanted, bound):
     """By default a quarter of the container's memory, and not of the machine's."""
-    monkeypatch.setattr(wiring, "container_bytes", lambda: 100 * MiB)
+    monkeypatch.setattr(wiring_caches, "container_bytes", lambda: 100 * MiB)
 
     assert service(l1_bytes=wanted).l1.max_bytes == bound
 
 
-@pytest.mark.parametrize("policy", ["tiny_lfu", "lru"])
+@pytest.mark.parametrize("policy", ["tiny_lfu", "lru", "fifo"])
 def test_the_policy_is_the_setting(policy):
     """`cache.policy` reaches both caches of bytes."""
     made = service(policy=policy)
@@ -122,3 +124,39 @@ async def test_the_source_cache_is_bounded_in_bytes_and_by_a_minute():
         assert not any(service.sources.get(str(n), now + 60) for n in kept)
     finally:
         await service.client.close()
+
+
+@pytest.mark.parametrize(("cache", "unread_s"), [({}, 45.0), ({"l1_unread_s": 0}, 0), ({"l1_ttl_s": 20.0}, 0)])
+def test_what_is_unread_leaves_l1_early(cache, unread_s):
+    """By default; not where it is told to stay, nor where nothing stays for so long."""
+    assert service(**cache).l1.unread_s == unread_s
+
+
+class NoPool:
+    """Workers that nobody needs."""
+
+    versions: dict[str, str] = {}
+    states = dict.fromkeys(("idle", "busy", "starting"), 0)
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_the_caches_of_bytes_are_looked_after(monkeypatch):
+    """From the start of a node to its end: nothing else drops what has expired where nobody asks any more."""
+    looked: set[object] = set()
+    monkeypatch.setattr(Tidy, "look", lambda tidy: looked.update(tidy._caches))
+    node = Service(Settings(signing=Signing(mode="unsigned")), pool=NoPool())
+    node._tidy._every_s = 0.001
+    await node.start()
+    try:
+        while not {node.l1, node.sources, node.failures} <= looked:
+            await asyncio.sleep(0.001)
+    finally:
+        await node.close()
+    await asyncio.sleep(0)
+
+    assert node._tidying.cancelled()

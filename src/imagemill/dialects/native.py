@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from imagemill.model import filename
 from imagemill.model.errors import BadOption, BadRequest, LimitExceeded, TargetTooLong
 from imagemill.model.media import Format
 from imagemill.model.recipe import (
@@ -96,6 +97,10 @@ PARAMETERS = (
         "Names that the result can be purged by: 1 to 16 of 1-64 of A-Z a-z 0-9 _ . : - each.",
     ),
     Parameter("expires", "exp", "Unix seconds", "The URL is refused (410) from then on."),
+    Parameter(
+        "filename", "fn", "name", "What the picture is saved as: 1 to 120 characters; its format decides the suffix."
+    ),
+    Parameter("attachment", "att", "0|1", "Whether a browser saves the picture instead of showing it. Default: 0."),
 )
 E = TypeVar("E", Fit, Format, Gravity, Speed)
 _LONG = {p.name: p.name for p in PARAMETERS} | {p.alias: p.name for p in PARAMETERS if p.alias}
@@ -122,6 +127,8 @@ class Native:
             ttl_s=_integer(given, "ttl", 1, 10**_MAX_DIGITS) if "ttl" in given else None,
             expires_at_s=_integer(given, "expires", 0, 10**10 - 1, digits=10) if "expires" in given else None,
             tags=_tags(given["tags"]) if "tags" in given else (),
+            filename=filename.checked(given["filename"]) if "filename" in given else "",
+            attachment=_flag(given, "attachment"),
         )
 
     def source(self, value: str) -> SourceRef:

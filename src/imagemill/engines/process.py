@@ -25,6 +25,8 @@ _CPU_CLOCK = 2  # clock_getcpuclockid(3) of another process, CPUCLOCK_SCHED
 _KEEP_BYTES = 4 * 1024 * 1024
 _KEEP_S = 0.5
 """So long after a large source its memory is kept: under load the next one comes before, and finds the pages there."""
+_REST_S = 10.0
+"""And so long after a small one."""
 _READY_S = 20.0
 _ENVIRONMENT = {
     # huge pages where the system lends them on request: the coefficients of a progressive JPEG are tens of MB that are
@@ -38,6 +40,8 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # NumPy brings it along, and nothing here multiplies matrices
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
+    # past it libvips decodes through a file, of which a worker may have none: memory is bounded by other means
+    "VIPS_DISC_THRESHOLD": "100g",
     "VIPS_WARNING": "0",
 }
 
@@ -180,9 +184,10 @@ class Process:
             self.private_bytes = message.private_bytes
             self._touched = max(self._touched, message.length if isinstance(message, wire.Done) else 0)
             self._expected = self._expected - 1 if isinstance(message, wire.Done) else 0
-        if self._expected == 0 and self._touched > _KEEP_BYTES:
+        if self._expected == 0:
             self._keep()
-            self._giving_back = asyncio.get_running_loop().call_later(_KEEP_S, self._give_back)
+            rest_s = _KEEP_S if self._touched > _KEEP_BYTES else _REST_S
+            self._giving_back = asyncio.get_running_loop().call_later(rest_s, self._give_back)
         return message
 
     def output(self, length: int) -> bytes:
@@ -232,7 +237,7 @@ class Process:
             self._giving_back = None
 
     def _give_back(self) -> None:
-        """After a large source or answer, return the pages to the system."""
+        """Return the pages of the last source and answer to the system."""
         self._source.madvise(mmap.MADV_REMOVE)
         self._output.madvise(mmap.MADV_REMOVE)
         self._touched = 0

@@ -26,6 +26,8 @@ from imagemill.plan.policy import check_source
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _IDLE_S = 10.0
 """So long without a job, a worker returns the memory that it keeps for the next one."""
+_KEEP_S = 5.0
+"""And so long under load, what the jobs since then have left: they differ, and each would keep its most for good."""
 
 
 def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vips) -> None:
@@ -61,6 +63,7 @@ class Worker:
         self._memory = memory
         self._limits = setup.limits
         self._vips = vips
+        self._trimmed_s = time.monotonic()
 
     def serve(self) -> None:
         """Do jobs until the front is gone."""
@@ -80,14 +83,20 @@ class Worker:
                 self._fail("image_corrupt", f"the decoder failed: {type(e).__name__}")
 
     def _next_packet(self) -> bytes:
+        if time.monotonic() - self._trimmed_s > _KEEP_S:
+            self._give_back()
         self._words.settimeout(_IDLE_S)
         try:
             return self._words.recv(wire.MAX_PACKET)
         except TimeoutError:
-            _trim(0)
+            self._give_back()
         finally:
             self._words.settimeout(None)
         return self._words.recv(wire.MAX_PACKET)
+
+    def _give_back(self) -> None:
+        _trim(0)
+        self._trimmed_s = time.monotonic()
 
     def _job(self, job: wire.Job) -> None:
         begun, cpu = time.perf_counter(), time.process_time()

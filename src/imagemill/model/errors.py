@@ -4,6 +4,8 @@ ImagemillError
 ├─ BadRequest               the request itself is ill-formed
 │  ├─ BadOption             one option is unknown, repeated or ill-formed
 │  └─ TargetTooLong         the request target is longer than any we would ever sign
+├─ PreconditionFailed       the picture is not the one that the caller made a condition of
+├─ RangeNotSatisfiable      the picture has no such bytes
 ├─ Refused                  well-formed, and not allowed
 │  ├─ SignatureInvalid      missing, wrong, truncated or by an unknown key: always the same words
 │  ├─ SourceForbidden       policy, address table, port or name: always the same words
@@ -67,6 +69,22 @@ class TargetTooLong(BadRequest):
     """The request target is longer than the limit."""
 
     code = "target_too_long"
+
+
+class PreconditionFailed(ImagemillError):
+    """``If-Match`` or ``If-Unmodified-Since`` does not hold for the picture as it is now."""
+
+    code = "precondition_failed"
+
+
+class RangeNotSatisfiable(ImagemillError):
+    """``Range`` begins behind the picture's last byte; the whole can be asked for."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"range: nothing of it lies within the {size_bytes} bytes of this picture")
+        self.size_bytes = size_bytes
 
 
 class Refused(ImagemillError):

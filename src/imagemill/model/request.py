@@ -37,6 +37,10 @@ class ImageRequest(Struct, frozen=True):
     """Unix time after which this URL is refused."""
     tags: tuple[str, ...] = ()
     """Names the result can be purged by, sorted; not part of the key."""
+    filename: str = ""
+    """What it is to be saved as, see `model.filename`; not part of the key, nor is `attachment`."""
+    attachment: bool = False
+    """Whether it is to be saved instead of shown."""
 
 
 class Plan(Struct, frozen=True):
@@ -57,3 +61,5 @@ class Plan(Struct, frozen=True):
     expires_at_s: int | None = None
     tags: tuple[str, ...] = ()
     """Sorted; not part of the key."""
+    filename: str = ""
+    attachment: bool = False

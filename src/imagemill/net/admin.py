@@ -19,13 +19,20 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address t
 
 async def post(host: str, port: int, path: str, value: object) -> tuple[int, dict[str, Any]]:
     """The status and the JSON object that a node answers *value* with."""
-    return await asyncio.to_thread(_post, _EVERYWHERE.get(host, host), port, path, value)
+    return await asyncio.to_thread(_ask, "POST", host, port, path, json.dumps(value).encode())
 
 
-def _post(host: str, port: int, path: str, value: object) -> tuple[int, dict[str, Any]]:
+def get(host: str, port: int, path: str) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON object that a node has at *path*; blocks until it has answered."""
+    return _ask("GET", host, port, path, None)
+
+
+def _ask(method: str, host: str, port: int, path: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
+    host = _EVERYWHERE.get(host, host)
+    headers = {"content-type": "application/json"} if body is not None else {}
     try:
         with closing(HTTPConnection(host, port, timeout=_TIMEOUT_S)) as connection:
-            connection.request("POST", path, json.dumps(value).encode(), {"content-type": "application/json"})
+            connection.request(method, path, body, headers)
             reply = connection.getresponse()
             answer = json.loads(reply.read(_MAX_ANSWER_BYTES))
     except (OSError, HTTPException, ValueError, OverflowError, RecursionError) as e:  # a port may be none

@@ -33,6 +33,8 @@ def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
         asked_ttl_s=request.ttl_s if request.ttl_s != ttl_s else None,
         expires_at_s=request.expires_at_s,
         tags=tuple(sorted(request.tags)),
+        filename=request.filename,
+        attachment=request.attachment,
     )
 
 

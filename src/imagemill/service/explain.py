@@ -26,6 +26,8 @@ def explain(plan: Plan, tier: str, limits: Limits, engine: Engine) -> dict[str, 
         "ttl_s": plan.ttl_s,
         "tags": list(plan.tags),
         "expires_at_s": plan.expires_at_s,
+        "filename": plan.filename,
+        "attachment": plan.attachment,
         "vary": list(plan.vary),
         "estimate": _estimate(plan, limits, engine),
     }

@@ -1,17 +1,19 @@
 """Admission: how many renders run, how many may wait, and for how long.
 
-Units    seconds of monotonic time.
+Bursts may wait. Where clearly more is asked for than can be done (`service.pressure`), waiting would only make
+everybody late: then as many wait as run, and the others are refused at once; so are the eldest of those who wait.
+Units    seconds of the loop's clock.
 Errors   `Overloaded`, at once where waiting would be in vain.
 """
 
 import asyncio
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from imagemill.model.errors import Overloaded
+from imagemill.service.pressure import Pressure
 from imagemill.settings import Gate as Settings
 
 _SMOOTHING = 0.2
@@ -25,7 +27,8 @@ class Gate:
         self._slots = slots
         self._free = slots
         self._refused = refused
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._pressure = Pressure(settings.burst_s)
         self._service_s = 0.0
         self._held_bytes = 0
 
@@ -35,59 +38,94 @@ class Gate:
 
     def check(self) -> None:
         """Raise `Overloaded` where one more would wait too long, or too many wait already."""
-        if self._free and not self._waiting:
-            return
-        expected_s = self._expected_s()
-        if len(self._waiting) >= self._settings.queue or expected_s > self._settings.wait_s:
-            self._refused()
-            raise Overloaded(f"{len(self._waiting)} renders are waiting", max(1, math.ceil(expected_s)))
+        if self._is_full():
+            self._pressure.asked(_now_s(), free=False)
+            raise self._refusal(f"{len(self._waiting)} renders are waiting")
 
     @asynccontextmanager
     async def slot(self, source_bytes: int = 0) -> AsyncIterator[None]:
         """Hold a slot, after waiting for it with a source of *source_bytes* in hand; or raise `Overloaded`."""
         if self._held_bytes and self._held_bytes + source_bytes > self._settings.waiting_bytes:
-            self._refused()
-            raise Overloaded("too many bytes of sources are waiting", max(1, math.ceil(self._expected_s())))
+            raise self._refusal("too many bytes of sources are waiting")
         self._held_bytes += source_bytes
         try:
             await self._enter()
-            begun = time.monotonic()
+            begun = _now_s()
             try:
                 yield
             finally:
-                self._service_s += _SMOOTHING * (time.monotonic() - begun - self._service_s)
-                self._leave()
+                self._service_s += _SMOOTHING * (_now_s() - begun - self._service_s)
+                self._done()
         finally:
             self._held_bytes -= source_bytes
 
     def _expected_s(self) -> float:
         return (len(self._waiting) + 1) * self._service_s / self._slots
 
+    def _is_full(self) -> bool:
+        if self._free and not self._waiting:
+            return False
+        most = self._settings.queue
+        if self._pressure.overloaded(_now_s()):
+            most = min(most, self._slots)
+        return len(self._waiting) >= most or self._expected_s() > self._settings.wait_s
+
+    def _refusal(self, why: str) -> Overloaded:
+        self._refused()
+        return Overloaded(why, max(1, math.ceil(self._expected_s())))
+
     async def _enter(self) -> None:
-        self.check()
-        if self._free:
+        full, free = self._is_full(), self._free > 0
+        self._pressure.asked(_now_s(), free=free)
+        if full:
+            raise self._refusal(f"{len(self._waiting)} renders are waiting")
+        if free:
             self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        elif not await self._turn():
+            raise self._refusal("more is asked for than can be done")
+
+    async def _turn(self) -> bool:
+        """Wait for a slot, and have it; or False: the wait is not worth it any more."""
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             async with asyncio.timeout(self._settings.wait_s):
-                await turn
+                return await turn
         except BaseException as e:
             if turn.done() and not turn.cancelled():
-                self._leave()  # it was given a slot, and cannot take it any more
+                if turn.result():
+                    self._leave()  # it was given a slot, and cannot take it any more
             else:
                 with suppress(ValueError):  # a slot passed it by in the very turn of the loop in which it gave up
                     self._waiting.remove(turn)
             if isinstance(e, TimeoutError):
-                self._refused()
-                raise Overloaded("no worker came free in time", max(1, math.ceil(self._expected_s()))) from None
+                raise self._refusal("no worker came free in time") from None
             raise
+
+    def _done(self) -> None:
+        """Give a slot back after its work, and see whether those who wait still should."""
+        now_s = _now_s()
+        before = self._pressure.overloaded(now_s)
+        self._pressure.done(now_s, waiting=bool(self._waiting))
+        if self._pressure.overloaded(now_s) and not before:
+            while len(self._waiting) > self._slots:
+                self._answer(self._waiting.popleft(), has_slot=False)
+        self._leave()
 
     def _leave(self) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            if self._answer(self._waiting.popleft(), has_slot=True):
                 return
         self._free += 1
+
+    @staticmethod
+    def _answer(turn: asyncio.Future[bool], *, has_slot: bool) -> bool:
+        """Tell one who waits; False where it waits no more."""
+        if turn.done():
+            return False
+        turn.set_result(has_slot)
+        return True
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -38,7 +38,10 @@ FIELDS = (
 )  # fmt: skip
 RENDITION_FIELDS = ("name", "params", "recipe", "key")
 _TIMES = ("not_before", "delay", "deadline")
-_OF_THE_JOB = {"source": "source", "src": "source", "ttl": "ttl", "tags": "tags", "expires": "", "exp": ""}
+_OF_THE_JOB = {
+    "source": "source", "src": "source", "ttl": "ttl", "tags": "tags", "expires": "", "exp": "",
+    "filename": "", "fn": "", "attachment": "", "att": "",
+}  # fmt: skip
 """Parameters of a URL that a rendition of a job has not: where the job has them, if it has."""
 _VIDEO = frozenset(
     {"3g2", "3gp", "asf", "avi", "f4v", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf"}

@@ -15,6 +15,7 @@ from typing import Any
 from imagemill.model.errors import MethodNotAllowed, NoRoute
 from imagemill.obs.logs import redact
 from imagemill.web.problems import Reply, Stream, problem
+from imagemill.web.proxies import Proxies
 from imagemill.web.request import Call, new_request_id, until_left
 from imagemill.web.routes import Handler, Receive, Route, Routes
 from imagemill.web.unsent import BODY
@@ -23,6 +24,7 @@ __all__ = ["App", "Finished", "Handler", "Receive"]
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+NO_PROXIES = Proxies()
 Finished = Callable[[Call, Reply | None, float], None]
 
 
@@ -40,19 +42,21 @@ class App:
         *,
         posts: Mapping[str, Handler] | None = None,
         table: Iterable[Route] = (),
+        proxies: Proxies = NO_PROXIES,
     ) -> None:
         read = [Route("GET", path, handler) for path, handler in routes.items()]
         changed = [Route("POST", path, handler) for path, handler in (posts or {}).items()]
         self._routes = Routes([*read, *changed, *table])
         self._finished = finished
         self._begun = begun
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         assert scope["type"] == "http"
         begun = time.perf_counter()
         self._begun()
-        call = Call.of(scope, new_request_id())
+        call = self._introduced(Call.of(scope, new_request_id()))
         reply: Reply | None = None
         try:
             answer = await self._reply(call, receive)
@@ -66,6 +70,12 @@ class App:
         finally:
             self._finished(call, reply, time.perf_counter() - begun)
 
+    def _introduced(self, call: Call) -> Call:
+        """*call* with what trusted proxies say of it."""
+        call.asker = self._proxies.client(call.client, call.headers)
+        call.request_id = self._proxies.request_id(call.client, call.headers) or call.request_id
+        return call
+
     async def _reply(self, call: Call, receive: Receive) -> Reply | Stream | None:
         """What to answer; None where nobody is there any more."""
         allowed: tuple[str, ...] = ()
@@ -74,18 +84,17 @@ class App:
             if resource is None:
                 raise NoRoute(f"no such path: {redact(call.target)[:80].partition('?')[0]}")
             allowed = resource.allowed
-            if call.method == "OPTIONS":
-                return Reply(204, (_allow(allowed), (b"x-content-type-options", b"nosniff")), b"")
             handler = resource.handlers.get(call.method)
+            if handler is None and call.method == "OPTIONS":
+                return Reply(204, (_allow(allowed), (b"x-content-type-options", b"nosniff")), b"")
             if handler is None:
                 raise MethodNotAllowed(f"one of {', '.join(allowed)}")
             return await handler(call, receive)
         except Exception as e:  # noqa: BLE001 - the edge: whatever happened becomes an answer
             call.error = e
             reply = problem(e, call.request_id)
-            if isinstance(e, MethodNotAllowed):
-                reply = Reply(reply.status, (*reply.headers, _allow(allowed)), reply.body)
-            return reply
+            more = (_allow(allowed),) if isinstance(e, MethodNotAllowed) else ()
+            return Reply(reply.status, (*reply.headers, *more, *call.sharing), reply.body)
 
 
 def _allow(methods: tuple[str, ...]) -> tuple[bytes, bytes]:

@@ -1,6 +1,7 @@
 """From a finished rendition to an answer: validators, lifetimes, timings; values in, headers out.
 
-Source   RFC 9110 (ETag, conditional requests, Vary), RFC 9111 (Cache-Control, Age), Server-Timing (W3C, 2023).
+Source   RFC 9110 (ETag, conditional requests and their order in 13.2.2, ranges, Vary), RFC 9111 (Cache-Control, Age),
+         Server-Timing (W3C, 2023).
 Units    seconds; ``_ms`` milliseconds.
 """
 
@@ -10,8 +11,15 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from msgspec import Struct, field
 
+from imagemill.model.errors import PreconditionFailed
+from imagemill.web.cors import VARY, Fields
 from imagemill.web.problems import Reply
+from imagemill.web.ranges import part
 
+CONDITIONS = frozenset(
+    {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
+)
+"""Header fields of a request that decide what of a rendition is answered."""
 _MOST_CONDITION_BYTES = 4_096
 _MOST_DATE_BYTES = 40
 
@@ -33,20 +41,82 @@ class Delivery(Struct, frozen=True):
     """The lifetime that was given in place of the one asked for."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     resource_policy: str = ""
+    disposition: bytes = b""
+    """A ``Content-Disposition`` value; empty = none."""
+    sharing: Fields = ()
+    """Fields that let pages of other origins read the answer; without ``Vary``."""
 
 
-def respond(delivery: Delivery, *, if_none_match: bytes, if_modified_since: bytes, now_s: float) -> Reply:
-    """200 with the body, or 304 where the client has it already."""
+def respond(
+    delivery: Delivery,
+    *,
+    if_none_match: bytes,
+    if_modified_since: bytes,
+    now_s: float,
+    if_match: bytes = b"",
+    if_unmodified_since: bytes = b"",
+    wanted_range: bytes = b"",
+    if_range: bytes = b"",
+) -> Reply:
+    """200 with the body, 206 with the part of it that is wanted, or 304 where the client has it already.
+
+    Args:
+        delivery: What there is.
+        if_none_match: Header of that name; empty = none, as for all that follow.
+        if_modified_since: Header of that name.
+        now_s: Unix time.
+        if_match: Header of that name.
+        if_unmodified_since: Header of that name.
+        wanted_range: The header ``Range`` of a GET; of other methods there are no ranges.
+        if_range: Header of that name.
+
+    Raises:
+        PreconditionFailed: the client wants this of another picture only.
+        RangeNotSatisfiable: there are no such bytes.
+    """
+    if (if_match or if_unmodified_since) and is_another(delivery, if_match, if_unmodified_since):
+        raise PreconditionFailed("this picture is not the one that is wanted")
     common = _common(delivery, now_s)
     if not_modified(delivery, if_none_match, if_modified_since):
         return Reply(304, common, b"")
-    body = (
+    if wanted_range and (not if_range or range_holds(delivery, if_range, now_s)):
+        cut = part(wanted_range, len(delivery.body))
+        if cut:
+            body = cut.of(delivery.body)
+            return Reply(206, (*common, *_content(delivery, body), (b"content-range", cut.content_range)), body)
+    return Reply(200, common + _content(delivery, delivery.body), delivery.body)
+
+
+def _content(delivery: Delivery, body: bytes) -> Fields:
+    """What is said of a body only where there is one."""
+    fields = (
         (b"content-type", delivery.media_type.encode()),
-        (b"content-length", b"%d" % len(delivery.body)),
-        (b"accept-ranges", b"none"),
+        (b"content-length", b"%d" % len(body)),
+        (b"accept-ranges", b"bytes"),
         (b"content-security-policy", b"sandbox; default-src 'none'"),
     )
-    return Reply(200, common + body, delivery.body)
+    return (*fields, (b"content-disposition", delivery.disposition)) if delivery.disposition else fields
+
+
+def is_another(delivery: Delivery, if_match: bytes, if_unmodified_since: bytes) -> bool:
+    """Whether this is not what the client makes a condition of; the date counts only where no tag was given."""
+    if if_match:
+        return not etag_matches(if_match, delivery.etag, strongly=True)
+    since_s = unix_time(if_unmodified_since)
+    return since_s is not None and delivery.last_modified_s > since_s
+
+
+def range_holds(delivery: Delivery, if_range: bytes, now_s: float) -> bool:
+    """Whether a part of this goes with the parts that the client has.
+
+    A tag says so. A date does where it is this picture's to the second, that second was over when its source was asked
+    (section 8.8.2.2), and every client gets the same bytes.
+    """
+    if if_range.endswith(b'"'):
+        return if_range == b'"%b"' % delivery.etag.encode()
+    born_s = int(now_s) - delivery.age_s
+    alike = all(name == VARY for name in delivery.vary)
+    return alike and 0 < delivery.last_modified_s < born_s and unix_time(if_range) == delivery.last_modified_s
 
 
 def not_modified(delivery: Delivery, if_none_match: bytes, if_modified_since: bytes) -> bool:
@@ -71,15 +141,15 @@ def unix_time(date: bytes) -> int | None:
         return None
 
 
-def etag_matches(if_none_match: bytes, etag: str) -> bool:
-    """Weak comparison with a list of tags, or ``*``."""
-    if len(if_none_match) > _MOST_CONDITION_BYTES:
+def etag_matches(condition: bytes, etag: str, *, strongly: bool = False) -> bool:
+    """Comparison with a list of tags, or ``*``; a weak tag counts unless it is to be *strongly* the same."""
+    if len(condition) > _MOST_CONDITION_BYTES:
         return False
-    if if_none_match.strip() == b"*":
+    if condition.strip() == b"*":
         return True
     wanted = b'"%b"' % etag.encode()
-    tags = (tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b","))
-    return wanted in tags
+    tags = (tag.strip() for tag in condition.split(b","))
+    return any((tag if strongly else tag.removeprefix(b"W/")) == wanted for tag in tags)
 
 
 def cache_control(delivery: Delivery, now_s: float) -> bytes:
@@ -97,7 +167,7 @@ def server_timing(timings_ms: Mapping[str, float]) -> bytes:
     return ", ".join(f"{name};dur={ms:.2f}" for name, ms in timings_ms.items()).encode()
 
 
-def _common(delivery: Delivery, now_s: float) -> tuple[tuple[bytes, bytes], ...]:
+def _common(delivery: Delivery, now_s: float) -> Fields:
     headers = [
         (b"etag", b'"%b"' % delivery.etag.encode()),
         (b"cache-control", cache_control(delivery, now_s)),
@@ -115,4 +185,4 @@ def _common(delivery: Delivery, now_s: float) -> tuple[tuple[bytes, bytes], ...]
         headers.append((b"server-timing", server_timing(delivery.timings_ms)))
     if delivery.resource_policy:
         headers.append((b"cross-origin-resource-policy", delivery.resource_policy.encode()))
-    return tuple(headers)
+    return (*headers, *delivery.sharing)

@@ -9,6 +9,8 @@ from typing import Any
 from imagemill.cache.base import Cache
 from imagemill.dialects.base import Dialect
 from imagemill.model.errors import BadOption, ProcessingTimeout, TargetTooLong, UrlExpired
+from imagemill.model.filename import suffixed
+from imagemill.model.media import Format
 from imagemill.model.request import Plan
 from imagemill.model.signing import MARK, verify
 from imagemill.plan.negotiate import candidates
@@ -16,12 +18,15 @@ from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
 from imagemill.service.transcode import Served, Transcoder
 from imagemill.settings import Settings
-from imagemill.web.headers import Delivery, respond
+from imagemill.web.cors import Cors
+from imagemill.web.disposition import disposition
+from imagemill.web.headers import CONDITIONS, Delivery, respond
 from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call, until_left
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _MEMO_S = 300.0
+_OPTIONS = ((b"allow", b"GET, HEAD, OPTIONS"), (b"x-content-type-options", b"nosniff"))
 
 
 class Images:
@@ -32,10 +37,12 @@ class Images:
         self._transcoder = transcoder
         self._memo = memo
         self._settings = settings
+        self._cors = Cors(settings.server.cors_origins)
         self._keys: Mapping[str, bytes] = {name: key.encode() for name, key in settings.signing.keys.items()}
 
     async def get(self, call: Call, receive: Receive) -> Reply | None:
         """Answer with a rendition, or with None where the client has left."""
+        call.sharing = self._cors.fields(call.header(b"origin"))
         plan = self.plan(call)
         served = self._transcoder.hit(plan)
         if served is None:
@@ -44,6 +51,11 @@ class Images:
             return None
         call.tier = served.tier
         return self._respond(call, plan, served)
+
+    async def preflight(self, call: Call, _receive: Receive) -> Reply:
+        """Say which requests are answered, and to a page of which origin."""
+        vary = ((b"vary", ", ".join(self._cors.vary).encode()),) if self._cors.vary else ()
+        return Reply(204, (*_OPTIONS, *vary, *self._cors.preflight(call.header(b"origin"))), b"")
 
     async def explain(self, call: Call, _receive: Receive) -> Reply:
         """Say what `get` would do with the same query, and do nothing."""
@@ -106,6 +118,7 @@ class Images:
 
     def _respond(self, call: Call, plan: Plan, served: Served) -> Reply:
         entry, stages = served.entry, served.stages
+        asked = call.fields(CONDITIONS)
         age_s = max(0, int(time.time() - entry.born_s))
         timings = {} if served.tier == "L1" else {
             "fetch": served.fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
@@ -122,15 +135,28 @@ class Images:
                 tier=served.tier,
                 last_modified_s=entry.validators.last_modified_s,
                 expires_at_s=plan.expires_at_s,
-                vary=plan.vary,
+                vary=plan.vary + self._cors.vary,
                 ttl=_ttl(plan),
                 timings_ms=timings,
                 resource_policy=self._settings.server.cross_origin_resource_policy,
+                sharing=call.sharing,
+                disposition=_disposition(plan, entry.rendition.format),
             ),
-            if_none_match=call.header(b"if-none-match"),
-            if_modified_since=call.header(b"if-modified-since"),
+            if_none_match=asked.get(b"if-none-match", b""),
+            if_modified_since=asked.get(b"if-modified-since", b""),
             now_s=time.time(),
+            if_match=asked.get(b"if-match", b""),
+            if_unmodified_since=asked.get(b"if-unmodified-since", b""),
+            wanted_range=asked.get(b"range", b"") if call.method == "GET" else b"",
+            if_range=asked.get(b"if-range", b""),
         )
+
+
+def _disposition(plan: Plan, format_: Format) -> bytes:
+    """Empty where the caller wants nothing of it: the picture is shown, under whatever name its URL suggests."""
+    if not (plan.filename or plan.attachment):
+        return b""
+    return disposition(suffixed(plan.filename, format_), attachment=plan.attachment)
 
 
 def _ttl(plan: Plan) -> str:

@@ -12,6 +12,8 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.BadRequest: 400,
     errors.BadOption: 400,
     errors.TargetTooLong: 414,
+    errors.PreconditionFailed: 412,
+    errors.RangeNotSatisfiable: 416,
     errors.SignatureInvalid: 403,
     errors.SourceForbidden: 403,
     errors.OriginRefused: 403,
@@ -96,7 +98,7 @@ def problem(error: BaseException, request_id: str) -> Reply:
     }
     if known and (limit := getattr(error, "limit", "")):
         body["limit"] = limit
-    return Reply(status, (*HEADERS, *_retry(error), *_challenge(error)), json.dumps(body).encode())
+    return Reply(status, (*HEADERS, *_retry(error), *_challenge(error), *_size(error)), json.dumps(body).encode())
 
 
 HEADERS = (
@@ -121,6 +123,13 @@ def _challenge(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
             return ((b"www-authenticate", b'Bearer error="insufficient_scope"'),)
         case _:
             return ()
+
+
+def _size(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+    """What RFC 9110, section 15.5.17, has a client be told that asked for bytes which are not there."""
+    if isinstance(error, errors.RangeNotSatisfiable):
+        return ((b"content-range", b"bytes */%d" % error.size_bytes),)
+    return ()
 
 
 def _plain(text: str) -> str:

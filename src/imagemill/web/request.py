@@ -8,7 +8,7 @@ from imagemill.model.errors import BadRequest
 
 
 def new_request_id() -> str:
-    """A random name for one request; never taken from the caller."""
+    """A random name for one request; see `web.proxies` for the ids of others."""
     return token_hex(8)
 
 
@@ -34,8 +34,8 @@ class Call:
     """One request, and what is learned about it on its way: the only mutable value of this layer."""
 
     __slots__ = (
-        "caller", "client", "error", "headers", "method", "parts", "path", "query", "request_id",
-        "streamed_bytes", "tier", "version",
+        "asker", "caller", "client", "error", "headers", "method", "parts", "path", "query", "request_id",
+        "sharing", "streamed_bytes", "tier", "version",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,8 @@ class Call:
         self.request_id = request_id
         self.client = client
         """The address of the other end of the connection, which need not be who asks; empty = unknown."""
+        self.asker = client
+        """The address of whoever asks, for the log: `client`, or what a trusted proxy says; see `web.proxies`."""
         self.version = version
         """Of HTTP, as the request says."""
         self.parts: tuple[str, ...] = ()
@@ -64,6 +66,8 @@ class Call:
         self.tier = "none"
         self.caller = ""
         """Who asks, for the log, where that was found out."""
+        self.sharing: tuple[tuple[bytes, bytes], ...] = ()
+        """Fields for an error, too, that let a page of another origin read it; see `web.cors`."""
         self.streamed_bytes = 0
         """Of an answer in pieces, as far as it was sent."""
 
@@ -82,6 +86,14 @@ class Call:
         """The raw request target: path and query."""
         path = self.path.encode("latin-1")
         return b"%b?%b" % (path, self.query) if self.query else path
+
+    def fields(self, names: frozenset[bytes]) -> dict[bytes, bytes]:
+        """As `header` of each of *names* that is there; one look at all headers for many of them."""
+        found: dict[bytes, bytes] = {}
+        for key, value in self.headers:
+            if key in names:
+                found[key] = b"%b, %b" % (found[key], value) if key in found else value
+        return found
 
     def header(self, name: bytes) -> bytes:
         """All values of a header in one, as a list."""

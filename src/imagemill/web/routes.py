@@ -37,7 +37,7 @@ class Routes:
         for route in routes:
             methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
             by_path.setdefault(route.path, {}).update(dict.fromkeys(methods, route.handler))
-        resources = {path: Resource((*handlers, _OPTIONS), handlers) for path, handlers in by_path.items()}
+        resources = {path: _resource(handlers) for path, handlers in by_path.items()}
         self._whole = {path: found for path, found in resources.items() if "{" not in path}
         self._variable = [(path.split("/"), found) for path, found in resources.items() if "{" in path]
 
@@ -52,6 +52,11 @@ class Routes:
                 call.parts = tuple(s for p, s in zip(pattern, segments, strict=True) if p[:1] == "{")
                 return resource
         return None
+
+
+def _resource(handlers: Mapping[str, Handler]) -> Resource:
+    """``OPTIONS`` is always allowed; where it has no handler, `web.app` answers it."""
+    return Resource((*(method for method in handlers if method != _OPTIONS), _OPTIONS), handlers)
 
 
 def _same(pattern: list[str], segments: list[str]) -> bool:

@@ -9,11 +9,10 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
+from imagemill.web import listening
 from imagemill.web.protocol import Connections, keep_small, make_protocol
 
-_BACKLOG = 1024
 _BACKLOG_ROUNDS = 20
 _STARTED_POLL_S = 0.005
 _ADMIN_GRACE_S = 1
@@ -54,12 +53,7 @@ async def serve(
     Raises:
         SettingsError: a port cannot be had.
     """
-    public_socket = _bind(settings.host, settings.port, "server.port")
-    try:
-        admin_socket = _bind(settings.admin_host, settings.admin_port, "server.admin_port")
-    except SettingsError:
-        public_socket.close()
-        raise
+    public_socket, admin_socket = _ports(settings)
     outer = _server(public, settings, shared, settings.grace_s)
     inner = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
     running = [
@@ -74,7 +68,7 @@ async def serve(
         on_drain()
         shared.draining = True
         await asyncio.sleep(settings.drain_s)
-        public_socket.listen(0)  # the kernel completes no more connections than we are about to accept
+        listening.turn_away(public_socket)
         await _empty_backlog(outer)
         outer.should_exit = True
         await running[0]
@@ -86,6 +80,19 @@ async def serve(
         await asyncio.gather(*running, return_exceptions=True)
 
 
+def _ports(settings: Server) -> tuple[socket.socket, socket.socket]:
+    """Both ports, or neither: whoever shares the public one takes no connection before it has all that it needs."""
+    with contextlib.ExitStack() as opened:
+        public = listening.bind(settings.host, settings.port, "server.port", shared=settings.reuse_port)
+        opened.callback(public.close)
+        admin = listening.bind(settings.admin_host, settings.admin_port, "server.admin_port")
+        opened.callback(admin.close)
+        listening.listen(admin, "server.admin_port")
+        listening.listen(public, "server.port")
+        opened.pop_all()
+    return public, admin
+
+
 async def serve_admin(
     admin: Any, host: str, port: int, settings: Server, *, name: str, on_ready: Callable[[int], None]
 ) -> None:
@@ -94,7 +101,8 @@ async def serve_admin(
     Raises:
         SettingsError: the port cannot be had.
     """
-    bound = _bind(host, port, name)
+    bound = listening.bind(host, port, name)
+    listening.listen(bound, name)
     server = _server(admin, settings, Connections(settings, bodies=keep_small), _ADMIN_GRACE_S)
     running = [asyncio.create_task(server.serve([bound]))]
     try:
@@ -135,20 +143,6 @@ def _server(app: Any, settings: Server, shared: Connections, grace_s: int) -> _U
         workers=1,
     )
     return _Uvicorn(config)
-
-
-def _bind(host: str, port: int, name: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((host, port))
-        bound.listen(_BACKLOG)
-        bound.setblocking(False)  # noqa: FBT003 - the library's signature
-    except OSError as e:
-        bound.close()
-        raise SettingsError(f"{name}: {host}:{port}: {e.strerror}") from e
-    return bound
 
 
 async def _empty_backlog(server: uvicorn.Server) -> None:

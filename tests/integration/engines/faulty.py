@@ -93,3 +93,9 @@ def soon_idle(*fds):
     """A worker that does not wait long before it returns memory."""
     worker._IDLE_S = 0.3
     worker.main(*fds)
+
+
+def never_idle(*fds):
+    """A worker that returns memory after each job, and never for want of any."""
+    worker._IDLE_S, worker._KEEP_S = 1000.0, 0.0
+    worker.main(*fds)

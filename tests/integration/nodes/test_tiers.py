@@ -50,6 +50,20 @@ def test_who_answers(four: Sequence[Node], target: str) -> None:
     assert renders(four) == before
 
 
+def test_parts_of_what_another_node_made(four: Sequence[Node], target: str) -> None:
+    """R14: a part can be the first that is asked for anywhere; the shared level gets the whole, and cuts alike."""
+    stored = l2_events(four[0], "stored")
+    first = four[0].get(target, {"Range": "bytes=0-9"})
+    until(lambda: l2_events(four[0], "stored") > stored, "it is stored")
+
+    parts = [four[1].get(target, {"Range": "bytes=10-", "If-Range": first.headers["etag"]}) for _ in range(2)]
+    whole = four[2].get(target)
+
+    assert [(a.status, a.headers["x-cache"]) for a in (first, *parts)] == [(206, "MISS"), (206, "L2"), (206, "L1")]
+    assert (tier(whole), whole.body) == ("L2", first.body + parts[0].body)
+    assert parts[0].body == parts[1].body
+
+
 def test_what_is_left_is_the_same_everywhere(four: Sequence[Node], target: str) -> None:
     """`max-age` less `Age` is what is left of the entry, by whichever node and level it is told."""
     ttl = f"{target}&ttl={DAY_S}"

@@ -188,7 +188,55 @@ def test_every_parameter_has_a_test_and_unique_names():
     """The table is the grammar: no name means two things."""
     names = [n for p in PARAMETERS for n in (p.name, p.alias) if n]
     assert len(names) == len(set(names))
-    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {"gravity", "ttl", "tags", "expires"}
+    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {
+        "gravity",
+        "ttl",
+        "tags",
+        "expires",
+        "filename",
+        "attachment",
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "filename", "attachment"),
+    [
+        ("", "", False), ("filename=cats", "cats", False), ("fn=cats&att=1", "cats", True), ("attachment=1", "", True),
+        ("attachment=0&filename=a%20b", "a b", False), ("filename=%C3%A9t%C3%A9.png", "été.png", False), ("fn=a+b", "a+b", False),
+        ("fn=%250d", "%0d", False),
+    ],
+)  # fmt: skip
+def test_what_it_is_saved_as(query, filename, attachment):
+    """R15: terms of delivery, decoded once, and no part of what is made or of its key."""
+    found = parse(query)
+
+    assert (found.filename, found.attachment) == (filename, attachment)
+    assert found.recipe == parse("").recipe
+    assert key(f"{SOURCE}&{query}" if query else SOURCE) == key(SOURCE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a%0d%0ab",
+        "a%0Ab",
+        "a%00b",
+        "a%7Fb",
+        "..",
+        ".a",
+        "a%2Fb",
+        "a/b",
+        "a%5Cb",
+        "%E2%80%AEgpj.exe",
+        "%ff",
+        "a" * 121,
+    ],
+)
+def test_no_such_name(value):
+    """R15: what `model.filename` refuses is a 400 that names the parameter."""
+    with pytest.raises(BadOption, match=r"^filename: "):
+        parse(f"filename={value}")
 
 
 @pytest.mark.parametrize("name", [p.name for p in PARAMETERS] + [p.alias for p in PARAMETERS if p.alias])

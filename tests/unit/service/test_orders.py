@@ -164,6 +164,8 @@ def test_operations():
         ({"params": {"width": [1]}}, r"renditions\[0\].params"), ({"params": 5}, r"renditions\[0\].params"),
         ({"params": "source=x"}, "it is the job's, as source"), ({"params": {"ttl": 1}}, "it is the job's, as ttl"),
         ({"params": "tags=a"}, "it is the job's, as tags"), ({"params": "exp=1"}, "a job has none"),
+        ({"params": "filename=a"}, "a job has none"), ({"params": {"fn": "a"}}, "a job has none"),
+        ({"params": {"attachment": True}}, "a job has none"), ({"params": "w=1&att=0"}, "a job has none"),
         ({"params": "format=auto"}, "a job has none; name a format"), ({"params": "", "recipe": []}, "not together"),
         ({"recipe": [{"type": "encode", "format": "auto"}]}, "name a format"), ({"recipe": [{"type": "resiz"}]}, "did you mean resize"),
         ({"recipe": [{"type": "resize", "width": 1}]}, r"recipe\[0\].width: unknown field; did you mean width_px"),

@@ -22,7 +22,7 @@ def headers(delivery: Delivery, none_match: bytes = b"", since: bytes = b"") -> 
 
 
 def test_a_whole_answer():
-    """R17: its own type, nosniff, sandbox, the resource policy as set, no ranges."""
+    """R17: its own type, nosniff, sandbox, the resource policy as set, ranges on offer."""
     status, found, body = headers(
         replace(
             PLAIN, last_modified_s=784_111_777, vary=("accept", "dpr"), timings_ms={"fetch": 1.25, "cpu": 20.0},
@@ -41,7 +41,7 @@ def test_a_whole_answer():
         b"vary": b"accept, dpr",
         b"server-timing": b"fetch;dur=1.25, cpu;dur=20.00",
         b"x-cache": b"L1",
-        b"accept-ranges": b"none",
+        b"accept-ranges": b"bytes",
         b"x-content-type-options": b"nosniff",
         b"content-security-policy": b"sandbox; default-src 'none'",
         b"cross-origin-resource-policy": b"same-site",

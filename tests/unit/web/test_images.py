@@ -1,5 +1,6 @@
 """R05, R07: what `Images` itself sees to, before and after the transcoder; no node, no worker."""
 
+import asyncio
 import time
 
 import pytest
@@ -9,7 +10,15 @@ from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.dialects.native import Native
 from imagemill.model.entry import Entry
-from imagemill.model.errors import BadOption, LimitExceeded, SignatureInvalid, TargetTooLong, UrlExpired
+from imagemill.model.errors import (
+    BadOption,
+    LimitExceeded,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    SignatureInvalid,
+    TargetTooLong,
+    UrlExpired,
+)
 from imagemill.model.media import Format, Rendition
 from imagemill.model.signing import sign
 from imagemill.service.transcode import Served, Transcoder
@@ -193,3 +202,101 @@ async def test_what_a_changed_source_left_is_nobodys():
 
     assert node.service.hit(plan) is None
     assert node.service.left_s(plan, held(10)) == 0
+
+
+class From(Kept):
+    """A transcoder that has nothing at hand, and answers from *tier*."""
+
+    def __init__(self, tier) -> None:
+        super().__init__()
+        self._tier = tier
+
+    def hit(self, plan):
+        found = super().hit(plan)
+        return Served(found.entry, self._tier) if self._tier in {"L1", "STALE"} else None
+
+    async def make(self, plan):
+        return Served(super().hit(plan).entry, self._tier)
+
+
+def asking(query=QUERY, method="GET", **headers):
+    return Call(method, "/image", query.encode(), [(n.replace("_", "-").encode(), v) for n, v in headers.items()], "r")
+
+
+async def staying():
+    """A client that waits for its answer."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("tier", ["L1", "STALE", "L2", "COALESCED", "MISS"])
+async def test_a_part_from_every_tier(tier):
+    """R14: whoever has the picture has it whole, and the part is cut from that."""
+    reply = await images(kept=From(tier)).get(asking(range=b"bytes=1-2"), staying)
+    found = dict(reply.headers)
+
+    assert (reply.status, reply.body, found[b"x-cache"]) == (206, b"od", tier.encode())
+    assert (found[b"content-range"], found[b"content-type"]) == (b"bytes 1-2/4", b"image/png")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"range": b"bytes=1-2", "if_range": b'"e"'}, 206), ({"range": b"bytes=1-2", "if_range": b'"f"'}, 200),
+        ({"range": b"bytes=1-2", "if_none_match": b'"e"'}, 304), ({"if_modified_since": b"Sun, 06 Nov 1994 08:49:37 GMT"}, 200),
+        ({"if_match": b'"e"'}, 200), ({"if_match": b'"f"'}, PreconditionFailed), ({"range": b"bytes=4-"}, RangeNotSatisfiable),
+    ],
+)  # fmt: skip
+async def test_conditions_reach_the_picture(headers, status):
+    """Each header is taken for what it is."""
+    service = images()
+    if isinstance(status, int):
+        assert (await service.get(asking(**headers), staying)).status == status
+    else:
+        with pytest.raises(status):
+            await service.get(asking(**headers), staying)
+
+
+@pytest.mark.parametrize("asked", [b"bytes=1-2", b"bytes=4-"])
+async def test_head_has_no_parts(asked):
+    """RFC 9110 14.2: Range is for GET; HEAD tells of the whole."""
+    reply = await images().get(asking(method="HEAD", range=asked), staying)
+
+    assert (reply.status, dict(reply.headers)[b"content-length"]) == (200, b"4")
+
+
+async def test_two_ranges_in_two_headers_are_several():
+    call = asking()
+    call.headers += [(b"range", b"bytes=0-1"), (b"range", b"bytes=2-3")]
+
+    assert (await images().get(call, staying)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("", None), ("&attachment=0", None), ("&filename=cats", b'inline; filename="cats.png"'), ("&fn=cats.jpg&att=1", b'attachment; filename="cats.png"'),
+        ("&attachment=1", b'attachment; filename="image.png"'), ("&filename=%C3%A9", b"inline; filename=\"_.png\"; filename*=UTF-8''%C3%A9.png"),
+    ],
+)  # fmt: skip
+async def test_what_it_is_saved_as(query, value):
+    """R15: with the suffix of what was encoded; on the picture and on its parts, and on nothing else."""
+    service = images()
+    whole, part_of = [await service.get(asking(QUERY + query, **h), staying) for h in ({}, {"range": b"bytes=0-1"})]
+    none = await service.get(asking(QUERY + query, if_none_match=b"*"), staying)
+
+    assert [dict(r.headers).get(b"content-disposition") for r in (whole, part_of, none)] == [value, value, None]
+    assert dict(whole.headers)[b"content-type"] == b"image/png"
+
+
+class Explained(Kept):
+    """A transcoder that would have to make everything."""
+
+    def tier(self, _plan):
+        return "MISS"
+
+
+def test_terms_of_delivery_are_explained():
+    service = images(kept=Explained())
+    told = service.explained(f"{QUERY}&filename=cats&attachment=1".encode())
+
+    assert (told["filename"], told["attachment"]) == ("cats", True)

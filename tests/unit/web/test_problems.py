@@ -40,6 +40,7 @@ def test_the_table():
         "source_truncated": 502, "overloaded": 503, "dependency_down": 503, "source_timeout": 504, "processing_timeout": 504,
         "unauthorized": 401, "scope_missing": 403, "job_finished": 409, "idempotency_mismatch": 422, "quota_exceeded": 429,
         "not_supported": 501, "store_refused": 403, "job_unfinished": 409, "deadline_passed": 504,
+        "precondition_failed": 412, "range_not_satisfiable": 416,
     }  # fmt: skip
 
     assert {kind.code: status for kind, status in STATUS.items()} == expected

@@ -1,0 +1,139 @@
+"""``imagemill render``: one file, or a folder of them."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from imagemill import folder_command, wiring
+from imagemill.configuration import config_path, load
+from imagemill.engines.base import Made, Task
+from imagemill.model.errors import SettingsError, SourceTooLarge
+from imagemill.model.media import Format
+from imagemill.model.recipe import Recipe
+from imagemill.model.request import ImageRequest, SourceRef
+from imagemill.plan.prepare import prepare
+from imagemill.settings import Settings
+
+Command = Callable[[argparse.Namespace], int]
+Add = Callable[[Any, str, Command, str, str], Any]
+"""Makes the parser of a command: where, its name, what runs it, what it does in a line, and more on it."""
+
+_OK, _FAILED = 0, 1
+_NOT_FOR_FILES = frozenset({"source", "ttl", "tags", "expires", "filename", "attachment"})
+_FOLDERS = """
+Of a folder, all pictures below it are rendered into the folder OUT, which gets the same tree; on all cores. What is in
+OUT already is kept, so a second run goes on where the first one was interrupted. Hidden files and links are left aside.
+
+  imagemill render photo.jpg -o small.webp --width 512
+  imagemill render photos -o small --width 512 --format webp
+
+exit status  0 all is made, or was there
+             1 something failed; each file is named with its reason, and the others are made
+             2 wrong use, or a setting that is wrong
+             130 interrupted (Ctrl-C); what is in OUT is whole"""
+
+
+def add(commands: Any, command: Add) -> None:
+    """Add ``render`` to *commands*."""
+    parser = command(
+        commands, "render", _render, "Transcode a file, or all of a folder, in the same isolated workers", _FOLDERS
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a JPEG, PNG, WebP, AVIF or GIF; or a folder")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT",
+        help="a file (default: FILE's name, with the new format's suffix); for a folder, another folder",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", "--force", action="store_true", help="write over what is there")
+    folder_command.add_options(parser)
+    for parameter in wiring.PARAMETERS:
+        if parameter.name not in _NOT_FOR_FILES:
+            flags = [f"--{parameter.name}"] + (
+                [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
+            )
+            parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
+                                help=parameter.meaning)  # fmt: skip
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    settings = load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
+    given = {k.removeprefix("p_"): v for k, v in vars(arguments).items() if k.startswith("p_") and v is not None}
+    if arguments.file.is_dir():
+        return folder_command.run(arguments, settings, _recipe(settings, given))
+    if wrong := folder_command.only_for_folders(arguments):
+        raise SettingsError(f"{wrong} is for folders, and {arguments.file} is none")
+    out: Path | None = arguments.output
+    if out and "format" not in given:
+        given["format"] = _format_of(out)
+    return _render_file(arguments.file, out, settings, _recipe(settings, given), force=arguments.overwrite)
+
+
+def _recipe(settings: Settings, given: dict[str, str]) -> Recipe:
+    """What is asked for, within the limits."""
+    recipe = wiring.native(settings).recipe(given)
+    return prepare(ImageRequest(SourceRef("file", ""), recipe), settings.limits).recipe
+
+
+def _render_file(file: Path, out: Path | None, settings: Settings, recipe: Recipe, *, force: bool) -> int:
+    if out and not _writable(out, force=force):
+        return _FAILED
+    try:
+        source = _read(file, settings.limits.source_bytes)
+    except OSError as e:
+        print(f"imagemill: {file}: {e.strerror}", file=sys.stderr)
+        return _FAILED
+    made = asyncio.run(_render_one(settings, source, Task(recipe)))
+    named = out or file.with_suffix(f".{made.rendition.format}")
+    if not out and not _writable(named, force=force):
+        return _FAILED
+    try:
+        named.write_bytes(made.rendition.body)
+    except OSError as e:
+        print(f"imagemill: {named}: {e.strerror}", file=sys.stderr)
+        return _FAILED
+    picture = made.rendition
+    size = f"{picture.width_px} x {picture.height_px}, {len(picture.body)} bytes"
+    print(f"{named}: {picture.format}, {size}, {made.stages.cpu_ms:.0f} ms of CPU")
+    return _OK
+
+
+def _read(file: Path, limit: int) -> bytes:
+    """The whole file; of one that is too large, or that never ends, no more than tells."""
+    with file.open("rb") as opened:
+        source = opened.read(limit + 1)
+    if len(source) > limit:
+        raise SourceTooLarge(f"{file}: more than limits.source_bytes, {limit} bytes")
+    return source
+
+
+def _writable(out: Path, *, force: bool) -> bool:
+    """Whether *out* may be written; says why not."""
+    if out.exists() and not force:
+        print(f"imagemill: {out} exists; --overwrite writes over it", file=sys.stderr)
+    elif not out.parent.is_dir():
+        print(f"imagemill: {out.parent}: no such folder", file=sys.stderr)
+    else:
+        return True
+    return False
+
+
+async def _render_one(settings: Settings, source: bytes, task: Task) -> Made:
+    pool = wiring.engine(settings, 1)
+    try:
+        await pool.start()
+        async with aclosing(pool.run(source, [task])) as results:
+            return await anext(results)
+    finally:
+        await pool.close()
+
+
+def _format_of(out: Path) -> str:
+    suffix = out.suffix.lstrip(".").lower().replace("jpg", "jpeg")
+    known = {f.value for f in Format} - {"keep", "auto"}
+    if suffix not in known:
+        raise SettingsError(f"{out}: no format is known by that suffix; one of {', '.join(sorted(known))}")
+    return suffix

@@ -1,0 +1,44 @@
+"""What files are called."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemill.folder.names import Naming
+from imagemill.model.errors import SettingsError
+from imagemill.model.media import Format
+
+
+@pytest.mark.parametrize(
+    ("template", "source", "is_a", "made", "name"),
+    [
+        ("{stem}.{ext}", "a.png", Format.PNG, Format.WEBP, "a.webp"),
+        ("{stem}.{ext}", "a.b.JPG", Format.JPEG, Format.JPEG, "a.b.JPG"),
+        ("{stem}.{ext}", "a.jpeg", Format.JPEG, Format.JPEG, "a.jpeg"),
+        ("{stem}.{ext}", "a.png", Format.JPEG, Format.JPEG, "a.jpg"),  # its name lies
+        ("{stem}.{ext}", "photo", Format.AVIF, Format.AVIF, "photo.avif"),
+        ("{name}.{ext}", "a.png", Format.PNG, Format.JPEG, "a.png.jpg"),
+        ("w512-{stem}.{ext}", "{ext}.gif", Format.GIF, Format.GIF, "w512-{ext}.gif"),
+    ],
+)
+def test_names(template, source, is_a, made, name):
+    """By the template and the format; a format that stays keeps its suffix; a name is never a template."""
+    assert Naming(template).of(source, is_a, made) == name
+
+
+@pytest.mark.parametrize(
+    "template", ["", "{stem}", "{ext}", "x.{ext}", "{stem}.{ext}/x", "{stem}.{ext}{", "{stem!r}.{ext}", ".{stem}.{ext}", "{a}{stem}.{ext}"]
+)  # fmt: skip
+def test_templates_that_cannot_be_meant(template):
+    """All would be one file, or hidden, or elsewhere."""
+    with pytest.raises(SettingsError, match="--name"):
+        Naming(template)
+
+
+@given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1).filter(lambda n: n[0] != "."))
+def test_a_name_stays_in_its_folder_and_is_not_hidden(source):
+    name = Naming().of(source, Format.PNG, Format.WEBP)
+
+    assert name.endswith(".webp")
+    assert "/" not in name
+    assert not name.startswith(".")
