@@ -10,6 +10,7 @@ Source   Pillow 12.3: with optimized tables its buffer holds a byte a pixel, and
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from PIL import Image, JpegImagePlugin
 
 _MODES = {1: "L", 3: "RGB"}
@@ -25,7 +26,7 @@ def saved(pixels: Any, quality: int, *, optimize: bool) -> bytes | None:
     height, width, bands = pixels.shape
     if bands not in _MODES or max(width, height) > _MOST_SIDE_PX:
         return None
-    picture = Image.frombuffer(_MODES[bands], (width, height), pixels.tobytes(), "raw", _MODES[bands], 0, 1)
+    picture = Image.frombuffer(_MODES[bands], (width, height), np.ascontiguousarray(pixels), "raw", _MODES[bands], 0, 1)
     out = BytesIO()
     try:
         picture.save(

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
@@ -28,6 +29,8 @@ _KEEP_S = 0.5
 _REST_S = 10.0
 """And so long after a small one."""
 _READY_S = 20.0
+_MOST_UNHEARD = 16
+"""Words of a worker that nobody asked for; ours says one at a time."""
 _ENVIRONMENT = {
     # huge pages where the system lends them on request: the coefficients of a progressive JPEG are tens of MB that are
     # touched once, and to be given them in pieces of 4 KiB took a fifth of its CPU
@@ -36,7 +39,7 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # one pipeline runs at a time: a second arena keeps as much again for the next
     # fixed, or glibc raises both with the largest picture and keeps its memory for good; lower ones cost page faults
     "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "67108864",  # the next large picture finds what the last one took; the idle give it back
+    "MALLOC_TRIM_THRESHOLD_": "50331648",  # the next large picture finds what the last one took; the idle give it back
     "OPENBLAS_NUM_THREADS": "1",  # NumPy brings it along, and nothing here multiplies matrices
     "VIPS_BLOCK_UNTRUSTED": "1",
     "VIPS_CONCURRENCY": "1",
@@ -78,7 +81,12 @@ class Process:
         self._giving_back: asyncio.TimerHandle | None = None
         self._expected = 0
         self._cpu_before_s = 0.0
+        self._inbox: deque[bytes] = deque()
+        self._ended = self._silent = False
         self._heard: asyncio.Future[None] | None = None
+        self._died: Callable[[], None] | None = None
+        # for as long as it lives: to come and go with each answer took four calls of the system a job
+        asyncio.get_running_loop().add_reader(words, self._on_word)
         self.jobs = 0
         self.private_bytes = 0
 
@@ -86,7 +94,7 @@ class Process:
     def spawn(cls, command: list[str], setup: wire.Setup) -> "Process":
         """Start a worker; it is usable after `ready`.
 
-        Called from the main thread: the worker asks to die with the thread that started it.
+        Called in the loop, from the main thread: the worker asks to die with the thread that started it.
         """
         with ExitStack() as theirs, ExitStack() as ours:
             words, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -198,23 +206,20 @@ class Process:
 
     def watch(self, died: Callable[[], None]) -> None:
         """Call *died* once the worker, idle, closes its end or speaks unasked."""
-
-        def once() -> None:
-            self.unwatch()
-            died()
-
-        asyncio.get_running_loop().add_reader(self._words.fileno(), once)
+        self._died = died
+        if self._inbox or self._ended:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def unwatch(self) -> None:
         """Stop watching."""
-        if self._words.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._words.fileno())
+        self._died = None
 
     def kill(self) -> None:
         """End the worker now; `gone` waits for it, and whoever hears it hears `WorkerDied`."""
         self.unwatch()
         self._keep()
         self._popen.kill()
+        self._hang_up()
         self._words.close()
         if self._heard and not self._heard.done():
             self._heard.set_result(None)
@@ -249,49 +254,53 @@ class Process:
             raise WorkerDied from e
 
     async def _hear(self) -> wire.Ready | wire.Done | wire.Failed:
+        if self._words.fileno() < 0:
+            raise WorkerDied
+        if not self._inbox and not self._ended:
+            self._heard = asyncio.get_running_loop().create_future()
+            try:
+                await self._heard
+            finally:
+                self._heard = None
+        if not self._inbox:
+            raise WorkerDied.silently() if self._silent else WorkerDied
         try:
-            packet = self._words.recv(wire.MAX_PACKET)
-        except BlockingIOError:
-            await self._readable()
-            packet = self._receive()
-        except OSError as e:
-            raise WorkerDied from e
-        if not packet:
-            raise WorkerDied.silently()
-        try:
-            return wire.heard_from_worker(packet)
+            return wire.heard_from_worker(self._inbox.popleft())
         except msgspec.MsgspecError as e:
             raise WorkerDied from e
 
-    def _receive(self) -> bytes:
+    def _on_word(self) -> None:
+        """Take what the worker said, and wake whoever waits for it."""
         try:
-            return self._words.recv(wire.MAX_PACKET)
-        except OSError as e:
-            raise WorkerDied from e
+            packet = self._words.recv(wire.MAX_PACKET)
+            self._silent = not packet
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if packet:
+            self._inbox.append(packet)
+        if not packet or len(self._inbox) > _MOST_UNHEARD:  # it is gone, or talks without end
+            self._ended = True
+            self._hang_up()
+        if self._heard and not self._heard.done():
+            self._heard.set_result(None)
+        else:
+            self._tell()
 
-    async def _readable(self) -> None:
-        loop = asyncio.get_running_loop()
-        heard = self._heard = loop.create_future()
-        fd = self._words.fileno()
-        if fd < 0:
-            raise WorkerDied
-        loop.add_reader(fd, _wake, heard)
-        try:
-            await heard
-        finally:
-            self._heard = None
-            if self._words.fileno() == fd:
-                loop.remove_reader(fd)
+    def _tell(self) -> None:
+        died, self._died = self._died, None
+        if died:
+            died()
+
+    def _hang_up(self) -> None:
+        if self._words.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._words)
 
     def _said(self) -> str:
         size = os.fstat(self._last_words).st_size
         text = os.pread(self._last_words, 2000, max(0, size - 2000)).decode("utf-8", "replace").strip()
         return text.rsplit("\n", 1)[-1] if text else "no word from it"
-
-
-def _wake(heard: asyncio.Future[None]) -> None:
-    if not heard.done():
-        heard.set_result(None)
 
 
 def _memory(name: str, size: int) -> tuple[int, mmap.mmap]:

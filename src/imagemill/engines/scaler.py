@@ -10,6 +10,8 @@ Source   cykooz-resizer 4.0: Lanczos with three lobes is its default; a crop box
          made, not what the filter sees, so that the result is to the byte what scaling first and cutting then gives.
 """
 
+from collections.abc import Iterator
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ except ImportError:  # no wheel for this machine
 AVAILABLE = RustResizer is not None
 _MOST_BANDS = 4
 """U8, U8x2, U8x3 and U8x4 have the numbers 1 to 4."""
+_LOBES = 3
+_STRIP_BYTES = 4 * 1024 * 1024
 _WITH_ALPHA = frozenset({2, 4})
 
 
@@ -33,15 +37,39 @@ def scaled(pixels: Any, size: Size, cut: Box | None = None) -> Any | None:
     if not AVAILABLE or bands > _MOST_BANDS or size.width > width or size.height > height:
         return None
     kept = cut or Box(0, 0, size.width, size.height)
-    made = Image(kept.width, kept.height, bands, None)
-    source = Image(width, height, bands, pixels.tobytes())
+    parts = [_part(pixels, size, strip) for strip in _strips(kept, size, pixels.nbytes)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _strips(kept: Box, size: Size, whole_bytes: int) -> Iterator[Box]:
+    """*kept* in strips of rows, each of which is made of few bytes: the resizer wants copies of its own."""
+    rows = max(1, _STRIP_BYTES * size.height // whole_bytes)
+    for top in range(0, kept.height, rows):
+        yield Box(kept.left, kept.top + top, kept.width, min(rows, kept.height - top))
+
+
+def _part(pixels: Any, size: Size, kept: Box) -> Any:
+    """The part *kept* of what *pixels* are scaled to, made of no more of them than the filter sees."""
+    height, width, bands = pixels.shape
+    left, columns = _seen(kept.left, kept.width, width / size.width, width)
+    top, rows = _seen(kept.top, kept.height, height / size.height, height)
+    seen = pixels[rows, columns]
     options = RustResizeOptions().set_use_alpha(bands in _WITH_ALPHA)
-    RustResizer().resize(source, made, options.set_crop_box(*_box(kept, size, Size(width, height))))
+    box = (left, top, kept.width * width / size.width, kept.height * height / size.height)
+    made = Image(kept.width, kept.height, bands, None)
+    source = Image(seen.shape[1], seen.shape[0], bands, seen.tobytes())
+    RustResizer().resize(source, made, options.set_crop_box(*_inside(box, seen.shape)))
     return np.frombuffer(made.buffer(), np.uint8).reshape(kept.height, kept.width, bands)
 
 
-def _box(kept: Box, size: Size, whole: Size) -> tuple[float, float, float, float]:
-    """Where *kept* of a picture scaled to *size* lies in the *whole* one; rounding must not bring it over the edge."""
-    by_x, by_y = whole.width / size.width, whole.height / size.height
-    left, top = kept.left * by_x, kept.top * by_y
-    return left, top, min(kept.width * by_x, whole.width - left), min(kept.height * by_y, whole.height - top)
+def _seen(begin: int, length: int, ratio: float, whole: int) -> tuple[float, slice]:
+    """Where a part begins in what the filter sees of one axis, and what that is."""
+    reach = ceil(_LOBES * ratio) + 1
+    first = max(0, floor(begin * ratio) - reach)
+    return begin * ratio - first, slice(first, min(whole, ceil((begin + length) * ratio) + reach))
+
+
+def _inside(box: tuple[float, float, float, float], shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """*box*, which rounding must not bring over the edge."""
+    left, top, width, height = box
+    return left, top, min(width, shape[1] - left), min(height, shape[0] - top)

@@ -5,7 +5,7 @@ Takes    8 bits a sample, grey or three channels, Huffman-coded DCT, up to `MOST
 Units    a shrink of n gives sides of ceil(side / n) pixels; libvips' own ``shrink`` leaves a rest of a pixel away.
 Source   simplejpeg 1.9 (libjpeg-turbo 3.1.2); ``strict`` raises on warnings. Lossless JPEGs are not taken: with
          decompression scaling the compatibility calls of libjpeg-turbo before 3.1.4 could overrun their buffer.
-         Encoding stays with libvips: simplejpeg knows the quick transform only, at half a point of SSIMULACRA2.
+         It does not encode here: simplejpeg knows the quick transform only, at up to half a point of SSIMULACRA2.
 """
 
 from typing import Any

@@ -258,12 +258,10 @@ class Client:
         return _fetched(body, response)
 
     async def _body(self, response: aiohttp.ClientResponse, limit: int) -> bytes:
-        clock = asyncio.get_running_loop().time
-        rate = self._fetch.min_bytes_per_s
-        begun_s = clock()
         body, size = BytesIO(), 0  # unlike a bytearray it hands its bytes over without a copy
+        pace = _Pace(end := asyncio.timeout(None), self._fetch)
         try:
-            async with asyncio.timeout_at(begun_s + self._fetch.slow_start_s if rate else None) as pace:
+            async with end:
                 while chunk := await response.content.readany():
                     size += len(chunk)
                     self._buffered_bytes += len(chunk)
@@ -272,12 +270,41 @@ class Client:
                     if self._buffered_bytes > self._fetch.inflight_bytes:
                         raise Overloaded("too many bytes of unfinished downloads")
                     body.write(chunk)
-                    if rate:
-                        # when this passes without another byte, the average has fallen below the rate
-                        pace.reschedule(begun_s + max(self._fetch.slow_start_s, size / rate))
+                    pace.size = size
             return body.getvalue()
         finally:
+            pace.stop()
             self._buffered_bytes -= size
+
+
+class _Pace:
+    """Ends a download once the average since it began has fallen below the rate.
+
+    The clock is looked at when the time is up that the bytes so far were good for, and not at every one of many chunks.
+    """
+
+    size = 0
+    """Bytes so far."""
+
+    def __init__(self, end: asyncio.Timeout, fetch: Fetch) -> None:
+        self._end, self._fetch = end, fetch
+        self._loop = asyncio.get_running_loop()
+        self._begun_s = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        if fetch.min_bytes_per_s:
+            self._timer = self._loop.call_at(self._begun_s + fetch.slow_start_s, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        due_s = self._begun_s + max(self._fetch.slow_start_s, self.size / self._fetch.min_bytes_per_s)
+        if due_s > self._loop.time():
+            self._timer = self._loop.call_at(due_s, self._look)
+        else:
+            self._end.reschedule(due_s)
 
 
 def _next(target: Target, location: str) -> Target:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -79,6 +79,9 @@ class Hop:
         if self.waiting and not self.waiting.expired():
             self.waiting.reschedule(asyncio.get_running_loop().time() + self._first_byte_s)
 
+
+_judged = lru_cache(maxsize=1024)(judge)
+"""A verdict is a function of address and policy; each new request asks for it twice."""
 
 # the library calls back without saying for whom; tasks it starts inherit the context
 _HOP: ContextVar[Hop] = ContextVar("hop")
@@ -249,19 +252,22 @@ class Connections:
             SourceForbidden: blocked, or no such name.
         """
         fixed = fixed_address(target.host)
-        try:
-            async with asyncio.timeout(timeout_s):
-                addresses = [fixed] if fixed else await self._resolver(target.host, target.port)
-        except TimeoutError as e:  # the resolver's fault, or a queue's before it: the host is not blamed
-            raise Failed(SourceTimeout(f"{self._manner.who} is too slow"), unwell=False) from e
-        except (OSError, ValueError) as e:
-            raise SourceForbidden("no such name", unreachable=True) from e
+        addresses = [fixed] if fixed else await self._looked_up(target, timeout_s)
         for address in addresses:
-            if reason := judge(address, self._policy):
+            if reason := _judged(address, self._policy):
                 raise SourceForbidden(f"{address}: {reason}")
         if not addresses:
             raise SourceForbidden("no address")
         return list(dict.fromkeys(addresses))
+
+    async def _looked_up(self, target: Target, timeout_s: float) -> list[str]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._resolver(target.host, target.port)
+        except TimeoutError as e:  # the resolver's fault, or a queue's before it: the host is not blamed
+            raise Failed(SourceTimeout(f"{self._manner.who} is too slow"), unwell=False) from e
+        except (OSError, ValueError) as e:
+            raise SourceForbidden("no such name", unreachable=True) from e
 
     async def _ask_system(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
@@ -302,7 +308,7 @@ class Connections:
         family, kind, protocol, _, address = info
         known = ip_address(address[0]) in _HOP.get().judged
         scoped = family == socket.AF_INET6 and len(address) > 3 and address[3]  # noqa: PLR2004
-        if not known or scoped or judge(address[0], self._policy):
+        if not known or scoped or _judged(address[0], self._policy):
             raise PermissionError(errno.EACCES, "not a judged address")
         opened = socket.socket(family, kind, protocol)
         self._open_sockets.add(opened)

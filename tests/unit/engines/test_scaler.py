@@ -103,3 +103,16 @@ def test_engine_without_it(monkeypatch, kind, bands, fit):
 
     assert fast.shape == slow.shape
     assert np.abs(fast - slow).mean() < 1.0
+
+
+@quick
+@pytest.mark.parametrize("bands", [1, 3, 4])
+def test_strips_do_not_show(monkeypatch, bands):
+    """What is made strip by strip, so that little has to be copied at a time, is what is made at once."""
+    source = rows(200, 150, bands)
+    at_once = scaler.scaled(source, Size(90, 70), Box(5, 3, 80, 60))
+    monkeypatch.setattr(scaler, "_STRIP_BYTES", source.nbytes // 10)
+
+    stripped = scaler.scaled(source, Size(90, 70), Box(5, 3, 80, 60))
+
+    assert np.abs(at_once.astype(int) - stripped).max() <= 1
