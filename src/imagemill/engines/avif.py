@@ -12,6 +12,7 @@ Source   libaom 3.14, aom/aomcx.h: AV1E_SET_INTRA_DCT_ONLY, AV1E_SET_COEFF_COST_
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from PIL import AvifImagePlugin, Image, features
 
 _MODES = {3: "RGB", 4: "RGBA"}
@@ -26,7 +27,7 @@ def still(rows: Any, quality: int, effort: int) -> bytes | None:
     height, width, bands = rows.shape
     if not _AVAILABLE or bands not in _MODES:
         return None
-    picture = Image.frombuffer(_MODES[bands], (width, height), rows.tobytes(), "raw", _MODES[bands], 0, 1)
+    picture = Image.frombuffer(_MODES[bands], (width, height), np.ascontiguousarray(rows), "raw", _MODES[bands], 0, 1)
     out = BytesIO()
     try:
         picture.save(
