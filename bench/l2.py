@@ -120,7 +120,7 @@ async def reads(server, count):
         row(f"L2 hit, renewal included, eight at a time{name}", await cpu(server.admin, eight, count))
         print(f"{'  above an L1 hit':58} {least - first_us:7.0f}   {'(goal: 300)'}")
         if not secret:
-            level._renewals.add = lambda _name, _ms: None  # noqa: SLF001 - what it costs is the question
+            level._renewals.add = lambda _name, _ms: None  # what it costs is the question
             row("L2 hit without renewal", await cpu(server.admin, alone, count))
             row("L2 hit without renewal: 40 a second", await cpu(server.admin, rare, 60))
         await level.close()

@@ -1,8 +1,12 @@
 """What holds for all tests: how a bound in time is judged."""
 
 import pytest
+from hypothesis import settings
 
 TIMED_RUNS = 3
+
+settings.register_profile("no-clock", deadline=None)  # what is true of all inputs is not a matter of how quick a run is
+settings.load_profile("no-clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

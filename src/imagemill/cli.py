@@ -216,7 +216,7 @@ def _stopping(log: logs.Log, service: wiring.Service, jobs: Supervisor | None) -
     service.drain()
     if jobs:
         jobs.begin_stop()
-    log.info("stopping", in_flight=service.in_flight, grace_s=service.settings.server.grace_s)
+    log.info("stopping", in_flight=service.record.in_flight, grace_s=service.settings.server.grace_s)
 
 
 # sign

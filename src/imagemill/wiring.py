@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,14 @@ from imagemill.cache.alone import Alone
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
-from imagemill.engines.base import Stages
+from imagemill.engines.base import Stages, version_number
 from imagemill.engines.pool import Event, Pool
 from imagemill.jobs.counting import Counting
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.errors import DependencyDown, SettingsError
 from imagemill.net import guard
 from imagemill.net.client import Client
-from imagemill.obs.logs import Log, LogPipe, redact
+from imagemill.obs.logs import Log, LogPipe
 from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
@@ -32,13 +32,13 @@ from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
+from imagemill.web.connections import Connections
+from imagemill.web.hits import Hits
 from imagemill.web.images import Images
 from imagemill.web.jobs import body_limit
-from imagemill.web.problems import Reply, code_of
-from imagemill.web.protocol import Connections
 from imagemill.web.proxies import Proxies
 from imagemill.web.purges import handler as purging
-from imagemill.web.request import Call
+from imagemill.web.record import Record
 from imagemill.web.routes import Route
 from imagemill.wiring_caches import Caches
 from imagemill.wiring_port import Submission, job_engine, kind, submission
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from imagemill.cache.redis_purges import PurgeFeed
 
 __all__ = ["PARAMETERS", "Service", "check", "engine", "l2", "native", "purge", "worker_count"]
+
+_IMAGE = "/image"
 
 
 def worker_count(settings: Settings) -> int:
@@ -148,12 +150,6 @@ def purges_of(settings: Settings) -> Purges:
     )  # fmt: skip
 
 
-def engine_version(versions: Mapping[str, str]) -> int:
-    """The version of an engine, comparable."""
-    parts = versions.get("libvips", "0").split(".")
-    return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(parts[:3]))
-
-
 class Service:
     """All live parts of one node, and their beginning and end."""
 
@@ -162,6 +158,7 @@ class Service:
 
         self.settings = settings
         self.metrics = Metrics()
+        self.record = Record(self.metrics)
         self.draining = False
         self._log = Log("imagemill.request")
         workers = worker_count(settings)
@@ -197,12 +194,12 @@ class Service:
             lambda reason: self.metrics.count("connections_refused", reason),
             **({"bodies": body_limit(settings)} if self.submission else {}),
         )
-        self.in_flight = 0
         self.images = Images(native(settings), self.transcoder, caches.memo, settings)
-        table = [Route("OPTIONS", "/image", self.images.preflight)]
+        table = [Route("OPTIONS", _IMAGE, self.images.preflight)]
         table += self.submission.port.routes() if self.submission else ()
         proxies = Proxies(settings.server.trusted_proxies)
-        self.app = App(self._routes(), self._finished, self._begun, table=table, proxies=proxies)
+        self.app = App(self._routes(), self.record.finished, self.record.begun, table=table, proxies=proxies)
+        self.connections.early = Hits(_IMAGE, self.images, self.record, self.app.introduced).answer
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )
@@ -221,7 +218,7 @@ class Service:
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
-        return engine_version(self.pool.versions)
+        return version_number(self.pool.versions)
 
     async def close(self) -> None:
         """End workers and connections."""
@@ -253,13 +250,14 @@ class Service:
         return {"imagemill": __version__, "python": sys.version.split()[0], **self.pool.versions}
 
     def _routes(self) -> dict[str, Any]:
-        routes: dict[str, Any] = {"/image": self.images.get}
+        routes: dict[str, Any] = {_IMAGE: self.images.get}
         if self.settings.signing.mode == "unsigned":
             routes["/explain"] = self.images.explain
         return routes
 
     def watch_log(self, pipe: LogPipe) -> None:
-        """Show what the log had to drop."""
+        """Log requests through *pipe*, and show what it had to drop."""
+        self.record.write_to(pipe)
         seen = 0
 
         def update() -> None:
@@ -273,7 +271,7 @@ class Service:
         mirror = self.metrics.mirror
         mirror("queue_length", lambda: len(self.gate))
         mirror("connections", lambda: self.connections.open)
-        mirror("requests_in_flight", lambda: self.in_flight)
+        mirror("requests_in_flight", lambda: self.record.in_flight)
         mirror("fetches_in_flight", lambda: self.client.in_flight)
         if self.submission:
             mirror("job_watchers", partial(_watchers, self.submission))
@@ -293,7 +291,7 @@ class Service:
         return self.pool.states[state]
 
     def _cache_event(self, cache: str) -> Callable[[str], None]:
-        return lambda event: self.metrics.count("cache_events", cache, event)
+        return self.metrics.counting("cache_events", cache)
 
     def _purge_event(self, event: str) -> None:
         if event == "bad":
@@ -338,32 +336,6 @@ class Service:
             for stage, ms in times.items():
                 self.metrics.observe("stage", stage, ms / 1e3)
 
-    def _begun(self) -> None:
-        self.in_flight += 1
-
-    def _finished(self, call: Call, reply: Reply | None, seconds: float) -> None:
-        """Count and log one request: one line each."""
-        self.in_flight -= 1
-        outcome = "client_gone" if reply is None else _outcome(call, reply)
-        self.metrics.count("requests", outcome)
-        self.metrics.observe("request", call.tier, seconds)
-        fields = {
-            "request_id": call.request_id, "client": call.asker, "method": call.method, "target": redact(call.target),
-            "code": outcome, "status": reply.status if reply else 499,
-            "bytes": len(reply.body) + call.streamed_bytes if reply else 0, "cache": call.tier,
-            "ms": round(seconds * 1e3, 2),
-        }  # fmt: skip
-        if call.caller:
-            fields["caller"] = call.caller
-        if call.error is None:
-            self._log.info("request", **fields)
-            return
-        reason = getattr(call.error, "reason", "") or str(call.error)
-        if outcome == "internal":
-            self._log.failure("request", call.error, **fields)
-        else:
-            self._log.info("request", **fields, detail=reason)
-
 
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
@@ -376,12 +348,6 @@ def check(settings: Settings) -> None:
         purge_feed(settings, Purges(1))
     if kind(settings) != "off":
         job_engine(settings)
-
-
-def _outcome(call: Call, reply: Reply) -> str:
-    if call.error is not None:
-        return code_of(call.error)
-    return "not_modified" if reply.status == 304 else "ok"  # noqa: PLR2004
 
 
 def _used(cache: MemoryCache[Any]) -> float:

@@ -12,6 +12,7 @@ from msgspec import structs
 from imagemill import __version__, stores, wiring
 from imagemill.cache.memory import MemoryCache
 from imagemill.configuration import data_directory
+from imagemill.engines.base import version_number
 from imagemill.engines.on_demand import OnDemand
 from imagemill.engines.pool import Pool
 from imagemill.jobs import notices
@@ -169,7 +170,7 @@ class JobProcess:
         )  # fmt: skip
         return Renderer(
             origin, self._pool, _patient_gate(settings, workers), cache,
-            lambda: wiring.engine_version(self._pool.versions),
+            lambda: version_number(self._pool.versions),
         )  # fmt: skip
 
     def _stored(self, operation: str, outcome: str, seconds: float) -> None:

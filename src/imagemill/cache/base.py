@@ -23,6 +23,10 @@ class Cache(Protocol[V]):
         """As `get`, but not counted as a hit or a miss."""
         ...
 
+    def used(self) -> None:
+        """Count what `peek` gave as a hit."""
+        ...
+
     def put(self, key: str, value: V, now: float, /, *, ttl_s: float) -> None:
         """Keep *value* for at most *ttl_s*; a value too large for this cache is let go."""
         ...

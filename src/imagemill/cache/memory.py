@@ -97,6 +97,10 @@ class MemoryCache(Generic[V]):
         held = self._kept.get(key) or self._welcome(key, now)
         return held[1] if held is not None and held[0] > now else None
 
+    def used(self) -> None:
+        """See `cache.base.Cache`."""
+        self._observe("hit")
+
     def put(self, key: str, value: V, now: float, /, *, ttl_s: float) -> None:
         """See `cache.base.Cache`; a value above its share of the whole, an eighth by default, is not kept."""
         life_s = min(ttl_s, self.ttl_s) * random.uniform(0.9, 1.0)  # noqa: S311 - spreads expiry, guards nothing

@@ -43,6 +43,9 @@ class Verdict(Enum):
     GONE = auto()
 
 
+_VALID, _STALE, _GONE = Verdict.VALID, Verdict.STALE, Verdict.GONE  # a look-up in the class takes as long as the rest
+
+
 class Purge(Struct, frozen=True):
     """From *at_ms* on, what was asked for until then is no longer valid."""
 
@@ -192,11 +195,11 @@ class Purges:
     def judge(self, entry: Entry | Failure, key: str) -> Verdict:
         """What may be done with *entry*, held under the result key *key*; a failure is never stale, but gone."""
         verdict = self._verdict(entry.asked_ms, entry.source_key, key, entry.tags)
-        return Verdict.GONE if verdict is Verdict.STALE and isinstance(entry, Failure) else verdict
+        return _GONE if verdict is _STALE and isinstance(entry, Failure) else verdict
 
     def allows(self, source_key: str, asked_ms: int, *, key: str = "", tags: tuple[str, ...] = ()) -> bool:
         """Whether a source that was asked for at *asked_ms* may be used, for the rendition *key* with *tags*."""
-        return self._verdict(asked_ms, source_key, key, tags) is Verdict.VALID
+        return self._verdict(asked_ms, source_key, key, tags) is _VALID
 
     def knows_tags(self, seen_ms: int) -> bool:
         """Whether a copy can be judged by its own tags that was the same as the shared one at *seen_ms*.
@@ -207,16 +210,16 @@ class Purges:
 
     def _verdict(self, asked_ms: int, source_key: str, key: str, tags: tuple[str, ...]) -> Verdict:
         if self._fed and self._doubtful(asked_ms):
-            return Verdict.GONE
+            return _GONE
         if asked_ms > self._newest_ms:  # nearly always: no name has to be digested
-            return Verdict.VALID
+            return _VALID
         if asked_ms <= self._floor_ms:
-            return Verdict.GONE
+            return _GONE
         times = [self._purged(Subject.SOURCE, source_key), self._purged(Subject.KEY, key)]
         times += [self._purged(Subject.TAG, tag) for tag in tags]
         if any(asked_ms <= hard_ms for hard_ms, _ in times):
-            return Verdict.GONE
-        return Verdict.STALE if any(asked_ms <= soft_ms for _, soft_ms in times) else Verdict.VALID
+            return _GONE
+        return _STALE if any(asked_ms <= soft_ms for _, soft_ms in times) else _VALID
 
     def _purged(self, subject: Subject, name: str) -> tuple[int, int]:
         return self._held.get(digest(subject, name), (-1, -1))

@@ -1,6 +1,7 @@
 """What an engine run is: one source, one or more recipes, renditions handed back one by one."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import cache
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,3 +53,13 @@ class Engine(Protocol):
             Overloaded: no worker came free within it, so nothing was begun.
         """
         ...
+
+
+def version_number(versions: Mapping[str, str]) -> int:
+    """The version of an engine, comparable."""
+    return _number(versions.get("libvips", "0"))
+
+
+@cache
+def _number(version: str) -> int:  # asked for at every hit
+    return sum(int(part) * 1000 ** (2 - n) for n, part in enumerate(version.split(".")[:3]))

@@ -33,7 +33,7 @@ class Validators(Struct, frozen=True):
         return bool(self.version)
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, weakref=True):
     """A rendition, what its source said, and how long it may be used."""
 
     rendition: Rendition
@@ -72,7 +72,7 @@ class Entry(Struct, frozen=True):
     @property
     def expires_s(self) -> float:
         """The end of its freshness."""
-        return self.born_s + min(self.life_s, MAX_LIFE_S)
+        return self.born_s + (min(MAX_LIFE_S, self.life_s))
 
 
 class Failure(Struct, frozen=True):

@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from imagemill.obs.exposition import chosen, joined
+from imagemill.obs.tallies import Tally, Times
 
 _DURATIONS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 7_200.0, 43_200.0, 86_400.0)
 """Buckets of what may take a day."""
@@ -28,6 +29,8 @@ class Metric(Struct, frozen=True):
     buckets: tuple[float, ...] = _SECONDS
     of_jobs: bool = False
     """Told by the process that does the jobs; `serve` shows it of its child, counters and histograms with its own."""
+    by_hand: bool = False
+    """Observed at every request, by one thread: see `obs.tallies`."""
 
 
 DECLARED = (
@@ -37,7 +40,13 @@ DECLARED = (
         "Requests by problem code, ok, not_modified or client_gone.",
         ("outcome",),
     ),
-    Metric("imagemill_request_seconds", "histogram", "Time from the head of a request to its answer.", ("cache",)),
+    Metric(
+        "imagemill_request_seconds",
+        "histogram",
+        "Time from the head of a request to its answer.",
+        ("cache",),
+        by_hand=True,
+    ),
     Metric("imagemill_stage_seconds", "histogram", "Time of one stage of a render.", ("stage",)),
     Metric("imagemill_cache_events_total", "counter", "Hit, miss, put and bypass of each cache.", ("cache", "event")),
     Metric("imagemill_cache_bytes", "gauge", "What the entries of a cache weigh.", ("cache",)),
@@ -128,7 +137,8 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         self._before: list[Callable[[], None]] = []
         self._beside: list[Callable[[], bytes]] = []
-        self._by_name: dict[str, Counter | Gauge | Histogram] = {m.name: self._make(m) for m in DECLARED}
+        self._tallies: list[Tally] = []
+        self._by_name: dict[str, Counter | Gauge | Histogram | Times] = {m.name: self._make(m) for m in DECLARED}
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """Raise the counter ``imagemill_<name>_total``."""
@@ -136,11 +146,28 @@ class Metrics:
         assert isinstance(metric, Counter)
         (metric.labels(*labels) if labels else metric).inc(by)
 
+    def counting(self, name: str, *labels: str) -> Callable[[str], None]:
+        """What raises ``imagemill_<name>_total`` by the value of its last label, where that is done at every request.
+
+        For one thread only. Counts are kept by hand, and added to the counter when it is scraped.
+        """
+        metric = self._by_name[f"imagemill_{name}_total"]
+        assert isinstance(metric, Counter)
+        tally = Tally(lambda label, by: metric.labels(*labels, label).inc(by))
+        self._tallies.append(tally)
+        return tally.count
+
     def observe(self, name: str, label: str, seconds: float) -> None:
         """Record a time in the histogram ``imagemill_<name>_seconds``."""
         metric = self._by_name[f"imagemill_{name}_seconds"]
-        assert isinstance(metric, Histogram)
+        assert isinstance(metric, Times | Histogram)
         metric.labels(label).observe(seconds)
+
+    def timing(self, name: str, label: str) -> Callable[[float], None]:
+        """As `observe`, of one label, for what is observed at every request."""
+        metric = self._by_name[f"imagemill_{name}_seconds"]
+        assert isinstance(metric, Times)
+        return metric.labels(label).observe
 
     def mirror(self, name: str, read: Callable[[], float], *labels: str) -> None:
         """Let the gauge ``imagemill_<name>`` show live state, read when it is scraped."""
@@ -175,6 +202,8 @@ class Metrics:
         """All metrics in the Prometheus text format."""
         for update in self._before:
             update()
+        for tally in self._tallies:
+            tally.flush()
         text = generate_latest(self.registry)
         for read in self._beside:
             text = joined(text, read())
@@ -184,7 +213,11 @@ class Metrics:
         """Those that the process that does the jobs tells, in the same format."""
         return chosen(self.render(), frozenset(m.name for m in DECLARED if m.of_jobs))
 
-    def _make(self, m: Metric) -> Counter | Gauge | Histogram:
+    def _make(self, m: Metric) -> Counter | Gauge | Histogram | Times:
+        if m.by_hand:
+            times = Times(m.name, m.meaning, m.labels, m.buckets)
+            self.registry.register(times)
+            return times
         if m.kind == "histogram":
             return Histogram(m.name, m.meaning, m.labels, buckets=m.buckets, registry=self.registry)
         kind = Counter if m.kind == "counter" else Gauge

@@ -31,6 +31,9 @@ class Age(Enum):
     DEAD = "dead"
 
 
+_FRESH = Age.FRESH  # for every hit: a look-up in the class takes its time
+
+
 def allowed_ttl(asked_s: int | None, limits: Limits) -> int | None:
     """The lifetime that a caller who asks for *asked_s* is given, or `LimitExceeded` where policy refuses it."""
     if asked_s is None or limits.ttl_min_s <= asked_s <= limits.ttl_s:
@@ -61,7 +64,7 @@ def age_of(entry: Entry, now_s: float, policy: Cache, *, changed: bool = False, 
     """
     over_s = now_s - entry.expires_s
     if over_s < 0 and not changed:
-        return Age.STALE if outdated else Age.FRESH
+        return Age.STALE if outdated else _FRESH
     if over_s < policy.stale_s and entry.life_s and not changed:
         return Age.STALE
     return Age.SPARE if policy.stale_if_error_s and over_s < policy.stale_if_error_s else Age.DEAD

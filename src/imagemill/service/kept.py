@@ -18,6 +18,8 @@ from imagemill.plan.lifetime import Age, age_of, is_young, longer
 from imagemill.settings import Cache as CacheSettings
 
 _ALWAYS_MS = 1 << 62
+_FRESH, _DEAD = Age.FRESH, Age.DEAD  # these are looked at for every hit, and a look-up in the class takes its time
+_VALID, _STALE, _GONE = Verdict.VALID, Verdict.STALE, Verdict.GONE
 
 
 class Kept:
@@ -47,20 +49,18 @@ class Kept:
     def age(self, plan: Plan, entry: Entry) -> Age:
         """Where in its life *entry* is, for *plan*."""
         verdict = self._judge(plan, entry)
-        if verdict is Verdict.GONE or (plan.tags and len({*entry.tags, *plan.tags}) > MAX_TAGS):
-            return Age.DEAD
-        return age_of(
-            entry, time.time(), self._settings, changed=verdict is Verdict.STALE, outdated=self.is_outdated(entry)
-        )
+        if verdict is _GONE or (plan.tags and len({*entry.tags, *plan.tags}) > MAX_TAGS):
+            return _DEAD
+        return age_of(entry, time.time(), self._settings, changed=verdict is _STALE, outdated=self.is_outdated(entry))
 
     def is_valid(self, plan: Plan, content: Entry | Failure) -> bool:
         """Whether nothing is known against *content*: no purge, no change of its source, nor the age of a failure."""
         old = isinstance(content, Failure) and not is_young(content, time.time(), self._settings)
-        return not old and self._judge(plan, content) is Verdict.VALID
+        return not old and self._judge(plan, content) is _VALID
 
     def is_gone(self, plan: Plan, content: Entry | Failure) -> bool:
         """Whether *content* was purged."""
-        return self._judge(plan, content) is Verdict.GONE
+        return self._judge(plan, content) is _GONE
 
     def is_outdated(self, entry: Entry) -> bool:
         """Whether an older engine made it."""
@@ -86,13 +86,21 @@ class Kept:
         """As `get`, but not counted as a hit or a miss."""
         return self.comparable(self._cache.peek(plan.key, time.monotonic()))
 
+    def fresh(self, plan: Plan) -> Entry | None:
+        """What L1 holds, where it is `Age.FRESH`, counted as a hit; else None, and nothing is counted."""
+        entry = self.comparable(self._cache.peek(plan.key, time.monotonic()))
+        if entry is None or self.age(plan, entry) is not _FRESH:
+            return None
+        self._cache.used()
+        return entry
+
     def comparable(self, entry: Entry | None) -> Entry | None:
         """*entry*, a copy, where all that it may be purged by is known here."""
         return entry if entry and self._purges.knows_tags(entry.seen_ms) else None
 
     def spare(self, plan: Plan, entry: Entry | None) -> Entry | None:
         """*entry*, where it is better than nothing."""
-        return entry if entry is not None and self.age(plan, entry) is not Age.DEAD else None
+        return entry if entry is not None and self.age(plan, entry) is not _DEAD else None
 
     def failure(self, plan: Plan, key: str) -> Failure | None:
         """What was in vain here just now, and still would be for *plan*."""
@@ -110,7 +118,7 @@ class Kept:
 
     def keep(self, plan: Plan, entry: Entry, lease: Lease | None) -> None:
         """Keep what was just made, here and for all nodes, as far as it may be; *lease* ends with it."""
-        keep = self.is_storable(entry) and self._purges.judge(entry, plan.key) is not Verdict.GONE
+        keep = self.is_storable(entry) and self._purges.judge(entry, plan.key) is not _GONE
         if keep:
             self.fill(plan, entry)
         if keep and self._purges.settled:

@@ -101,6 +101,11 @@ class Transcoder:
         served = self._usable(plan, entry, "L1") if entry else None
         return served and self._tended(plan, served)
 
+    def ready(self, plan: Plan) -> Served | None:
+        """As `hit`, where L1 holds it fresh; None, and nothing is done or counted, where `hit` is to be asked."""
+        entry = self._kept.fresh(plan)
+        return self._tended(plan, self._fresh(plan, entry, "L1")) if entry else None
+
     async def serve(self, plan: Plan) -> Served:
         """The rendition of *plan*: from the nearest place that has it, or made now."""
         return self.hit(plan) or await self.make(plan)
@@ -127,10 +132,13 @@ class Transcoder:
         """*entry* as an answer, where it may be one without anything being made first."""
         age = self._kept.age(plan, entry)
         if age is Age.FRESH:
-            entry = self._kept.extended(plan, entry)
-            early = is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random())  # noqa: S311
-            return Served(entry, tier, due=early)
+            return self._fresh(plan, entry, tier)
         return Served(entry, "STALE", due=True) if age is Age.STALE else None
+
+    def _fresh(self, plan: Plan, entry: Entry, tier: str) -> Served:
+        entry = self._kept.extended(plan, entry)
+        early = is_early(entry, time.time(), self._settings.early_refresh, 1.0 - random.random())  # noqa: S311
+        return Served(entry, tier, due=early)
 
     # what is not
 

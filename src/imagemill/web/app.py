@@ -26,6 +26,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 NO_PROXIES = Proxies()
 Finished = Callable[[Call, Reply | None, float], None]
+Introduced = Callable[[Call], Call]
 
 
 class App:
@@ -56,7 +57,7 @@ class App:
         assert scope["type"] == "http"
         begun = time.perf_counter()
         self._begun()
-        call = self._introduced(Call.of(scope, new_request_id()))
+        call = self.introduced(Call.of(scope, new_request_id()))
         reply: Reply | None = None
         try:
             answer = await self._reply(call, receive)
@@ -70,7 +71,7 @@ class App:
         finally:
             self._finished(call, reply, time.perf_counter() - begun)
 
-    def _introduced(self, call: Call) -> Call:
+    def introduced(self, call: Call) -> Call:
         """*call* with what trusted proxies say of it."""
         call.asker = self._proxies.client(call.client, call.headers)
         call.request_id = self._proxies.request_id(call.client, call.headers) or call.request_id
@@ -101,10 +102,16 @@ def _allow(methods: tuple[str, ...]) -> tuple[bytes, bytes]:
     return b"allow", ", ".join(methods).encode()
 
 
-async def _write(send: Send, reply: Reply, call: Call) -> None:
-    headers = [*reply.headers, (b"x-request-id", call.request_id.encode())]
+def whole_headers(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
+    """All headers that *reply* is sent with."""
+    headers = [*reply.headers, (b"x-request-id", request_id.encode())]
     if reply.status not in {204, 304} and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(reply.body)))
+    return headers
+
+
+async def _write(send: Send, reply: Reply, call: Call) -> None:
+    headers = whole_headers(reply, call.request_id)
     body = b"" if call.method == "HEAD" or reply.status in {204, 304} else reply.body
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from imagemill.cache.base import Cache
 from imagemill.dialects.base import Dialect
@@ -25,8 +25,22 @@ from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call, until_left
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+READ = CONDITIONS | {b"accept", b"origin"}
+"""The header fields that an answer here can depend on, beside those that `web.proxies` reads."""
 _MEMO_S = 300.0
 _OPTIONS = ((b"allow", b"GET, HEAD, OPTIONS"), (b"x-content-type-options", b"nosniff"))
+
+
+class Clock(NamedTuple):
+    """All that an answer with one entry takes from the clock. Unix time."""
+
+    now_s: int
+    age_s: int
+    left_s: int
+    """How long the caller may use it from now on."""
+    since_s: float
+    until_s: float
+    """When it will be another; by less than what a clock is off by."""
 
 
 class Images:
@@ -42,15 +56,36 @@ class Images:
 
     async def get(self, call: Call, receive: Receive) -> Reply | None:
         """Answer with a rendition, or with None where the client has left."""
-        call.sharing = self._cors.fields(call.header(b"origin"))
+        self.share(call)
         plan = self.plan(call)
         served = self._transcoder.hit(plan)
         if served is None:
             served = await self._while_wanted(plan, receive)
         if served is None:
             return None
-        call.tier = served.tier
-        return self._respond(call, plan, served)
+        return self.respond(call, plan, served, self.clock(plan, served))
+
+    # the same in steps, for whoever meets a call again and again
+
+    def share(self, call: Call) -> None:
+        """Let pages of other origins read what becomes of *call*, as far as they may."""
+        call.sharing = self._cors.fields(call.header(b"origin"))
+
+    def ready(self, plan: Plan, now_s: float) -> Served | None:
+        """What L1 holds for *plan* at Unix time *now_s*, where `get` would answer with it at once.
+
+        None, and nothing is done or counted, where `get` is to be asked.
+        """
+        return None if _has_expired(plan, now_s) else self._transcoder.ready(plan)
+
+    def clock(self, plan: Plan, served: Served) -> Clock:
+        """What the clock says of *served* now."""
+        now_s, born_s = time.time(), served.entry.born_s
+        age_s = max(0, int(now_s - born_s))
+        until_s = min(
+            int(now_s) + 1, born_s + age_s + 1
+        )  # lives are whole seconds, so what is left changes with the age
+        return Clock(int(now_s), age_s, self._transcoder.left_s(plan, served.entry), now_s, until_s)
 
     async def preflight(self, call: Call, _receive: Receive) -> Reply:
         """Say which requests are answered, and to a page of which origin."""
@@ -63,17 +98,23 @@ class Images:
 
     def explained(self, query: bytes, accept: bytes = b"") -> dict[str, Any]:
         """See `explain`; the signature, if any, is taken off and not judged."""
-        plan = self._prepared(query.partition(MARK)[0], accept)
+        plan = prepare(self._dialect.parse(query.partition(MARK)[0]), self._settings.limits, accept)
         return explain(plan, self._transcoder.tier(plan), self._settings.limits, self._settings.engine)
 
     def plan(self, call: Call) -> Plan:
         """The plan of a call whose signature and expiry hold now."""
         if len(call.target) > self._settings.server.max_target_bytes:
             raise TargetTooLong(f"target: {len(call.target)} > {self._settings.server.max_target_bytes} bytes")
-        query = self._verified(call)
-        plan = self._prepared(query, call.header(b"accept"))
-        if plan.expires_at_s is not None and plan.expires_at_s <= time.time():
+        plan = self._memo.get(_memo_key(call), time.monotonic()) or self._judged(call)
+        if _has_expired(plan, time.time()):
             raise UrlExpired("the URL has expired")
+        return plan
+
+    def _judged(self, call: Call) -> Plan:
+        """Verifying, parsing and planning are pure, so what they give is remembered together."""
+        query = self._verified(call)
+        plan = prepare(self._dialect.parse(query), self._settings.limits, call.header(b"accept"))
+        self._memo.put(_memo_key(call), plan, time.monotonic(), ttl_s=_MEMO_S)
         return plan
 
     def _verified(self, call: Call) -> bytes:
@@ -83,16 +124,6 @@ class Images:
         if MARK in call.target:
             raise BadOption("signature: no keys are configured here")
         return call.query
-
-    def _prepared(self, query: bytes, accept: bytes) -> Plan:
-        """Parse and plan are pure, so they are remembered together."""
-        memo_key = f"{query.decode('latin-1')} {','.join(candidates(accept))}"
-        now = time.monotonic()
-        plan = self._memo.get(memo_key, now)
-        if plan is None:
-            plan = prepare(self._dialect.parse(query), self._settings.limits, accept)
-            self._memo.put(memo_key, plan, now, ttl_s=_MEMO_S)
-        return plan
 
     async def _while_wanted(self, plan: Plan, receive: Receive) -> Served | None:
         """Serve *plan* unless the client leaves first; what nobody else wants then is stopped."""
@@ -116,10 +147,16 @@ class Images:
         except TimeoutError:
             raise ProcessingTimeout(f"not done after {limit_s:g} s") from None
 
-    def _respond(self, call: Call, plan: Plan, served: Served) -> Reply:
+    def respond(self, call: Call, plan: Plan, served: Served, clock: Clock) -> Reply:
+        """The answer to *call* with *served*.
+
+        Raises:
+            PreconditionFailed: see `web.headers.respond`.
+            RangeNotSatisfiable: as above.
+        """
+        call.tier = served.tier
         entry, stages = served.entry, served.stages
         asked = call.fields(CONDITIONS)
-        age_s = max(0, int(time.time() - entry.born_s))
         timings = {} if served.tier == "L1" else {
             "fetch": served.fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
             "probe": stages.probe_ms, "render": stages.render_ms, "cpu": stages.cpu_ms,
@@ -129,8 +166,8 @@ class Images:
                 body=entry.rendition.body,
                 etag=entry.rendition.etag,
                 media_type=entry.rendition.media_type,
-                lifetime_s=age_s + self._transcoder.left_s(plan, entry),
-                age_s=age_s,
+                lifetime_s=clock.age_s + clock.left_s,
+                age_s=clock.age_s,
                 private=not entry.storable and not self._settings.cache.store_private,
                 tier=served.tier,
                 last_modified_s=entry.validators.last_modified_s,
@@ -144,12 +181,21 @@ class Images:
             ),
             if_none_match=asked.get(b"if-none-match", b""),
             if_modified_since=asked.get(b"if-modified-since", b""),
-            now_s=time.time(),
+            now_s=clock.now_s,
             if_match=asked.get(b"if-match", b""),
             if_unmodified_since=asked.get(b"if-unmodified-since", b""),
             wanted_range=asked.get(b"range", b"") if call.method == "GET" else b"",
             if_range=asked.get(b"if-range", b""),
         )
+
+
+def _has_expired(plan: Plan, now_s: float) -> bool:
+    return plan.expires_at_s is not None and plan.expires_at_s <= now_s
+
+
+def _memo_key(call: Call) -> str:
+    """All that a plan depends on: the whole target, signature and all, and what is accepted."""
+    return f"{call.target.decode('latin-1')} {','.join(candidates(call.header(b'accept')))}"
 
 
 def _disposition(plan: Plan, format_: Format) -> bytes:

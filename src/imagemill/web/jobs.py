@@ -246,7 +246,7 @@ class JobPort:
 
 
 def body_limit(settings: Settings) -> Callable[[str, str], tuple[int, str] | None]:
-    """Which bodies are kept, and up to how many bytes by which setting; for `web.protocol.Connections`."""
+    """Which bodies are kept, and up to how many bytes by which setting; for `web.connections.Connections`."""
     single = settings.jobs.body_bytes, "jobs.body_bytes"
     batch = settings.jobs.batch_bytes, "jobs.batch_bytes"
 

@@ -7,72 +7,38 @@ Source   uvicorn 0.54's ``HttpToolsProtocol``; pinned, because this leans on its
 """
 
 import asyncio
-import fcntl
-import resource
-import select
-import struct
-import termios
-import time
-from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from imagemill.model.errors import BadRequest, ImagemillError, LimitExceeded, Overloaded, TargetTooLong
-from imagemill.settings import Server
-from imagemill.web.problems import Reply, problem
+from imagemill.web.connections import MAX_BODY_BYTES, Connections
+from imagemill.web.early import EarlyProtocol
+from imagemill.web.faults import Fault
+from imagemill.web.problems import problem
+from imagemill.web.reading import Reading
 from imagemill.web.request import new_request_id
-from imagemill.web.unsent import BODY, Unsent
+from imagemill.web.taking import has_left
+from imagemill.web.targets import authority_of, path_of
+from imagemill.web.unsent import BODY
+from imagemill.web.wire import last_words
 
-MAX_BODY_BYTES = 64 * 1024
 MAX_PIPELINED = 32
 LINGER_S = 1.0
 """How long a client may take to read a last answer and close."""
 FRESH_S = 0.5
 """How long a connection without a request stays open once the port is closing."""
-SLOWEST_BYTES_S = 1024
-"""A client that reads more slowly than this, over a write timeout, is cut off."""
 SLOWEST_BODY_BYTES_S = 16 * 1024
 """A client that sends a large body more slowly than this, over a header timeout, is cut off."""
 LOOK_S = 0.1
 """How often to look whether a client has left whose next bytes are not read yet."""
 _MAX_LINGERING = 64
 _MAX_DISCARDED_BYTES = 1024 * 1024
-_RESERVED_FILES = 256
 _PIECE_BYTES = 16 * 1024
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line's end
 _LINE_OVERHEAD_BYTES = 14  # "GET ", " HTTP/1.1", and the line's end
 _VERSIONS = {"1.0", "1.1"}
-_REASONS = {400: b"Bad Request", 414: b"URI Too Long", 422: b"Unprocessable Content", 503: b"Service Unavailable"}
-
-Bodies = Callable[[str, str], tuple[int, str] | None]
-"""Method and raw path to how many bytes of a body are kept, and the setting that says so; None = it is dropped."""
-
-
-class Connections:
-    """What the connections of one port share: settings, counts, and whether the port is closing."""
-
-    def __init__(
-        self, settings: Server, refused: Callable[[str], None] = lambda _: None, *, bodies: Bodies = lambda *_: None
-    ) -> None:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.settings = settings
-        self.most = max(8, min(settings.max_connections, soft - _RESERVED_FILES))
-        self.open = 0
-        self.lingering = 0
-        """Connections over the cap that are being told so."""
-        self.draining = False
-        self.refused = refused
-        self.unsent = Unsent(settings.unsent_bytes, lambda: refused("unsent"))
-        self.bodies = bodies
-        """What on this port wants a body; all others are dropped as they come."""
-
-
-def keep_small(_method: str, _path: str) -> tuple[int, str]:
-    """Keep every body, up to `MAX_BODY_BYTES`."""
-    return MAX_BODY_BYTES, ""
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -80,46 +46,25 @@ def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
     return type("Protocol", (BoundedProtocol,), {"shared": shared})
 
 
-class _Reading(Enum):
-    """What the next byte belongs to."""
-
-    HEAD = auto()
-    """A head, or nothing yet on a new connection."""
-    BODY = auto()
-    IDLE = auto()
-    """Nothing: the last request is here whole."""
-    DEAF = auto()
-    """Whatever it is, it is not read any more."""
+_IDLE = Reading.IDLE  # looked at for every hit
 
 
-class _Fault(Exception):
-    def __init__(self, error: ImagemillError, reason: str) -> None:
-        super().__init__(reason)
-        self.error = error
-        self.reason = reason
-
-
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(EarlyProtocol):
     """One connection."""
-
-    shared: Connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._own = self.shared.settings
         self._counted = self._turned_away = False
-        self._reading = _Reading.HEAD
+        self._reading = Reading.HEAD
         self._requests = 0  # heads read
         self._unanswered = 0
-        self._fault: _Fault | None = None
-        self._last_words: _Fault | None = None  # to be said after the answers under way
+        self._fault: Fault | None = None
+        self._last_words: Fault | None = None  # to be said after the answers under way
         self._head_bytes = self._raw_head_bytes = self._body_bytes = self._discarded_bytes = 0
         self._kept: tuple[int, str] | None = None  # of the request being read, once it is known to have a body
         self._timed_bytes = 0  # of its body, when the read timer was set
         self._read_timer: asyncio.TimerHandle | None = None
-        self._timed: tuple[int, _Reading] | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
-        self._unsent: int | None = None
+        self._timed: tuple[int, Reading] | None = None
         self._look_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._closing_by_drain: RequestResponseCycle | None = None
@@ -142,7 +87,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.shared.open -= self._counted
         self.shared.lingering -= self._turned_away
         self._counted = self._turned_away = False
-        self.shared.unsent.drop(self)
         self._stop_timers()
         self._unset_keepalive_if_required()
         self._tell_gone()
@@ -170,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._look_timer = None
         if not self.flow.read_paused or self.transport.is_closing():
             return
-        if _has_left(self.transport.get_extra_info("socket").fileno()):
+        if has_left(self.transport.get_extra_info("socket").fileno()):
             self._tell_gone()
             self.transport.close()
         else:
@@ -178,17 +122,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close once nothing is in flight; what has asked nothing yet, or half, may still ask, shortly."""
-        if self._reading is _Reading.DEAF:
+        if self._reading is Reading.DEAF:
             return
         if self._unanswered:
             self._close_after_newest()
-        elif self._reading is _Reading.HEAD:
+        elif self._reading is Reading.HEAD:
             self.loop.call_later(FRESH_S, self._close_if_silent)
         else:
             self.transport.close()
 
     def _close_if_silent(self) -> None:
-        if not self._unanswered and self._reading is not _Reading.DEAF:
+        if not self._unanswered and self._reading is not Reading.DEAF:
             self.transport.close()
 
     def _turn_away(self) -> None:
@@ -199,15 +143,20 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._turned_away = True
         self.shared.lingering += 1
-        self._reading = _Reading.DEAF
+        self._reading = Reading.DEAF
         self._say_last(Overloaded("too many connections"))
 
     # reading
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, within bounds."""
-        if self._reading is _Reading.IDLE:
-            self._reading = _Reading.HEAD
+        """Answer at once what can be; feed the parser all else, within bounds."""
+        if self._is_between() and self.answered_early(data):
+            if self._reading is not _IDLE:
+                self._reading = _IDLE
+                self._time_reading()
+            return
+        if self._reading is Reading.IDLE:
+            self._reading = Reading.HEAD
             self._raw_head_bytes = 0
         self._unset_keepalive_if_required()
         for start in range(0, len(data), _PIECE_BYTES):
@@ -215,14 +164,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._time_reading()
         if self.flow.read_paused and self._look_timer is None:
             self._look_timer = self.loop.call_later(LOOK_S, self._look_for_leave)
-        if self._reading is _Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
+        if self._reading is Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
             # its body ended after its answer, which uvicorn takes for no end at all
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
+    def _is_between(self) -> bool:
+        """Whether all that was asked is answered, and nothing of a next request is here."""
+        if self._reading is _IDLE or self._unanswered:
+            return not self._unanswered
+        return self._reading is Reading.HEAD and not self._requests and not self._raw_head_bytes
+
     def _feed(self, piece: bytes) -> None:
-        if self._reading is _Reading.DEAF:
+        if self._reading is Reading.DEAF:
             self._discard(len(piece))
             return
         if self.transport.is_closing() or self.parser is None:
@@ -234,9 +189,9 @@ class BoundedProtocol(HttpToolsProtocol):
             if rest := piece[e.args[0] :]:  # an offer to leave HTTP/1.1, which is not taken
                 self._feed(rest)
         except httptools.HttpParserError:
-            self._refuse(self._fault or _Fault(BadRequest("this is no HTTP/1.1 request"), "malformed"))
+            self._refuse(self._fault or Fault(BadRequest("this is no HTTP/1.1 request"), "malformed"))
         else:
-            if self._reading is _Reading.HEAD and requests == self._requests:
+            if self._reading is Reading.HEAD and requests == self._requests:
                 self._raw_head_bytes += len(piece)
                 if self._raw_head_bytes > self._own.max_head_bytes:
                     self._refuse(self._head_fault())
@@ -250,7 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._reading = _Reading.HEAD
+        self._reading = Reading.HEAD
         self._head_bytes = _LINE_OVERHEAD_BYTES
         self._raw_head_bytes = self._body_bytes = 0
         super().on_message_begin()
@@ -272,18 +227,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is here: hand the request on, unless it is too much."""
         if self._unanswered > MAX_PIPELINED:
-            self._stop(_Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
+            self._stop(Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
         if self.parser.get_http_version() not in _VERSIONS:
-            self._stop(_Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
+            self._stop(Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
         hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
-            self._stop(_Fault(BadRequest(f"{len(hosts)} Host headers; HTTP/1.1 wants one"), "malformed"))
-        if hosts and _authority(self.url) not in {b"", hosts[0].lower()}:  # or whoever judges one is led by the other
-            self._stop(_Fault(BadRequest("the target and Host name two hosts"), "malformed"))
+            self._stop(Fault(BadRequest(f"{len(hosts)} Host headers; HTTP/1.1 wants one"), "malformed"))
+        if hosts and authority_of(self.url) not in {b"", hosts[0].lower()}:  # or whoever judges one is led by the other
+            self._stop(Fault(BadRequest("the target and Host name two hosts"), "malformed"))
         self._judge_length()
         previous = self.cycle
         super().on_headers_complete()
-        self._reading = _Reading.BODY
+        self._reading = Reading.BODY
         self._requests += 1
         self._unanswered += 1
         if previous is not None and previous is self._closing_by_drain and not previous.response_started:
@@ -296,7 +251,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._kept = None
         for name, value in self.headers:
             if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-                self._kept = self.shared.bodies(self.parser.get_method().decode("ascii"), _path(self.url))
+                self._kept = self.shared.bodies(self.parser.get_method().decode("ascii"), path_of(self.url))
                 if name == b"content-length" and int(value) > self._most_body_bytes:
                     self._stop(self._body_fault())
 
@@ -318,22 +273,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is here whole."""
-        self._reading = _Reading.IDLE
+        self._reading = Reading.IDLE
         super().on_message_complete()
 
-    def _body_fault(self) -> _Fault:
+    def _body_fault(self) -> Fault:
         most, setting = self._kept or (MAX_BODY_BYTES, "")
         words = f"body: more than {most} bytes"
-        return _Fault(LimitExceeded(setting, words) if setting else BadRequest(words), "body")
+        return Fault(LimitExceeded(setting, words) if setting else BadRequest(words), "body")
 
-    def _stop(self, fault: _Fault) -> None:
+    def _stop(self, fault: Fault) -> None:
         self._fault = fault
         raise fault
 
-    def _head_fault(self) -> _Fault:
+    def _head_fault(self) -> Fault:
         if len(self.url) > self._own.max_target_bytes:
-            return _Fault(TargetTooLong(f"target: more than {self._own.max_target_bytes} bytes"), "target")
-        return _Fault(BadRequest(f"head: more than {self._own.max_head_bytes} bytes"), "head")
+            return Fault(TargetTooLong(f"target: more than {self._own.max_target_bytes} bytes"), "target")
+        return Fault(BadRequest(f"head: more than {self._own.max_head_bytes} bytes"), "head")
 
     # answers
 
@@ -342,10 +297,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unanswered -= 1
         answered: Any = self._running
         super().on_response_complete()
-        if not self.has_taken_all():
-            self.shared.unsent.add(self, answered.scope.get(BODY, b""))
-        self._unsent = None
-        self._watch_reader()
+        self._answered(answered.scope.get(BODY, b""))
         if self._last_words and not self._unanswered and not self.transport.is_closing():
             self._say_last(self._last_words.error)
 
@@ -359,13 +311,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP; uvicorn's words would be text."""
-        self._refuse(_Fault(BadRequest(msg), "malformed"))
+        self._refuse(Fault(BadRequest(msg), "malformed"))
 
-    def _refuse(self, fault: _Fault) -> None:
+    def _refuse(self, fault: Fault) -> None:
         """Read nothing more; answer *fault* once all earlier requests are answered, and close."""
         self.shared.refused(fault.reason)
-        in_body = self._reading is _Reading.BODY
-        self._reading = _Reading.DEAF
+        in_body = self._reading is Reading.BODY
+        self._reading = Reading.DEAF
         self._stop_reading_timer()
         if in_body and not self._take_back():
             return
@@ -391,7 +343,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return True
 
     def _say_last(self, error: ImagemillError) -> None:
-        self.transport.write(_raw(problem(error, request_id := new_request_id()), request_id))
+        self.transport.write(last_words(problem(error, request_id := new_request_id()), request_id))
         self._linger()
 
     def _linger(self) -> None:
@@ -408,84 +360,36 @@ class BoundedProtocol(HttpToolsProtocol):
     def _time_reading(self) -> None:
         """Begin to count where a head or a body begins; a request that came whole never sets a timer."""
         state = (self._requests, self._reading)
-        if state == self._timed or self._reading is _Reading.DEAF:
+        if state == self._timed or self._reading is Reading.DEAF:
             return
         self._timed = state
         self._stop_reading_timer()
-        if self._reading is not _Reading.IDLE:
+        if self._reading is not Reading.IDLE:
             self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
 
     def _too_slow(self) -> None:
-        ours = self.flow.read_paused or (self._reading is _Reading.HEAD and self._unanswered)
+        ours = self.flow.read_paused or (self._reading is Reading.HEAD and self._unanswered)
         if ours or self._goes_on():  # ours to be waited for, not the client; or a large body that comes well enough
             self._timed_bytes = self._body_bytes
             self._read_timer = self.loop.call_later(self._own.header_timeout_s, self._too_slow)
             return
         self.shared.refused("slow_head")
-        self._reading = _Reading.DEAF
+        self._reading = Reading.DEAF
         self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
 
     def _goes_on(self) -> bool:
         """Whether a body that may be large has come fast enough since the timer was set."""
         came = self._body_bytes - self._timed_bytes
         return (
-            self._reading is _Reading.BODY
+            self._reading is Reading.BODY
             and self._most_body_bytes > MAX_BODY_BYTES
             and came >= SLOWEST_BODY_BYTES_S * self._own.header_timeout_s
         )
 
-    # time to read an answer
-
-    def pause_writing(self) -> None:
-        """The client reads slower than we write: watch it."""
-        super().pause_writing()
-        self._watch_reader()
-        self._unsent = self._outstanding()
-
-    def resume_writing(self) -> None:
-        """It has caught up; what is written next is counted anew."""
-        super().resume_writing()
-        self._unsent = None
-
-    def _watch_reader(self) -> None:
-        """See to it that what is written is also read, also after the answer's end and after `close`."""
-        if self._write_timer is None and self.transport.get_write_buffer_size():
-            self._write_timer = self.loop.call_later(self._own.write_timeout_s, self._check_reader)
-
-    def _check_reader(self) -> None:
-        self._write_timer = None
-        if not self.transport.get_write_buffer_size():
-            return
-        before, self._unsent = self._unsent, self._outstanding()
-        if before is not None and before - self._unsent < SLOWEST_BYTES_S * self._own.write_timeout_s:
-            self.shared.refused("slow_reader")
-            self.transport.abort()
-            return
-        self._watch_reader()
-
-    def has_taken_all(self) -> bool:
-        """See `web.unsent.Reader`."""
-        return not self.transport.get_write_buffer_size()
-
-    def cut_off(self) -> None:
-        """See `web.unsent.Reader`."""
-        self.transport.abort()
-
-    def _outstanding(self) -> int:
-        """Bytes not acknowledged yet: ours, and the kernel's, which frees its own in large steps only."""
-        queued = struct.pack("i", 0)
-        try:
-            queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, queued)
-        except OSError:
-            return self.transport.get_write_buffer_size()
-        return self.transport.get_write_buffer_size() + int(struct.unpack("i", queued)[0])
-
     def _stop_timers(self) -> None:
         self._stop_reading_timer()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
+        self._stop_write_timer()
         if self._look_timer is not None:
             self._look_timer.cancel()
             self._look_timer = None
@@ -494,30 +398,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._read_timer is not None:
             self._read_timer.cancel()
             self._read_timer = None
-
-
-def _has_left(fd: int) -> bool:
-    """Whether the other side of a connection has ended it, also behind bytes that nobody has read."""
-    poll = select.poll()
-    poll.register(fd, select.POLLRDHUP)  # hang-ups and errors are told unasked
-    return bool(poll.poll(0))
-
-
-def _path(url: bytes) -> str:
-    """The raw path of a target, as `web.request.Call.path` has it."""
-    return httptools.parse_url(url).path.decode("latin-1")
-
-
-def _authority(url: bytes) -> bytes:
-    """The host and port in a target of absolute form, userinfo and all; empty for any other form."""
-    scheme, mark, rest = url.partition(b"://")
-    return rest.partition(b"/")[0].partition(b"?")[0].lower() if mark and b"/" not in scheme else b""
-
-
-def _raw(reply: Reply, request_id: str) -> bytes:
-    """An answer as bytes, for where there is no request to answer it through."""
-    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
-    head = [b"HTTP/1.1 %d %b" % (reply.status, _REASONS[reply.status]), b"date: " + date, b"connection: close"]
-    head += [b"%b: %b" % pair for pair in reply.headers]
-    head += [b"x-request-id: " + request_id.encode(), b"content-length: %d" % len(reply.body)]
-    return b"\r\n".join(head) + b"\r\n\r\n" + reply.body

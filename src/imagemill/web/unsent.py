@@ -38,7 +38,8 @@ class Unsent:
 
     def add(self, reader: Reader, body: bytes) -> None:
         """Count *body*, written to *reader* now, and make room for it."""
-        self.drop(reader)
+        if self._bodies:
+            self.drop(reader)
         if len(body) < LEAST_BYTES:
             return
         self._bodies[reader] = body

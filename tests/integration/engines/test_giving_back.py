@@ -19,6 +19,12 @@ def shared_kb() -> int:
     return sum(map(int, found))
 
 
+def most_mb(pid: int) -> float:
+    """The most that a process has ever had in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 async def test_the_shared_memory_of_small_jobs_is_given_back(monkeypatch):
     """A few hundred kilobytes, kept while jobs follow each other, and gone when none has come for a while."""
     monkeypatch.setattr(process, "_REST_S", 1000.0)
@@ -43,7 +49,7 @@ async def test_a_worker_gives_back_under_load_too():
         before = resident_mb(pid)
         await run(p, source, (Resize(2000), Blur(300), Encode(Format.AVIF)))
 
-        grown = resident_mb(pid)
+        grown = most_mb(pid)  # it may have given some back before anybody looks
         assert grown > before + 30
         await until(lambda: resident_mb(pid) < before + (grown - before) / 2, 30.0)
         assert await outcome(p, SMALL) == 8

@@ -6,6 +6,8 @@ import random
 import time
 from statistics import median
 
+import pytest
+
 from support.mill import until
 from support.node import fetch, serving
 
@@ -46,6 +48,7 @@ def times_ms(node, asked_at, code):
     return [line["ms"] for line in node.lines()[asked_at:] if line.get("code") == code]
 
 
+@pytest.mark.timed
 def test_a_flood(tmp_path):
     """At thrice the capacity: goodput, quick refusals that say when to come back, quick answers; then all as before."""
     seen = []

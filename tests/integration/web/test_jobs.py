@@ -19,8 +19,8 @@ from imagemill.model.token import Scope, make
 from imagemill.settings import Jobs, Server, Settings, Signing
 from imagemill.web import protocol
 from imagemill.web.app import App
+from imagemill.web.connections import MAX_BODY_BYTES, Connections
 from imagemill.web.jobs import JobPort, body_limit
-from imagemill.web.protocol import MAX_BODY_BYTES, Connections
 from imagemill.web.server import serve
 from support.job_port import ID, MemoryJobs, job
 

@@ -16,8 +16,9 @@ import uvloop
 
 from imagemill.model.errors import SettingsError
 from imagemill.settings import Server
-from imagemill.web import protocol
-from imagemill.web.protocol import MAX_BODY_BYTES, MAX_PIPELINED, Connections
+from imagemill.web import protocol, taking
+from imagemill.web.connections import MAX_BODY_BYTES, Connections
+from imagemill.web.protocol import MAX_PIPELINED
 from imagemill.web.request import read_body
 from imagemill.web.server import serve
 from imagemill.web.unsent import BODY
@@ -490,7 +491,7 @@ def test_a_client_that_reads_slowly_but_reads(ending: bytes) -> None:
 
 def test_a_client_that_reads_too_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """L06: some progress is not enough, or a byte now and then would hold an answer for ever."""
-    monkeypatch.setattr(protocol, "SLOWEST_BYTES_S", 100_000_000)
+    monkeypatch.setattr(taking, "SLOWEST_BYTES_S", 100_000_000)
     with running() as server, small_window(server) as s:
         s.sendall(b"GET /size?20000000 HTTP/1.1\r\nhost: x\r\n\r\n")
         end = time.monotonic() + 3

@@ -300,3 +300,55 @@ def test_terms_of_delivery_are_explained():
     told = service.explained(f"{QUERY}&filename=cats&attachment=1".encode())
 
     assert (told["filename"], told["attachment"]) == ("cats", True)
+
+
+# what is ready
+
+
+async def test_what_is_ready_is_what_get_answers_with():
+    """Fresh in L1: a hit, counted as one. Anything else: nothing, and nothing is counted."""
+    events = []
+    for entry, found in ((held(10), True), (held(10, engine=-1), False), (held(200, 100), False)):
+        node = Node(entry, Cache(early_refresh=0))
+        node.service._kept._cache._observe = events.append
+        service = Images(
+            Native(Limits(), str), node.service, MemoryCache(100_000, 60, lambda _: 1), Settings(signing=UNSIGNED)
+        )
+
+        served = service.ready(service.plan(call(QUERY)), time.time())
+
+        assert (served is not None) == found
+        assert events == ["hit"] * found
+        events.clear()
+
+
+def test_nothing_is_ready_after_the_end_of_a_url():
+    """R05: to the second."""
+    kept = Kept()
+    service = images(kept=kept)
+    plan = service.plan(call(f"{QUERY}&expires={int(time.time()) + 50}"))
+
+    assert service.ready(plan, float(plan.expires_at_s)) is None
+    assert not kept.asked
+
+
+@pytest.mark.parametrize("part", [0.0, 0.25, 0.999])
+def test_an_answer_holds_until_its_seconds_change(part, monkeypatch):
+    """Age, what is left and whole seconds are the same until just before `until_s`, and one of them is another after."""
+    now_s = 1_000_000.5
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    entry = Entry(Rendition(b"body", Format.PNG, "e", 1, 1), 999_000.0 + part, 86_400)
+    node = Node(entry, Cache(early_refresh=0))
+    service = Images(
+        Native(Limits(), str), node.service, MemoryCache(100_000, 60, lambda _: 1), Settings(signing=UNSIGNED)
+    )
+    plan, served = service.plan(call(QUERY)), Served(entry, "L1")
+    first = service.clock(plan, served)
+
+    now_s = first.until_s - 1e-6
+    same = service.clock(plan, served)
+    now_s = first.until_s + 1e-6
+    another = service.clock(plan, served)
+
+    assert same[:3] == first[:3]
+    assert another[:3] != first[:3]
