@@ -150,7 +150,9 @@ class Hits:
         key = (call.client, call.asker, call.target, frozenset(asked.items()))
         alike = self._alike.get(key)
         if alike is None:
-            call.headers = list(asked.items())  # all that is kept of it: hundreds of headers weigh twenty times their head
+            call.headers = list(
+                asked.items()
+            )  # all that is kept of it: hundreds of headers weigh twenty times their head
             self._images.share(call)
             try:
                 alike = _Alike(call, self._images.plan(call))
