@@ -2,6 +2,7 @@
 
     make bench                                             what can be installed is measured
     python bench/peers.py -p imagemill,sharp -s A,D -r 3   some peers, some scenarios, three rounds
+    python bench/peers.py -p imagemill_fast,imagemill,imagemill_small,sharp    the three speeds
 
 Quote the CPU a request, of the peer's whole process tree: it holds on a busy machine. Requests a second and latencies
 do not. Every request names its source anew, so that no peer answers two with one run. Every reply is checked.
@@ -216,9 +217,10 @@ def report(results: dict, peers: list[Peer], scenarios: list[dict], base: str) -
     def median(peer: str, s: str, field: str) -> float:
         return statistics.median(r[field] for r in results[peer, s])
 
-    lines = ["| | work | " + " | ".join(p.name for p in peers) + f" | imagemill ÷ {base} |"]
-    lines.append("|---" * (len(peers) + 3) + "|")
-    ratios = []
+    ours = [p.name for p in peers if p.name.startswith("imagemill")]
+    lines = ["| | work | " + " | ".join([p.name for p in peers] + [f"{name} ÷ {base}" for name in ours]) + " |"]
+    lines.append("|---" * (len(peers) + len(ours) + 2) + "|")
+    ratios: dict[str, list[float]] = {name: [] for name in ours}
     for s in scenarios:
         cells = []
         for peer in peers:
@@ -228,18 +230,39 @@ def report(results: dict, peers: list[Peer], scenarios: list[dict], base: str) -
                 continue
             cpu = [r["cpu_ms"] for r in runs]
             cells.append(f"{statistics.median(cpu):.1f} ({min(cpu):.1f}–{max(cpu):.1f}) ms, {runs[0]['bytes']:,} B")
-        both = ("imagemill", s["id"]) in results and (base, s["id"]) in results
-        ratio = median("imagemill", s["id"], "cpu_ms") / median(base, s["id"], "cpu_ms") if both else 0.0
-        ratios += [ratio] if ratio else []
-        lines.append(f"| {s['id']} | {s['what']} | {' | '.join(cells)} | {f'{ratio:.2f}' if ratio else '–'} |")
-    if ratios:
-        lines.append(f"\nGeometric mean of the ratios: {math.exp(statistics.fmean(map(math.log, ratios))):.2f}")
+        for name in ours:
+            both = (name, s["id"]) in results and (base, s["id"]) in results
+            ratio = median(name, s["id"], "cpu_ms") / median(base, s["id"], "cpu_ms") if both else 0.0
+            ratios[name] += [ratio] if ratio else []
+            cells.append(f"{ratio:.2f}" if ratio else "–")
+        lines.append(f"| {s['id']} | {s['what']} | {' | '.join(cells)} |")
+    for name, found in ratios.items():
+        if found:
+            lines.append(f"\nGeometric mean of {name} ÷ {base}: {math.exp(statistics.fmean(map(math.log, found))):.2f}")
     for peer in peers:
         pss = [r["pss_mb"] for (name, _), runs in results.items() for r in runs if name == peer.name]
         bad = sum(r["bad"] for (name, _), runs in results.items() for r in runs if name == peer.name)
         if pss:
             lines.append(f"Peak memory of {peer.name} (PSS of its process tree): {max(pss):.0f} MB; bad replies: {bad}")
     return "\n".join(lines)
+
+
+def spec_of(name: str, config: dict) -> dict:
+    """What peers.toml says of a peer; ``like`` another: all that it does not say itself."""
+    own = config["peer"][name]
+    if "like" not in own:
+        return own
+    base = config["peer"][own["like"]]
+    return base | own | {"env": base["env"] | own["env"]}
+
+
+def prepared() -> SourceServer:
+    """The server of the pictures, which are made where they are missing; and what peers read at their start."""
+    pictures.make(WORK / "pictures")
+    for name in ("sharp.mjs", "thumbor.conf"):
+        (WORK / name).write_text((HERE / name).read_text().replace("@WORK@", str(WORK)))
+    Source.files = {p.name: p.read_bytes() for p in (WORK / "pictures").iterdir()}
+    return SourceServer(("127.0.0.1", SOURCE_PORT), Source)
 
 
 def main() -> None:
@@ -252,17 +275,13 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=WORK / "results.json")
     arguments = parser.parse_args()
     config = tomllib.loads((HERE / "peers.toml").read_text())
-    pictures.make(WORK / "pictures")
-    for name in ("sharp.mjs", "thumbor.conf"):
-        (WORK / name).write_text((HERE / name).read_text().replace("@WORK@", str(WORK)))
-    Source.files = {p.name: p.read_bytes() for p in (WORK / "pictures").iterdir()}
-    source = SourceServer(("127.0.0.1", SOURCE_PORT), Source)
+    source = prepared()
     threading.Thread(target=source.serve_forever, daemon=True).start()
     scenarios = [dict(config["scenario"][k], id=k) for k in arguments.scenarios.split(",")]
     peers = []
     try:
         for name in arguments.peers.split(","):
-            peer = Peer(name, config["peer"][name])
+            peer = Peer(name, spec_of(name, config))
             try:
                 peer.install()
             except (OSError, subprocess.CalledProcessError) as e:

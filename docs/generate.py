@@ -120,6 +120,8 @@ A store's `<name>` is 1 to 40 of a-z A-Z 0-9 . - _ and its `kind` says which of 
 
 def _values(kind: object) -> str:
     """What a setting may be, from its type: choices, or bounds."""
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         return ", ".join(f'`"{choice}"`' for choice in get_args(kind))
     metas = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, Meta)]

@@ -45,6 +45,7 @@ _OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    _open_standard_streams()
     arguments = parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -60,6 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has seen enough: `imagemill serve --print-config | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _OK
+
+
+def _open_standard_streams() -> None:
+    """Put nothing where one is closed (``2>&-``): or the next file that is opened would be taken for it."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
+            setattr(sys, name, open(opened, "w" if descriptor else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 _EXITS = """exit status  0 done

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -71,8 +72,23 @@ def run(arguments: argparse.Namespace, settings: Settings, recipe: Recipe) -> in
         screen.clear()
         place.close()
     seconds = time.monotonic() - begun
-    print(json.dumps(as_json(report, seconds), indent=2) if arguments.json else "\n".join(summary(report, seconds)))
+    _print(json.dumps(as_json(report, seconds), indent=2) if arguments.json else "\n".join(summary(report, seconds)))
     return status
+
+
+def _print(text: str) -> None:
+    """Print, if anybody reads; the status is the same if not."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    """Let *stream* lead nowhere: what it has not got rid of would fail again, at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _format(recipe: Recipe) -> Format:
@@ -146,7 +162,10 @@ async def _draw(root: Path, here: Identity, report: Report, screen: "Screen") ->
 
 
 class Screen:
-    """Lines, and on a terminal one more below them that is drawn again and again."""
+    """Lines, and on a terminal one more below them that is drawn again and again.
+
+    Where they cannot be written any more (nobody reads, a full disk), they are not, and the work goes on.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -156,18 +175,23 @@ class Screen:
     def say(self, line: str) -> None:
         """A line that stays."""
         self.clear()
-        print(line, file=self._out, flush=True)
+        self._write(f"{line}\n")
 
     def draw(self, line: str) -> None:
         """The line below them, if this is a terminal."""
         if self.is_terminal and line != self._drawn:
-            self._out.write(f"{_CLEAR}{line}")
-            self._out.flush()
+            self._write(f"{_CLEAR}{line}")
             self._drawn = line
 
     def clear(self) -> None:
         """Take the line below away."""
         if self._drawn:
-            self._out.write(_CLEAR)
-            self._out.flush()
+            self._write(_CLEAR)
             self._drawn = ""
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            _drop(self._out)

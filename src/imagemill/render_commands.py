@@ -91,7 +91,10 @@ def _render_file(file: Path, out: Path | None, settings: Settings, recipe: Recip
     if not out and not _writable(named, force=force):
         return _FAILED
     try:
-        named.write_bytes(made.rendition.body)
+        with named.open("wb" if force else "xb") as opened:  # it may be there by now
+            opened.write(made.rendition.body)
+    except FileExistsError:
+        return _exists(named)
     except OSError as e:
         print(f"imagemill: {named}: {e.strerror}", file=sys.stderr)
         return _FAILED
@@ -113,12 +116,17 @@ def _read(file: Path, limit: int) -> bytes:
 def _writable(out: Path, *, force: bool) -> bool:
     """Whether *out* may be written; says why not."""
     if out.exists() and not force:
-        print(f"imagemill: {out} exists; --overwrite writes over it", file=sys.stderr)
+        _exists(out)
     elif not out.parent.is_dir():
         print(f"imagemill: {out.parent}: no such folder", file=sys.stderr)
     else:
         return True
     return False
+
+
+def _exists(out: Path) -> int:
+    print(f"imagemill: {out} exists; --overwrite writes over it", file=sys.stderr)
+    return _FAILED
 
 
 async def _render_one(settings: Settings, source: bytes, task: Task) -> Made:

@@ -154,13 +154,16 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """Address space of one worker; at least twice ``limits.source_bytes`` plus ``output_bytes``."""
     poison_s: Seconds = 300.0
     """How long a source that killed workers twice is refused."""
-    avif_effort: Annotated[int, Meta(ge=0, le=9)] = 1
+    speed: Literal["fast", "balanced", "small"] = "balanced"
+    """What encoders save where the URL names no ``speed``: CPU, both, or bytes."""
+    avif_effort: Annotated[int, Meta(ge=0, le=9)] | None = None
+    """CPU for fewer bytes: 0 is fastest. A number holds whatever the speed, also one that a URL names; none = as the
+    speed says. So do the next three."""
+    webp_effort: Annotated[int, Meta(ge=0, le=6)] | None = None
     """CPU for fewer bytes: 0 is fastest."""
-    webp_effort: Annotated[int, Meta(ge=0, le=6)] = 4
+    png_compression: Annotated[int, Meta(ge=0, le=9)] | None = None
     """CPU for fewer bytes: 0 is fastest."""
-    png_compression: Annotated[int, Meta(ge=0, le=9)] = 2
-    """CPU for fewer bytes: 0 is fastest."""
-    jpeg_optimize: bool = True
+    jpeg_optimize: bool | None = None
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 0.2 to 0.5 ms more CPU a picture."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
     """Where the URL names no ``quality``."""
@@ -203,7 +206,7 @@ class Fetch(Struct, frozen=True, forbid_unknown_fields=True):
     """Followed for one source; each is judged like the first address."""
     per_host: Positive = 16
     """Fetches from one host at a time."""
-    per_host_queue: Natural = 32
+    per_host_queue: Natural = 64
     """More waiting than this for one host are refused."""
     total: Positive = 256
     """Fetches at a time from all hosts together."""

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ _PASSED_ON = (
     "retries",
     "trusted-host",
 )
-_ENTER = """
+_MOUNT = """
 set -eu
 root=$1 data=$2 user=$3; shift 3
 mount --bind "$root" "$root"
@@ -42,22 +42,29 @@ mount --bind "$data" "$root/var/lib/imagemill"
 mount -t proc -o subset=pid proc "$root/proc"
 mount -t tmpfs -o size=64k,mode=755 dev "$root/dev"
 for name in null urandom; do : > "$root/dev/$name"; mount --bind "/dev/$name" "$root/dev/$name"; done
-exec setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" "$@"
 """
+_ENTER = _MOUNT + 'exec setpriv --no-new-privs chroot --userspec="$user" --groups= "$root" "$@"'
+_TRY = _MOUNT + 'exec setpriv --no-new-privs chroot --userspec="$user" --groups= / true'
+_APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
 
 
-def needed() -> str:
-    """The buildah program; or skip, as there is none, or this machine does not let us build and run."""
+def needed(folder: Path) -> str:
+    """The buildah program; or skip, as there is none, or this machine does not let us build and run below *folder*."""
     buildah = program("buildah")
     if os.geteuid() != 0:
         pytest.skip("building and running an image here needs root")
-    tried = subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "sh", "-c", "mount -t tmpfs x /mnt && mount -t proc x /mnt"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    root = folder / "tried"
+    for name in ("proc", "dev", "var/lib/imagemill"):
+        (root / name).mkdir(parents=True)
+    words = (str(root), str(root / "dev"), "10001:10001")
+    tried = subprocess.run([*_APART, "sh", "-c", _TRY, "sh", *words], env=_with_tools(), capture_output=True, text=True)
     if tried.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {tried.stderr.strip()}")
+        pytest.skip(f"this machine lets nobody mount, or be somebody else: {tried.stderr.strip()}")
     return buildah
+
+
+def _with_tools(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    return {**env, "PATH": f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
 
 
 class Image:
@@ -75,21 +82,8 @@ class Image:
 def built(folder: Path, **arguments: str) -> Iterator[Image]:
     """The image of the tree as it is, on a base made of this machine."""
     storage = folder / "storage"
-    own = [
-        needed(),
-        "--root",
-        str(storage / "root"),
-        "--runroot",
-        str(storage / "run"),
-        "--storage-driver",
-        _driver(folder),
-    ]
     try:
-        base_image.make(folder / "base")
-        base = _buildah(own, "from", "scratch")
-        _buildah(own, "copy", "--quiet", base, str(folder / "base"), "/")
-        _buildah(own, "config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", base)
-        _buildah(own, "commit", "--quiet", base, "localhost/base")
+        own = _ready(folder, storage)
         _buildah(
             own, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--tag", "localhost/imagemill",
             "--build-arg", "BASE=localhost/base", *[w for n, v in arguments.items() for w in ("--build-arg", f"{n}={v}")],
@@ -106,15 +100,29 @@ def built(folder: Path, **arguments: str) -> Iterator[Image]:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _driver(folder: Path) -> str:
-    """How layers are kept: by the kernel where it can, which it cannot on an overlay; else as copies."""
-    kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout.strip()
-    known = "overlay" in Path("/proc/filesystems").read_text().split()
-    return "overlay" if known and kind in {"ext2/ext3", "xfs", "btrfs", "tmpfs"} else "vfs"
+def _ready(folder: Path, storage: Path) -> list[str]:
+    """buildah's first words, once it has the base and can run something on it; else skip: that says nothing of the image."""
+    buildah = needed(folder)
+    base_image.make(folder / "base")
+    told = ""
+    for driver in ("overlay", "vfs"):  # by the kernel where it can, else as copies
+        own = [buildah, "--root", str(storage / driver), "--runroot", str(storage / f"run-{driver}"),
+               "--storage-driver", driver]  # fmt: skip
+        try:
+            base = _buildah(own, "from", "scratch")
+            _buildah(own, "copy", "--quiet", base, str(folder / "base"), "/")
+            _buildah(own, "config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", base)
+            _buildah(own, "run", "--isolation", "chroot", base, "--", "/bin/sh", "-c", ":")
+            _buildah(own, "commit", "--quiet", base, "localhost/base")
+        except AssertionError as e:
+            told = str(e)
+        else:
+            return own
+    pytest.skip(f"buildah builds nothing on this machine: {told}")
 
 
 def _buildah(own: list[str], *words: str) -> str:
-    made = subprocess.run([*own, *words], capture_output=True, text=True)
+    made = subprocess.run([*own, *words], env=_with_tools(), capture_output=True, text=True)
     assert made.returncode == 0, f"buildah {words[0]}:\n{made.stdout[-4000:]}\n{made.stderr[-4000:]}"
     return made.stdout.strip()
 
@@ -126,10 +134,18 @@ def _index(folder: Path) -> list[str]:
     ).stdout
     found = {line.partition("=")[0].rpartition(".")[2]: line.partition("=")[2] for line in told.splitlines()}
     values = {name: str(ast.literal_eval(text)) for name, text in found.items() if name in _PASSED_ON}
+    if "cert" not in values and (trusted := _trusted()):
+        values["cert"] = trusted
     (folder / "pip.conf").write_text("\n".join(["[global]", *(f"{n} = {v}" for n, v in values.items())]) + "\n")
     paths = [path for name in ("cert", "find-links") for path in values.get(name, "").split()]
     mounted = [f"--volume={path}:{path}:ro" for path in paths if Path(path).exists()]
     return ["--secret", f"id=pip.conf,src={folder / 'pip.conf'}", *mounted]
+
+
+def _trusted() -> str:
+    """Whom this machine trusts, where it says so: there may be more than pip brings along, for a proxy on the way."""
+    named = (*map(os.environ.get, ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")), "/etc/ssl/certs/ca-certificates.crt")
+    return next((name for name in named if name and Path(name).is_file()), "")
 
 
 class Ended(NamedTuple):
@@ -194,9 +210,9 @@ def running(image: Image, folder: Path, *command: str, **env: str) -> Iterator[C
     log = folder / "container.log"
     with log.open("ab") as out:
         outer = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", _ENTER, "sh",
+            [*_APART, "sh", "-c", _ENTER, "sh",
              str(image.root), str(data), config["User"], *config["Entrypoint"], *(command or config["Cmd"])],
-            env=environ | {"PATH": f"{environ['PATH']}:/usr/sbin:/sbin"}, stdout=out, stderr=out,
+            env=_with_tools(environ), stdout=out, stderr=out,
         )  # fmt: skip
     try:
         yield Container(image, outer, environ, log)

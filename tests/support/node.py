@@ -144,7 +144,7 @@ def _started(
 
 
 def _wait_ready(node: Node) -> None:
-    for _ in range(400):
+    for _ in range(2_000):  # under strace, on a busy machine
         if node.process.poll() is not None:
             break
         with contextlib.suppress(OSError):

@@ -165,6 +165,6 @@ def _complaints(
             found.append(f"{kind}: {half[kind].processes} processes, then {last[kind].processes}")
         if last[kind].descriptors > half[kind].descriptors + _SPARE_FILES:
             found.append(f"{kind}: {half[kind].descriptors} descriptors, then {last[kind].descriptors}")
-        if kind != "workers" and last[kind].threads > half[kind].threads + 2:
+        if kind != "workers" and last[kind].threads > half[kind].threads + CLIENTS:  # of many cores
             found.append(f"{kind}: {half[kind].threads} threads, then {last[kind].threads}")
     return found

@@ -50,7 +50,11 @@ class Newcomers(Generic[V]):
         return held
 
     def put(self, key: str, value: V, ttl_s: float) -> bool:
-        """Keep *value* for its stay; False for what has been here before, or would need more than the room there is."""
+        """Keep *value* for its stay; False for what has been here before, or would need more than the room there is.
+
+        Either way nothing older is left here, that might come back once *value* is gone.
+        """
+        self._here.remove(key)
         if hash(key) in self._names:
             self._remember(key)
             return False

@@ -33,6 +33,7 @@ from imagemill.model.recipe import (
     Resize,
     Rotate,
     Sharpen,
+    Speed,
 )
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.settings import Limits
@@ -82,6 +83,12 @@ PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
     Parameter("format", "f", "jpeg|png|webp|avif|gif|keep|auto", "What to answer with. Default: keep, as the source."),
     Parameter("quality", "q", "1-100", "For JPEG, WebP and AVIF; PNG and GIF are not changed by it."),
+    Parameter(
+        "speed",
+        "",
+        "fast|balanced|small",
+        "What the encoder saves: CPU, both, or bytes; the look is held. Default: as the server is set, balanced.",
+    ),
     Parameter("ttl", "", "86400-259200", "Lifetime of the answer in caches, in seconds: one to three days, by policy."),
     Parameter(
         "tags",
@@ -95,7 +102,7 @@ PARAMETERS = (
     ),
     Parameter("attachment", "att", "0|1", "Whether a browser saves the picture instead of showing it. Default: 0."),
 )
-E = TypeVar("E", Fit, Format, Gravity)
+E = TypeVar("E", Fit, Format, Gravity, Speed)
 _LONG = {p.name: p.name for p in PARAMETERS} | {p.alias: p.name for p in PARAMETERS if p.alias}
 
 Canon = Callable[[str], str]
@@ -152,7 +159,7 @@ class Native:
             Blur(_decimal(given, "blur", 2)) if "blur" in given else None,
             Sharpen(_decimal(given, "sharpen", 2)) if "sharpen" in given else None,
             Background(_colour(given["background"])) if "background" in given else None,
-            Encode(_choice(given, "format", Format, Format.KEEP), _quality(given)),
+            Encode(_choice(given, "format", Format, Format.KEEP), _quality(given), _speed(given)),
         )
         return tuple(step for step in steps if step is not None)
 
@@ -330,6 +337,10 @@ def _rotate(given: Mapping[str, str]) -> Rotate | None:
 
 def _quality(given: Mapping[str, str]) -> int:
     return _integer(given, "quality", 1, 100) if "quality" in given else 0
+
+
+def _speed(given: Mapping[str, str]) -> Speed | None:
+    return _choice(given, "speed", Speed, Speed.BALANCED) if "speed" in given else None
 
 
 def _colour(text: str) -> int:

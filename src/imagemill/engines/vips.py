@@ -9,13 +9,12 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import gcd
 from typing import Any, assert_never
 
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import jpeg_saver, scaler
+from imagemill.engines import encoders, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import PROFILE, Decoded, Image, needs_libvips, open_source, pyvips
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
@@ -44,10 +43,8 @@ from imagemill.settings import Engine, Limits
 _OF_ANIMATIONS = ("delay", "loop", "background")
 _RGB_SPACES = frozenset({"srgb", "rgb", "b-w", "multiband"})
 _RGB, _RGBA, _GREY_ALPHA = 3, 4, 2
+_OPAQUE_BANDS = frozenset({1, 3})
 _OPAQUE = 0xFF
-_GIF_EFFORT, _GIF_ANIMATED_EFFORT = 6, 4
-"""6 looks as good as libvips' own 7 for a fifth less CPU; 4 is 2 dB worse for a third of it, which whole
-animations need to stay within the budget of a request."""
 
 
 class Vips:
@@ -86,15 +83,14 @@ class Vips:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         rows = shared.rows(steps)
         if rows is None:
-            return self._encode(self._apply(shared.image(steps), steps), steps)
+            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
         rows, left = _on_rows(rows, steps)
-        if steps.format is Format.JPEG and not shared.has_profile and all(isinstance(s, Underlay) for s in left):
-            own = self._settings
-            body = jpeg_saver.saved(rows, steps.quality or own.jpeg_quality, optimize=own.jpeg_optimize)
+        if not shared.has_profile and _is_finished(rows, left):
+            body = encoders.from_rows(rows, steps, self._settings)
             if body is not None:
                 return body
         left_steps = replace(steps, steps=left)
-        return self._encode(self._apply(shared.wrapped(rows), left_steps), left_steps)
+        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -122,7 +118,7 @@ class Vips:
     def _apply(self, image: Image, steps: Steps) -> Image:
         if steps.frames == 1:
             return _finish(_frame(image, steps), steps)
-        joined = _scaled_together(image, steps)
+        joined = _each_scaled(image, steps)
         if joined is None:
             joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
         for name in _OF_ANIMATIONS:
@@ -131,29 +127,10 @@ class Vips:
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         return joined
 
-    def _encode(self, image: Image, steps: Steps) -> bytes:
-        own = self._settings
-        quality = steps.quality
-        match steps.format:
-            case Format.JPEG:
-                body = image.jpegsave_buffer(
-                    Q=quality or own.jpeg_quality, optimize_coding=own.jpeg_optimize, keep="none"
-                )
-            case Format.PNG:
-                body = image.pngsave_buffer(compression=own.png_compression, filter="up", keep="none")
-            case Format.WEBP:
-                body = image.webpsave_buffer(Q=quality or own.webp_quality, effort=own.webp_effort, keep="none")
-            case Format.AVIF:
-                body = image.heifsave_buffer(
-                    Q=quality or own.avif_quality, effort=own.avif_effort, compression="av1", bitdepth=8,
-                    subsample_mode="off", keep="none",
-                )  # fmt: skip
-            case Format.GIF:
-                effort = _GIF_EFFORT if steps.frames == 1 else _GIF_ANIMATED_EFFORT
-                body = image.gifsave_buffer(effort=effort, keep="none")
-            case _:
-                raise AssertionError(steps.format)
-        return bytes(body)
+
+def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
+    """Whether what is *left* to do changes nothing: a colour below a picture that nothing shines through."""
+    return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
 def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
@@ -184,59 +161,23 @@ def _one_by_one(image: Image, steps: Steps) -> list[Image]:
     return [_finish(_frame(strip.crop(0, n * height, strip.width, height), steps), steps) for n in range(steps.frames)]
 
 
-def _scaled_together(image: Image, steps: Steps) -> Image | None:
-    """As `_one_by_one`, where all there is to do is to scale: one pipeline for the strip instead of one a frame.
-
-    Each frame is parted from its neighbours by copies of its own edge rows, which is what the filter
-    would see beyond the edge of a frame alone. Their number must scale to a whole number of rows;
-    where it does not, or would be too many, the answer is None.
-    """
-    height = steps.source.height_px
+def _each_scaled(image: Image, steps: Steps) -> Image | None:
+    """As `_one_by_one`, where all there is to do is to scale: on rows, without a pipeline for each frame."""
     match steps.steps:
-        case [Scale(size=size)] if rows := _edge_rows(height, size.height):
+        case [Scale(size=size)]:
             pass
         case _:
             return None
     strip = _srgb(image)
-    padded = _from_rows(_with_edges(_rows(strip, steps.frames), rows), strip.interpretation)
-    padded = _premultiplied(padded) if padded.hasalpha() else padded
-    padded = padded.resize(size.width / padded.width, vscale=size.height / height)
-    padded = _finish(_straight(padded) if padded.hasalpha() else padded, steps)
-    edge = rows * size.height // height
-    frames = _rows(padded, steps.frames)[:, edge : edge + size.height]
-    return _from_rows(np.ascontiguousarray(frames), padded.interpretation)
-
-
-def _rows(strip: Image, frames: int) -> Any:
-    """The pixels of a strip: frames, rows, columns, bands."""
     pixels = np.frombuffer(strip.write_to_memory(), np.uint8)
-    return pixels.reshape(frames, strip.height // frames, strip.width, strip.bands)
-
-
-def _with_edges(frames: Any, rows: int) -> Any:
-    """Each frame between *rows* copies of its first and of its last row."""
-    count, height, width, bands = frames.shape
-    padded = np.empty((count, height + 2 * rows, width, bands), np.uint8)
-    padded[:, :rows], padded[:, rows : rows + height], padded[:, rows + height :] = (
-        frames[:, :1],
-        frames,
-        frames[:, -1:],
+    frames = pixels.reshape(steps.frames, strip.height // steps.frames, strip.width, strip.bands)
+    made = [scaler.scaled(rows, size) for rows in frames]
+    if any(rows is None for rows in made):
+        return None
+    scaled = pyvips.Image.new_from_memory(
+        np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return padded
-
-
-def _from_rows(frames: Any, interpretation: str) -> Image:
-    count, height, width, bands = frames.shape
-    strip = pyvips.Image.new_from_memory(frames, width, count * height, bands, "uchar")
-    return strip.copy(interpretation=interpretation)
-
-
-def _edge_rows(height: int, scaled: int) -> int:
-    """Rows to part frames by: a multiple of what scales to whole rows, beyond the filter's reach; 0 = none fit."""
-    step = height // gcd(height, scaled)
-    reach = 4 * max(1, -(-height // scaled))
-    rows = -(-reach // step) * step
-    return rows if rows <= height // 4 else 0
+    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
 
 
 def _orientation(image: Image) -> int:

@@ -7,6 +7,7 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
+from imagemill.plan.profiles import chosen
 from imagemill.plan.resolve import Canvas, Crisp, Cut, Mirror, Scale, Smooth, Step, Steps, Turn, Underlay, Upright
 from imagemill.settings import Engine, Limits
 
@@ -17,16 +18,21 @@ _PROFILE_NS, _DEEP_NS = 45.0, 20.0
 _CMYK_US = 18_000
 """To set up the way from CMYK, whatever the size."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 2_400.0}
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
 _GIF_ANIMATED_NS, _GIF_PALETTE_NS = 1_200.0, 500.0
+_GIF_QUICK = 4
+"""Efforts up to it need a half to a third of the CPU; the prices above are of 6 for a still, of 4 for frames."""
+_GIF_STILL_QUICK, _GIF_ANIMATED_EFFORT = 0.5, 3.0
 _FINE = 80
 """Qualities above cost half as much again in WebP and AVIF."""
 _WEBP_EFFORT = (0.4, 0.5, 0.6, 1.0, 1.0, 1.3, 3.0)
 _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
+_ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
+_PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 _SHRINK_NS, _GROW_NS, _PREMULTIPLY_NS, _MOVE_NS = 6.0, 30.0, 8.0, 6.0
 _BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
@@ -78,22 +84,47 @@ def _is_cmyk(info: MediaInfo) -> bool:
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
-        return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS)
-    alpha = steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+        return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
+    alpha = _has_alpha(steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
-    return whole * _effort(format_, engine, steps.quality)
+    return whole * _effort(steps, engine) + _alpha_search_ns(steps, area, engine)
 
 
-def _effort(format_: Format, engine: Engine, quality: int) -> float:
-    fine = 1.5 if quality > _FINE else 1.0
-    match format_:
+def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
+    """What WebP's last effort tries out on transparency, dear however small the picture is."""
+    if steps.format is not Format.WEBP or not _has_alpha(steps) or _webp_effort(steps, engine) < len(_WEBP_EFFORT) - 1:
+        return 0.0
+    return _ALPHA_SEARCH_NS + area * _ALPHA_SEARCH_EACH_NS
+
+
+def _has_alpha(steps: Steps) -> bool:
+    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+
+
+def _webp_effort(steps: Steps, engine: Engine) -> int:
+    profile = chosen(engine, steps.speed)
+    if steps.frames > 1:
+        return profile.webp_animated_effort
+    return profile.webp_alpha_effort if _has_alpha(steps) else profile.webp_effort
+
+
+def _effort(steps: Steps, engine: Engine) -> float:
+    fine = 1.5 if steps.quality > _FINE else 1.0
+    profile = chosen(engine, steps.speed)
+    match steps.format:
+        case Format.JPEG if profile.jpeg_trellis:
+            return _JPEG_TRELLIS * fine
         case Format.WEBP:
-            return _WEBP_EFFORT[engine.webp_effort] * fine
+            return _WEBP_EFFORT[_webp_effort(steps, engine)] * fine
         case Format.AVIF:
-            return _AVIF_EFFORT[engine.avif_effort] * fine
+            return _AVIF_EFFORT[profile.avif_effort] * fine
+        case Format.GIF if steps.frames > 1:
+            return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
+        case Format.GIF:
+            return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
         case Format.PNG:
-            return _PNG_LEVEL[engine.png_compression]
+            return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 
 

@@ -1,5 +1,7 @@
 """From a request to a plan: policy, negotiation and key; all of it before the source is read."""
 
+from msgspec.structs import replace
+
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format
@@ -52,7 +54,7 @@ def normal(recipe: Recipe) -> Recipe:
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]
-    return (*recipe[:-1], Encode(last.format)) if last.format in _LOSSLESS and last.quality else recipe
+    return (*recipe[:-1], replace(last, quality=0)) if last.format in _LOSSLESS and last.quality else recipe
 
 
 def check(recipe: Recipe, limits: Limits) -> None:

@@ -22,6 +22,7 @@ from imagemill.model.recipe import (
     Resize,
     Rotate,
     Sharpen,
+    Speed,
 )
 from imagemill.plan.geometry import Box, Size, crop_box, place
 from imagemill.plan.prepare import background
@@ -105,6 +106,8 @@ class Steps(Struct, frozen=True):
     """Frames to read and write; 1 where source or format has no animation."""
     shrink: int = 1
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
+    speed: Speed | None = None
+    """What the encoder is to save; None = what the server says."""
 
 
 def resolve(recipe: Recipe, candidates: tuple[Format, ...], info: MediaInfo, limits: Limits) -> Steps:
@@ -126,7 +129,7 @@ def resolve(recipe: Recipe, candidates: tuple[Format, ...], info: MediaInfo, lim
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info))
+    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last.speed)
 
 
 def _fill(recipe: Recipe, at: int) -> int:

@@ -16,7 +16,9 @@ from imagemill.model.errors import Overloaded
 from imagemill.service.pressure import Pressure
 from imagemill.settings import Gate as Settings
 
-_SMOOTHING = 0.2
+_SMOOTHING = 0.1
+_TIMES_USUAL, _MORE_S = 4, 0.3
+"""A render counts as no longer than so many usual ones and a bit: one slow one says little of those that wait."""
 
 
 class Gate:
@@ -28,7 +30,7 @@ class Gate:
         self._free = slots
         self._refused = refused
         self._waiting: deque[asyncio.Future[bool]] = deque()
-        self._pressure = Pressure(settings.burst_s)
+        self._pressure = Pressure(settings.burst_s, slots)
         self._service_s = 0.0
         self._held_bytes = 0
 
@@ -37,9 +39,10 @@ class Gate:
         return len(self._waiting)
 
     def check(self) -> None:
-        """Raise `Overloaded` where one more would wait too long, or too many wait already."""
+        """Raise `Overloaded` where one more would wait too long, or too many wait already; once before each slot."""
+        self._pressure.came(_now_s())
         if self._is_full():
-            self._pressure.asked(_now_s(), free=False)
+            self._pressure.found(_now_s(), free=False)
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
 
     @asynccontextmanager
@@ -54,10 +57,14 @@ class Gate:
             try:
                 yield
             finally:
-                self._service_s += _SMOOTHING * (_now_s() - begun - self._service_s)
+                self._learn(_now_s() - begun)
                 self._done()
         finally:
             self._held_bytes -= source_bytes
+
+    def _learn(self, took_s: float) -> None:
+        counted_s = min(took_s, _TIMES_USUAL * self._service_s + _MORE_S)
+        self._service_s += _SMOOTHING * (counted_s - self._service_s)
 
     def _expected_s(self) -> float:
         return (len(self._waiting) + 1) * self._service_s / self._slots
@@ -76,7 +83,7 @@ class Gate:
 
     async def _enter(self) -> None:
         full, free = self._is_full(), self._free > 0
-        self._pressure.asked(_now_s(), free=free)
+        self._pressure.found(_now_s(), free=free)
         if full:
             raise self._refusal(f"{len(self._waiting)} renders are waiting")
         if free:

@@ -1,7 +1,10 @@
 """Whether clearly more is asked for than can be done, and not just in a burst: pure.
 
 A queue that has stood for a while may be a burst that is being worked off, or clients that ask again once they are
-answered: then as many come as are done. Where half as many again come, the queue only makes everybody late.
+answered: then as many come as are done. Where more than half as many again come, and go on coming, the queue only makes
+everybody late. So what is added up is how many came for each who was done, past that half: a crowd that comes at once
+says no more than a few would, and is forgotten as it is worked off. Who comes is counted on coming, before the source
+is fetched: how fetches spread a page's pictures over time says nothing of the load.
 It is over once every fifth who comes finds a free slot: at three times the capacity one in ten does, at the capacity
 one in three.
 Units    seconds of any steady clock.
@@ -10,22 +13,27 @@ Source   CoDel (RFC 8289) for the idea that a queue is bad by how long it stands
 
 _TOO_MANY = 1.5
 """Who comes for one who is done."""
-_OF_ASKED, _OF_FREE = 1 / 8, 1 / 32
-"""What the newest counts in each average: six tell of thrice as many, and five of the end."""
+_MOST_AT_ONCE = 6
+"""So many count of those who come for one who is done."""
+_SURE, _SURE_PER_SLOT = 6, 4
+"""More than these past `_TOO_MANY` are no crowd: with one slot, seven who are done tell of thrice as many."""
+_OF_FREE = 1 / 32
+"""What the newest counts in the average: five tell of the end."""
 _FREE_AGAIN = 0.2
 _CALM_S = 2.0
 """Without anybody who finds no free slot for so long, it is over, too."""
 
 
 class Pressure:
-    """What a queue is told, and what it says of the load. *burst_s* = 0: that there is never too much."""
+    """What a queue before so many *slots* is told, and what it says of the load; *burst_s* = 0: never too much."""
 
-    def __init__(self, burst_s: float) -> None:
+    def __init__(self, burst_s: float, slots: int) -> None:
         self._burst_s = burst_s
+        self._sure = _SURE + _SURE_PER_SLOT * slots
         self._stood_since_s: float | None = None
         self._busy_at_s = 0.0
         self._asked = 0
-        self._ratio = 0.0
+        self._excess = 0.0
         self._free = 0.0
         self._overloaded = False
 
@@ -36,14 +44,17 @@ class Pressure:
             self._forget()
         return self._overloaded
 
-    def asked(self, now_s: float, *, free: bool) -> None:
-        """One more asks; *free*: there is a slot for it at once."""
+    def came(self, now_s: float) -> None:
+        """One more comes, who will have to be rendered for."""
+        self._asked += self._stands(now_s)
+
+    def found(self, now_s: float, *, free: bool) -> None:
+        """Whoever came finds a *free* slot, once it needs one; or none, and waits or is refused, then or before."""
         self._free += _OF_FREE * (free - self._free)
         if not free:
             self._busy_at_s = now_s
             if self._stood_since_s is None:
                 self._stood_since_s = now_s
-            self._asked += self._stands(now_s)
 
     def done(self, now_s: float, *, waiting: bool) -> None:
         """One is done; *waiting*: somebody takes its slot at once."""
@@ -52,9 +63,9 @@ class Pressure:
         if not self._stands(now_s):
             self._forget()
             return
-        self._ratio += _OF_ASKED * (self._asked - self._ratio)
+        self._excess = max(0.0, self._excess + min(self._asked, _MOST_AT_ONCE) - _TOO_MANY)
         self._asked = 0
-        if self._ratio > _TOO_MANY and not self._overloaded:
+        if self._excess > self._sure and not self._overloaded:
             self._overloaded = True
             self._free = _FREE_AGAIN / 2
 
@@ -64,4 +75,4 @@ class Pressure:
 
     def _forget(self) -> None:
         self._asked = 0
-        self._ratio = 0.0
+        self._excess = 0.0

@@ -1,6 +1,7 @@
 """Which pages of other origins may read pictures: those that are set, and never with a user's cookies.
 
-An origin is echoed only where it stands in the list, byte for byte, and every answer then says ``Vary: Origin``.
+An origin is echoed only where it stands in the list, byte for byte, and every picture then says ``Vary: Origin``
+(errors are stored by nobody).
 ``*`` is the same for all. ``Access-Control-Allow-Credentials`` is never sent (threat R21).
 Source   Fetch standard, section 3.3 (CORS protocol); Resource Timing, section 4.4 (Timing-Allow-Origin).
 """

@@ -15,6 +15,8 @@ from imagemill.web.connections import Connections, keep_small
 from imagemill.web.protocol import make_protocol
 
 _BACKLOG_ROUNDS = 20
+_HANDSHAKE_S = 0.5
+"""For the last of a handshake to come from far away; less than the second after which whom we turn away tries again."""
 _STARTED_POLL_S = 0.005
 _ADMIN_GRACE_S = 1
 
@@ -70,6 +72,8 @@ async def serve(
         shared.draining = True
         await asyncio.sleep(settings.drain_s)
         listening.turn_away(public_socket)
+        if settings.reuse_port:
+            await asyncio.sleep(_HANDSHAKE_S)
         await _empty_backlog(outer)
         outer.should_exit = True
         await running[0]

@@ -39,6 +39,7 @@ print(max(top, rss()) - before, cache.used_bytes)
 """
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("count", "policy", "least", "most"),
     [

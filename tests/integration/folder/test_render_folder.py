@@ -244,7 +244,73 @@ def test_kill_9_at_some_moment(tree):
     assert json.loads(done.stdout)["kept"] == len(before)
     assert made(tree / "out") == {f"{n % 3}/{n}.webp" for n in range(count)}
     whole(tree / "out")
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not any(map(alive, workers))
+
+
+def alive(pid):
+    """Whether a process runs still; as an orphan that nobody waits for, it may stay a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_without_standard_error(tree):
+    """As under a cron line that closes it: nobody is told of failures, and all else is as ever."""
+    run = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", *command(tree / "in", "-o", tree / "out", "-w", "32", "-f", "webp")],
+        stdout=subprocess.PIPE, text=True, env=CLEAN, timeout=100,
+    )  # fmt: skip
+
+    assert (run.returncode, made(tree / "out")) == (1, GOOD)
+    assert run.stdout.startswith("made 4 pictures")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads(tree, stream, unbuffered):
+    """What is piped to a reader that has left: all that can be made is, and the status is the true one."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing}
+    words = command(tree / "in", "-o", tree / "out", "-w", "32", "-f", "webp")
+    try:
+        bad = subprocess.run(words, env=CLEAN | {"PYTHONUNBUFFERED": unbuffered}, timeout=100, **streams)
+        for name in ("cut.jpg", "page.png"):
+            (tree / "in" / name).unlink()
+        good = subprocess.run(words, env=CLEAN | {"PYTHONUNBUFFERED": unbuffered}, timeout=100, **streams)
+    finally:
+        os.close(writing)
+
+    assert (bad.returncode, good.returncode) == (1, 0)
+    assert made(tree / "out") == GOOD
+
+
+@pytest.mark.parametrize("as_link", [False, True])
+def test_a_file_that_comes_meanwhile_is_not_overwritten(tree, as_link):
+    """A single picture: what was not there when it was begun, or a link to nowhere."""
+    out = tree / "a.webp"
+    meanwhile = f"""
+from pathlib import Path
+from imagemill import render_commands
+render = render_commands._render_one
+async def slow(*given):
+    if not {as_link}:
+        Path({str(out)!r}).write_bytes(b"mine")
+    return await render(*given)
+render_commands._render_one = slow
+"""
+    if as_link:
+        out.symlink_to("elsewhere")
+    words = ["render", str(tree / "in/photo.jpg"), "-o", str(out), "-w", "32"]
+
+    run = subprocess.run(
+        [sys.executable, "-c", meanwhile + PROGRAM, *words], capture_output=True, text=True, env=CLEAN, timeout=100
+    )
+
+    assert (run.returncode, run.stderr) == (1, f"imagemill: {out} exists; --overwrite writes over it\n")
+    assert out.is_symlink() if as_link else out.read_bytes() == b"mine"
+    assert not (tree / "elsewhere").exists()
 
 
 def test_a_worker_that_is_killed_costs_nothing(tree):

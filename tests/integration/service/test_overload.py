@@ -5,9 +5,12 @@ import itertools
 import random
 import time
 from statistics import median
+from urllib.parse import quote
+
+import pytest
 
 from support.mill import until
-from support.node import fetch, serving
+from support.node import PHOTO, SourceServer, fetch, serving
 
 ROUNDS = 3
 """Whoever shares the machine may spoil one: what holds has to hold in the best."""
@@ -46,6 +49,7 @@ def times_ms(node, asked_at, code):
     return [line["ms"] for line in node.lines()[asked_at:] if line.get("code") == code]
 
 
+@pytest.mark.timed
 def test_a_flood(tmp_path):
     """At thrice the capacity: goodput, quick refusals that say when to come back, quick answers; then all as before."""
     seen = []
@@ -77,3 +81,21 @@ def one_round(node):
         return 0.0, 0.0, 0.0
     done_ms, refused_ms = (median(times_ms(node, at, code)) for code in ("ok", "overloaded"))
     return (len(answers) - len(refused)) / seconds / capacity, done_ms / alone_ms, refused_ms
+
+
+def test_a_page_of_sixty_pictures(tmp_path):
+    """Asked for at once, of one origin that takes its time, by a browser that speaks HTTP/2 to the proxy: all are made."""
+    source = SourceServer()
+    source.bodies |= {f"/p{n}.jpg": PHOTO for n in range(60)}
+    source.delay_s = {"/p": 0.1}
+    targets = [f"/image?source={quote(source.url(f'/p{n}.jpg'), safe='')}&width=200" for n in range(60)]
+
+    async def page(port):
+        return await asyncio.gather(*(fetch(port, target) for target in targets))
+
+    patience = {"server": {"request_timeout_s": 120.0}, "gate": {"wait_s": 60.0}}  # a slow machine may take its time
+    with serving(tmp_path, sources=source.allowed(), engine={"workers": 2}, **patience) as node:
+        answers = asyncio.run(page(node.port))
+    source.close()
+
+    assert [answer.status for answer in answers] == [200] * 60

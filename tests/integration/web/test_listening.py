@@ -1,14 +1,19 @@
 """A port that several share, and one of them leaves."""
 
+import asyncio
 import contextlib
 import select
 import socket
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from imagemill.model.errors import SettingsError
-from imagemill.web import listening
+from imagemill.settings import Server
+from imagemill.web import listening, server
+from imagemill.web.protocol import Connections
 
 
 @contextlib.contextmanager
@@ -35,6 +40,16 @@ def clients(count: int, port: int, opened: contextlib.ExitStack) -> list[socket.
     return made
 
 
+def complete(port: int, count: int) -> None:
+    """Wait until the kernel has completed so many handshakes on *port*: on a busy machine it does so a moment later."""
+    for _ in range(3_000):
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        if sum(row[1] == f"0100007F:{port:04X}" and row[3] == "01" for row in rows) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no {count} connections")
+
+
 def accepted(listener: socket.socket, opened: contextlib.ExitStack) -> list[socket.socket]:
     """All that the kernel has for *listener*."""
     found = []
@@ -50,6 +65,7 @@ def test_whoever_leaves_a_shared_port_loses_nobody():
         leaving, staying = opened.enter_context(shared(2))
         port = leaving.getsockname()[1]
         early = clients(60, port, opened)
+        complete(port, 60)
 
         listening.turn_away(leaving)
         here = accepted(leaving, opened)
@@ -85,3 +101,29 @@ def test_nobody_comes_before_one_listens():
             here += accepted(one, opened)
 
         assert len(here) == len(made)
+
+
+async def test_handshakes_under_way_have_time_to_end(monkeypatch):
+    """L18: a shared port that turns strangers away is closed a while later, as what it has begun would be reset by that."""
+    turned_away: list[tuple[socket.socket, float]] = []
+    monkeypatch.setattr(server.listening, "turn_away", lambda sock: turned_away.append((sock, time.monotonic())))
+    settings = Server(port=0, admin_port=0, reuse_port=True, drain_s=0, grace_s=1)
+    stop = asyncio.Event()
+
+    async def nobody_asks(scope: object, receive: object, send: object) -> None:
+        raise AssertionError
+
+    serving = asyncio.create_task(
+        server.serve(
+            nobody_asks, nobody_asks, settings, shared=Connections(settings),
+            on_ready=lambda *_: stop.set(), on_drain=lambda: None, stop=stop,
+        )
+    )  # fmt: skip
+    while not turned_away:
+        await asyncio.sleep(0.001)
+    ((sock, begun),) = turned_away
+    while sock.fileno() >= 0:
+        await asyncio.sleep(0.001)
+
+    assert time.monotonic() - begun >= 0.4
+    await serving

@@ -122,3 +122,14 @@ def test_what_is_larger_than_their_room_goes_past_them(clock):
 
     assert c.used_bytes > 30_000
     assert c.get("large", 100.0) is not None
+
+
+def test_what_grew_past_their_room_does_not_shrink_back(clock):
+    """The value before it is gone, and does not come back when the new one has to make room."""
+    c = MemoryCache(80_000, 300.0, len, "fifo", share_of_one=2, unread_s=45.0, clock=clock)
+    c.put("grows", b"old", 0.0, ttl_s=300)
+    c.put("grows", bytes(30_000), 0.0, ttl_s=300)
+    for name in ("a", "b"):
+        c.put(name, bytes(30_000), 0.0, ttl_s=300)
+
+    assert c.get("grows", 0.0) is None

@@ -25,6 +25,7 @@ from imagemill.model.recipe import (
     Resize,
     Rotate,
     Sharpen,
+    Speed,
 )
 from imagemill.model.request import SourceRef
 from imagemill.plan.prepare import prepare, result_keys
@@ -77,6 +78,22 @@ def test_format(format_):
     """Seven formats, and the other name of one."""
     wanted = Format.JPEG if format_ == "jpg" else Format(format_)
     assert recipe(f"format={format_}&quality=7") == [Encode(wanted, 7)]
+
+
+@pytest.mark.parametrize("speed", Speed)
+def test_speed(speed):
+    """One of three, part of the key; none is the server's, and no other key than before there was one."""
+    assert recipe(f"format=webp&speed={speed}") == [Encode(Format.WEBP, 0, speed)]
+    assert recipe("format=webp") == [Encode(Format.WEBP)]
+    others = [f"speed={other}" for other in Speed if other is not speed]
+    assert key(f"{SOURCE}&speed={speed}") not in {key(SOURCE), *(key(f"{SOURCE}&{other}") for other in others)}
+
+
+@pytest.mark.parametrize("value", ["", "slow", "Fast", "fast,small", "1", "none"])
+def test_unknown_speed(value):
+    """R04: 400, and says what there is."""
+    with pytest.raises(BadOption, match="speed: one of fast, balanced, small"):
+        recipe(f"speed={value}")
 
 
 @pytest.mark.parametrize("source", ["s3:", "s3:a/b", "s3:/a/b", "s3://", "s3://a", "s3://a/", "s3:///b", "s3:///"])
@@ -145,7 +162,7 @@ def test_order_of_operations_is_fixed():
 EXAMPLES = {
     "source": "local:a/b", "width": "50", "height": "60", "fit": "cover", "enlarge": "1", "dpr": "2", "crop": "30,40",
     "focus": "0.2,0.3", "orient": "0", "rotate": "90", "flip": "1", "flop": "1", "blur": "1.5", "sharpen": "2",
-    "background": "abc", "format": "webp", "quality": "55",
+    "background": "abc", "format": "webp", "quality": "55", "speed": "small",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from imagemill.model.recipe import (
     Resize,
     Rotate,
     Sharpen,
+    Speed,
 )
 from imagemill.model.request import SourceRef
 
@@ -38,7 +39,7 @@ operations = st.one_of(
     st.builds(Blur, st.integers(1, 30)),
     st.builds(Sharpen, st.integers(1, 30)),
     st.builds(Background, st.integers(0, 0xFFFFFFFF)),
-    st.builds(Encode, st.sampled_from(Format), st.integers(0, 100)),
+    st.builds(Encode, st.sampled_from(Format), st.integers(0, 100), st.none() | st.sampled_from(Speed)),
 )
 recipes = st.lists(operations, max_size=5).map(tuple)
 text = st.text(st.sampled_from("ab1:/=&?|\0é日"), max_size=6)

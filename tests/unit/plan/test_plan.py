@@ -17,6 +17,7 @@ from imagemill.model.recipe import (
     Resize,
     Rotate,
     Sharpen,
+    Speed,
 )
 from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.plan.cost import check_cost, estimate_us
@@ -80,6 +81,7 @@ class TestPrepare:
         """A quality without effect, and an `Encode` left out, make no other key."""
         assert prepared().key == prepared(Encode()).key
         assert prepared(Encode(Format.PNG, 5)).key == prepared(Encode(Format.PNG)).key
+        assert prepared(Encode(Format.PNG, 5, Speed.FAST)).recipe == (Encode(Format.PNG, 0, Speed.FAST),)
         assert prepared(Encode(Format.JPEG, 5)).key != prepared(Encode(Format.JPEG)).key
         assert prepared(Flip(), ttl_s=86_400).key == prepared(Flip(), ttl_s=86_401).key
 

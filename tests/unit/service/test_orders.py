@@ -8,7 +8,7 @@ import pytest
 from imagemill.model.errors import BadOption, BadRequest, LimitExceeded, UnsupportedSourceType
 from imagemill.model.job import Event
 from imagemill.model.media import Format
-from imagemill.model.recipe import AutoOrient, Encode, Resize
+from imagemill.model.recipe import AutoOrient, Encode, Resize, Speed
 from imagemill.model.request import SourceRef
 from imagemill.plan.prepare import prepare
 from imagemill.service.bodies import Digest, fields, metadata, recipe
@@ -152,6 +152,8 @@ def test_operations():
     assert found.recipe == (AutoOrient(), Resize(64), Encode(Format.WEBP))
     assert found.recipe == rendition(params="width=64&format=webp").recipe
     assert rendition(recipe=[]).recipe == (Encode(),)
+    small = rendition(recipe=[{"type": "encode", "format": "png", "speed": "small"}]).recipe
+    assert small == (Encode(Format.PNG, 0, Speed.SMALL),) == rendition(params="orient=0&format=png&speed=small").recipe
 
 
 @pytest.mark.parametrize(

@@ -20,18 +20,20 @@ class Load:
         self.gate = Gate(Settings(**settings), slots)
         self.slots, self.draw = slots, random.Random(seed)
         self.took_s, self.refused_s, self.retry_after_s = [], [], set()
+        self.service_s = SERVICE_S
 
     @property
     def capacity(self):
         return self.slots / SERVICE_S
 
-    async def one(self):
+    async def one(self, fetch_s=0.0):
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
             self.gate.check()
+            await asyncio.sleep(fetch_s)
             async with self.gate.slot():
-                await asyncio.sleep(SERVICE_S * self.draw.uniform(0.7, 1.3))
+                await asyncio.sleep(self.service_s * self.draw.uniform(0.7, 1.3))
         except Overloaded as e:
             self.retry_after_s.add(e.retry_after_s)
             self.refused_s.append(loop.time() - begun)
@@ -129,6 +131,77 @@ def test_clients_that_wait_for_their_answers(clients):
         return load
 
     assert run(work()).refused_s == []
+
+
+@pytest.mark.parametrize("service_s", [0.03, 0.1])
+@pytest.mark.parametrize(("browsers", "connections", "every_s"), [(2, 6, 0.5), (4, 6, 0.5), (2, 12, 0.4), (2, 30, 0.4)])
+def test_galleries_that_are_opened_one_after_the_other(service_s, browsers, connections, every_s):
+    """Each browser asks for its next pictures as it gets the last: another one that begins meanwhile is no flood."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = service_s
+
+        async def browser(n):
+            await asyncio.sleep(n * every_s)
+            pictures = iter(range(60))
+
+            async def connection():
+                for _ in pictures:
+                    await load.one(load.draw.uniform(0.001, 0.02))
+
+            await asyncio.gather(*(connection() for _ in range(connections)))
+
+        await asyncio.gather(*(browser(n) for n in range(browsers)))
+        return load
+
+    assert run(work()).refused_s == []
+
+
+@pytest.mark.parametrize("service_s", [0.03, 0.1])
+def test_a_page_whose_sources_come_slowly(service_s):
+    """60 are asked for at once, and fetched 16 at a time: when they come to the gate says nothing of the load."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = service_s
+        await asyncio.gather(*(load.one(0.2 * (n // 16 + 1) * load.draw.uniform(0.9, 1.1)) for n in range(60)))
+        return load
+
+    assert run(work()).refused_s == []
+
+
+@pytest.mark.parametrize("slow_s", [1.0, 10.0])
+@pytest.mark.parametrize("service_s", [0.03, 0.1])
+def test_one_slow_render_says_little_of_the_next(slow_s, service_s):
+    """A page that comes just after a long animation waits as long as ever: there is room, and nobody is refused."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = service_s
+        for _ in range(30):
+            await load.one()
+        load.service_s = slow_s
+        await load.one()
+        load.service_s = service_s
+        await load.burst(60, 0.0)
+        return load
+
+    assert run(work()).refused_s == []
+
+
+def test_all_slow_ones_say_it():
+    """L03: where renders take 2 s, whoever would wait longer than is allowed is told at once, after a few."""
+
+    async def work():
+        load = Load(2)
+        load.service_s = 2.0
+        await asyncio.gather(load.burst(12, 0.0), load.burst(12, 24.0))
+        load.refused_s = []
+        await load.burst(20, 0.0)
+        return load.refused_s
+
+    assert run(work()).count(0.0) >= 12
 
 
 def test_without_an_end_of_bursts():
