@@ -199,7 +199,9 @@ class Service:
         table += self.submission.port.routes() if self.submission else ()
         proxies = Proxies(settings.server.trusted_proxies)
         self.app = App(self._routes(), self.record.finished, self.record.begun, table=table, proxies=proxies)
-        self.connections.early = Hits(_IMAGE, self.images, self.record, self.app.introduced).answer
+        self.connections.early = Hits(
+            _IMAGE, self.images, self.record, self.app.introduced, settings.server.max_head_bytes
+        ).answer
         self.admin = build_admin(
             self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
         )

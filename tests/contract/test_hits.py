@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -339,6 +340,41 @@ def test_what_is_odd_goes_the_ordinary_way(pair, raw):
     """And is answered there, refused or not, with what follows it."""
     pair.alike(at_once(get(), raw + NOTHING), early=None)
     pair.alike(at_once(raw + NOTHING), early=0)
+
+
+def test_heads_beyond_a_port_s_own_bound_are_refused(clock):
+    """A port may allow less than what is remembered of heads; what is just short enough is still answered early."""
+    pair = Pair(clock, max_head_bytes=600, max_target_bytes=500)
+    try:
+        pair.keep(PLAIN, entry(BODY))
+        room = 600 - len(get(more=b"x-a: \r\n"))
+        pair.alike(in_turn(get(more=b"x-a: %b\r\n" % (b"y" * room))), early=1)
+        refused = pair.alike(at_once(get(more=b"x-a: %b\r\n" % (b"y" * 600))), early=0)
+    finally:
+        pair.close()
+
+    assert refused[0].startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_is_remembered_of_heads_is_no_more_than_their_bytes(pair):
+    """A head of many small headers, which as objects weigh twenty times what they do on the wire."""
+    many = b"".join(b"x%03d:\r\n" % n for n in range(200))
+    early = pair.quick.service.connections.early
+    assert early is not None
+    fields: list[tuple[bytes, bytes]] = []
+
+    def meet() -> int:
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(100):
+            assert early(get(more=b'if-none-match: "%d"\r\n%b' % (n, many)), "192.0.2.1", fields)
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    try:
+        held_bytes = pair.quick.on_loop(meet)
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 100 * 10_000
 
 
 @pytest.mark.parametrize("raw", [get(method=b"HEAD"), get(more=b"range: bytes=5-9\r\n"), get(more=b"te: trailers\r\n")])

@@ -111,6 +111,8 @@ def _read(source: Buffer) -> _File | None:
         if marker == _DQT:
             file.steps |= _tables(bytes(source[body:at]))
         elif marker == _SOF2:
+            if file.components:
+                return None  # no decoder takes another, and hundreds of large ones would take seconds
             file.components = [_Component(*unpack_from("BBB", source, n)) for n in range(body + 6, at, 3)]
         elif marker == _SOS:
             end = _MARKER.search(source, at)

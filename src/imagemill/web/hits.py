@@ -90,8 +90,12 @@ class _Met:
 class Hits:
     """The hits of one route."""
 
-    def __init__(self, path: str, images: Images, record: Record, introduced: Introduced) -> None:
+    def __init__(
+        self, path: str, images: Images, record: Record, introduced: Introduced, most_head_bytes: int = MAX_HEAD_BYTES
+    ) -> None:
+        """Answer what asks for *path*, in heads that no port would refuse: of *most_head_bytes* at most."""
         self._path = path
+        self._most_head_bytes = min(most_head_bytes, MAX_HEAD_BYTES)
         self._begins = b"GET " + path.encode("ascii") + b"?"
         self._images = images
         self._record = record
@@ -125,7 +129,7 @@ class Hits:
 
     def _meet(self, raw: bytes, peer: str) -> _Met | None:
         """What *raw* asks for, where it is plain, well signed and planned, and has not ended."""
-        if len(raw) > MAX_HEAD_BYTES or not raw.startswith(self._begins) or not raw.endswith(END):
+        if len(raw) > self._most_head_bytes or not raw.startswith(self._begins) or not raw.endswith(END):
             return None
         head = read(raw)
         if head is None or head.path != self._path:
@@ -146,6 +150,9 @@ class Hits:
         key = (call.client, call.asker, call.target, frozenset(asked.items()))
         alike = self._alike.get(key)
         if alike is None:
+            call.headers = list(
+                asked.items()
+            )  # all that is kept of it: hundreds of headers weigh twenty times their head
             self._images.share(call)
             try:
                 alike = _Alike(call, self._images.plan(call))

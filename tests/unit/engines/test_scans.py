@@ -1,6 +1,7 @@
 """Leaving out scans of a progressive JPEG: what is seen of the rest, and that nothing else is touched."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -93,6 +94,15 @@ def test_many_segments_are_not_read():
     source = PROGRESSIVE[:at] + b"\xff\xfe\x00\x02" * 1_000 + PROGRESSIVE[at:]
     assert shortened(source, 8) is source
     assert len(shortened(source.replace(b"\xff\xfe\x00\x02", b"", 100), 8)) < len(source) - 400
+
+
+def test_a_second_frame_is_for_the_decoder_to_refuse():
+    """Frames of a file that names hundreds, of twenty thousand components each, are not read one by one."""
+    begin = PROGRESSIVE.index(b"\xff\xc2")
+    (length,) = struct.unpack_from(">H", PROGRESSIVE, begin + 2)
+    frame, end = PROGRESSIVE[begin : begin + 2 + length], len(PROGRESSIVE) - 2
+    source = PROGRESSIVE[:end] + frame + PROGRESSIVE[end:]
+    assert shortened(source, 8) is source
 
 
 @given(st.integers(0, len(PROGRESSIVE) - 1), st.binary(min_size=1, max_size=4), st.sampled_from([4, 8]))
