@@ -1,19 +1,25 @@
-"""Run ``imagemill`` with a leak planted: the front keeps a kilobyte of every request."""
+"""Run ``imagemill`` with a leak planted: the front keeps a kilobyte of every request, whichever way it is answered."""
 
 import sys
 
-from imagemill import cli, wiring
+from imagemill import cli
+from imagemill.web.record import Record, Repeated
 
 _kept: list[bytes] = []
-_finished = wiring.Service._finished
 
 
-def _leaking(*words: object) -> None:
-    _kept.append(bytes(1024))
-    _finished(*words)
+def _leaking(kind: type[Record] | type[Repeated]) -> None:
+    finished = kind.finished
+
+    def leaks(*words: object) -> None:
+        _kept.append(bytes(1024))
+        finished(*words)  # type: ignore[arg-type]
+
+    kind.finished = leaks  # type: ignore[assignment,method-assign]
 
 
-wiring.Service._finished = _leaking
+_leaking(Record)
+_leaking(Repeated)
 
 if __name__ == "__main__":
     sys.exit(cli.main())

@@ -29,8 +29,8 @@ _MOST_GROWN = 1.25
 """Workers come and go, and are of another age at every look: their median of the second half over that of the first."""
 _MOST_THREADS = 8
 """Of one worker: those of a codec end with the call (threat D20)."""
-_PLANS = 5_000
-"""Enough to fill the memory for plans, which no setting bounds lower."""
+_TARGETS = 8_000
+"""As long as those of the mixture, and enough to fill what is remembered of targets, which no setting bounds lower."""
 _SPARE_FILES = 8
 """Connections to the source that are kept for the next fetch come and go."""
 _MAX_JOBS = 200
@@ -101,8 +101,8 @@ def _settings(folder: Path, source: SourceServer) -> dict[str, Any]:
 
 
 async def _work(node: Node, mixture: Mixture, requests: int) -> list[tuple[int, dict[str, Vitals]]]:
-    for begin in range(0, _PLANS, 50):
-        targets = [f"/explain?source=local:sample/{n}.jpg&width=5" for n in range(begin, begin + 50)]
+    for begin in range(0, _TARGETS, 50):
+        targets = [f"/explain?source=local:sample/{n:0100}.jpg&width=5" for n in range(begin, begin + 50)]
         await asyncio.gather(*(fetch(node.port, target) for target in targets))
     samples = []
     for n in range(ROUNDS):

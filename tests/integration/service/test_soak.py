@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(900)
 
 def test_nothing_grows_and_nothing_is_left(tmp_path):
     """Thousands of good, bad, slow and abandoned requests: memory, descriptors, processes, threads, files as before."""
-    report = soak(tmp_path, 6_000)
+    report = soak(tmp_path, 9_000)
 
     assert report.complaints == [], report.rows()
     assert report.recycled >= 2
