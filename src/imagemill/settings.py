@@ -249,7 +249,7 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """Longest life of a rendition in L1."""
     l1_unread_s: Annotated[float, Meta(ge=0, le=300)] = 45.0
     """How long a rendition stays in L1 that nobody asks for again, in an eighth of its room; 0 = as all others do."""
-    source_bytes: Positive = 32 * MiB
+    source_bytes: Positive = 24 * MiB
     """Of the source cache."""
     source_ttl_s: Annotated[float, Meta(gt=0, le=60)] = 45.0
     """Longest life of a source in its cache; it is not revalidated meanwhile."""

@@ -14,7 +14,7 @@ from imagemill.cache.fifo import Fifo
 
 V = TypeVar("V")
 _SHARE = 8
-_MOST_BYTES = 32 * 1024 * 1024
+_MOST_BYTES = 20 * 1024 * 1024
 _BYTES_A_NAME = 2 * 1024
 """Of room for newcomers, for each name that is remembered."""
 _NAME_BYTES = 192

@@ -66,12 +66,17 @@ class _Made:
         )
 
 
+_Key = tuple[str, str, bytes, frozenset[tuple[bytes, bytes]]]
+"""All of a request that an answer, or what is logged of it, depends on."""
+
+
 class _Alike:
     """Requests that have the same answer and the same words in the log, and the last answer to them."""
 
-    __slots__ = ("call", "made", "plan")
+    __slots__ = ("call", "key", "made", "plan")
 
-    def __init__(self, call: Call, plan: Plan) -> None:
+    def __init__(self, key: _Key, call: Call, plan: Plan) -> None:
+        self.key = key
         self.call = call
         self.plan = plan
         self.made: _Made | None = None
@@ -101,7 +106,7 @@ class Hits:
         self._record = record
         self._introduced = introduced
         self._met: Memo[tuple[str, bytes], _Met] = Memo(MEMO_BYTES)
-        self._alike: Memo[tuple[str, str, bytes, frozenset[tuple[bytes, bytes]]], _Alike] = Memo(ALIKE_BYTES)
+        self._alike: Memo[_Key, _Alike] = Memo(ALIKE_BYTES)
 
     def answer(self, raw: bytes, peer: str, default_headers: Fields) -> tuple[bytes, bytes] | None:
         """Head and body of the answer to *raw*, counted and logged; None, and nothing is, for the ordinary way.
@@ -112,13 +117,16 @@ class Hits:
             default_headers: What every answer begins with; whoever changes them makes a new list.
         """
         begun, now_s = time.perf_counter(), time.time()
-        met = self._met.get((peer, raw)) or self._meet(raw, peer)
+        known = self._met.get((peer, raw))
+        met = known or self._meet(raw, peer)
         if met is None:
             return None
         alike = met.alike
         served = self._images.ready(alike.plan, now_s)
         if served is None:
             return None
+        if known is None:  # and not before: most of what is no hit is asked for once
+            self._remember(raw, peer, met)
         made = alike.made
         if made is None or not made.holds(served.entry, now_s, default_headers):
             made = alike.made = self._make(alike, served, default_headers)
@@ -135,14 +143,14 @@ class Hits:
         if head is None or head.path != self._path:
             return None
         call = self._introduced(Call("GET", head.path, head.query, head.headers, _OURS, peer))
-        alike = self._alike_to(call, len(raw))
-        if alike is None:
-            return None
-        met = _Met(alike, "" if call.request_id == _OURS else call.request_id)
-        self._met.put((peer, raw), met, len(raw) + _MET_BYTES)
-        return met
+        alike = self._alike_to(call)
+        return None if alike is None else _Met(alike, "" if call.request_id == _OURS else call.request_id)
 
-    def _alike_to(self, call: Call, head_bytes: int) -> _Alike | None:
+    def _remember(self, raw: bytes, peer: str, met: _Met) -> None:
+        self._met.put((peer, raw), met, len(raw) + _MET_BYTES)
+        self._alike.put(met.alike.key, met.alike, 2 * len(raw) + _ALIKE_BYTES)
+
+    def _alike_to(self, call: Call) -> _Alike | None:
         """What is known of *call* from others like it: heads may differ in much that no answer depends on."""
         asked = call.fields(READ)
         if asked.keys() & _OTHER_CONDITIONS:
@@ -150,15 +158,12 @@ class Hits:
         key = (call.client, call.asker, call.target, frozenset(asked.items()))
         alike = self._alike.get(key)
         if alike is None:
-            call.headers = list(
-                asked.items()
-            )  # all that is kept of it: hundreds of headers weigh twenty times their head
+            call.headers = [*asked.items()]  # no more is kept of it: hundreds of headers weigh twenty times their head
             self._images.share(call)
             try:
-                alike = _Alike(call, self._images.plan(call))
+                alike = _Alike(key, call, self._images.plan(call))
             except ImagemillError:
                 return None  # the ordinary way says why
-            self._alike.put(key, alike, 2 * head_bytes + _ALIKE_BYTES)
         return alike
 
     def _make(self, alike: _Alike, served: Served, default_headers: Fields) -> _Made:
