@@ -52,11 +52,11 @@ def parts(headers, key):
         "parse: the head is found by its bytes": lambda: hits._met.get(("127.0.0.1", bytes(memoryview(raw)))),
         "lookup: expiry, L1, purges, age, early refresh": lambda: service.images.ready(plan, time.time()),
         "headers: the last answer holds; id; bytes": lambda: (
-            met.made.holds(entry, time.time(), default),
-            b"%b%b%b" % (met.made.before_id, new_request_id().encode(), met.made.after_id),
+            met.alike.made.holds(entry, time.time(), default),
+            b"%b%b%b" % (met.alike.made.before_id, new_request_id().encode(), met.alike.made.after_id),
         ),
-        "log line and metrics": lambda: met.made.repeated.finished("0123456789abcdef", 0.000123),
-        "once a second and URL: headers made anew": lambda: hits._make(met, served, default),
+        "log line and metrics": lambda: met.alike.made.repeated.finished("0123456789abcdef", 0.000123),
+        "once a second and URL: headers made anew": lambda: hits._make(met.alike, served, default),
         "a head not met before: parse": lambda: read(raw),
         "… and its plan": lambda: service.images.plan(call),
     }
