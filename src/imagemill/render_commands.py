@@ -12,8 +12,9 @@ from typing import Any
 from imagemill import folder_command, wiring
 from imagemill.configuration import config_path, load
 from imagemill.engines.base import Made, Task
+from imagemill.folder.names import promised
 from imagemill.model.errors import SettingsError, SourceTooLarge
-from imagemill.model.media import Format
+from imagemill.model.media import EXTENSIONS
 from imagemill.model.recipe import Recipe
 from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.plan.prepare import prepare
@@ -140,8 +141,7 @@ async def _render_one(settings: Settings, source: bytes, task: Task) -> Made:
 
 
 def _format_of(out: Path) -> str:
-    suffix = out.suffix.lstrip(".").lower().replace("jpg", "jpeg")
-    known = {f.value for f in Format} - {"keep", "auto"}
-    if suffix not in known:
-        raise SettingsError(f"{out}: no format is known by that suffix; one of {', '.join(sorted(known))}")
-    return suffix
+    format_ = promised(out.name)
+    if format_ is None:
+        raise SettingsError(f"{out}: no format is known by that suffix; one of {', '.join(sorted(EXTENSIONS))}")
+    return format_.value

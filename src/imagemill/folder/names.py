@@ -9,18 +9,8 @@ from pathlib import PurePath
 from msgspec import Struct
 
 from imagemill.model.errors import SettingsError
-from imagemill.model.media import Format
+from imagemill.model.media import BY_EXTENSION, EXTENSIONS, Format
 
-SUFFIXES = {
-    "jpg": Format.JPEG,
-    "jpeg": Format.JPEG,
-    "png": Format.PNG,
-    "webp": Format.WEBP,
-    "avif": Format.AVIF,
-    "gif": Format.GIF,
-}
-"""What a file's suffix, in small letters, says that it is."""
-_USUAL = {format_: suffix for suffix, format_ in reversed(SUFFIXES.items())}
 _FIELD = re.compile(r"\{(stem|name|ext)\}")
 
 
@@ -44,11 +34,11 @@ class Naming(Struct, frozen=True):
         """
         path = PurePath(source)
         own = path.suffix.removeprefix(".")
-        ext = own if made is is_a and promised(source) is made else _USUAL[made]
+        ext = own if made is is_a and promised(source) is made else EXTENSIONS[made]
         values = {"stem": path.stem, "name": source, "ext": ext}
         return _FIELD.sub(lambda field: values[field[1]], self.template)
 
 
 def promised(name: str) -> Format | None:
     """The format that a file's name says it has, if it says so."""
-    return SUFFIXES.get(PurePath(name).suffix.removeprefix(".").lower())
+    return BY_EXTENSION.get(PurePath(name).suffix.removeprefix(".").lower())

@@ -9,14 +9,12 @@ Source   Unicode general categories (UAX 44): Cc control, Cf format (bidi contro
 import unicodedata
 
 from imagemill.model.errors import BadOption
-from imagemill.model.media import Format
+from imagemill.model.media import BY_EXTENSION, EXTENSIONS, Format
 
 MAX_CHARS = 120
 _NEVER = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
 _SEPARATORS = frozenset("/\\")
-_SUFFIXES = {Format.JPEG: ".jpg", Format.PNG: ".png", Format.WEBP: ".webp", Format.AVIF: ".avif", Format.GIF: ".gif"}
-_OURS = (".jpeg", *_SUFFIXES.values())
 _UNNAMED = "image"
 
 
@@ -39,5 +37,5 @@ def checked(text: str) -> str:
 
 def suffixed(name: str, format_: Format) -> str:
     """A checked *name* with the suffix of *format_* in place of another picture's; ``image`` where there is none."""
-    ours = next((suffix for suffix in _OURS if name.lower().endswith(suffix)), "")
-    return (name[: len(name) - len(ours)] or _UNNAMED) + _SUFFIXES[format_]
+    ours = next((f".{extension}" for extension in BY_EXTENSION if name.lower().endswith(f".{extension}")), "")
+    return f"{name[: len(name) - len(ours)] or _UNNAMED}.{EXTENSIONS[format_]}"

@@ -26,6 +26,10 @@ MEDIA_TYPES = {
     Format.AVIF: "image/avif",
     Format.GIF: "image/gif",
 }
+EXTENSIONS = {format_: "jpg" if format_ is Format.JPEG else format_.value for format_ in MEDIA_TYPES}
+"""What a file of a format is usually called after the dot."""
+BY_EXTENSION = {"jpeg": Format.JPEG} | {extension: format_ for format_, extension in EXTENSIONS.items()}
+"""What a file's extension, in small letters, says that it is."""
 ANIMATED = frozenset({Format.GIF, Format.WEBP})
 """Formats that hold several frames, in and out."""
 ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})

@@ -9,7 +9,7 @@ Source   S3: object keys are 1 to 1024 bytes of UTF-8 (AWS, "Naming Amazon S3 ob
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from msgspec import Struct
 from imagemill.model.errors import BadOption, BadRequest
 from imagemill.model.job import Job, Wanted
 from imagemill.model.keys import result_key, source_key
-from imagemill.model.media import MEDIA_TYPES, Format
+from imagemill.model.media import EXTENSIONS, Format
 from imagemill.model.recipe import Encode
 from imagemill.model.request import SourceRef
 from imagemill.storage.base import split
@@ -25,7 +25,6 @@ from imagemill.storage.base import split
 DEFAULT = "{job}/{name}.{ext}"
 MAX_KEY_BYTES = 1024
 FIELDS = ("digest", "source", "name", "index", "job", "tenant", "ext", "yyyy", "mm", "dd")
-EXTENSIONS: Mapping[Format, str] = {f: "jpg" if f is Format.JPEG else f.value for f in MEDIA_TYPES}
 _DIGEST_CHARS = 32
 _PART = re.compile(r"\{([a-z]+)\}")
 _NEVER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\{}]")
