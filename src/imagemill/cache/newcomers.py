@@ -1,6 +1,6 @@
 """Where a cache keeps what nobody has asked for a second time.
 
-Most of what is made is asked for once. It gets an eighth of the room, 32 MiB at most, and a short stay. What is read in
+Most of what is made is asked for once. It gets an eighth of the room, 20 MiB at most, and a short stay. What is read in
 that time moves to where the rest is; and what is made again goes there at once, as long as its name is remembered.
 Units    bytes; seconds.
 Source   the small queue and the ghosts of S3-FIFO (Yang et al., SOSP 2023); the stay is our own.

@@ -9,13 +9,13 @@ Units    quality 1 to 100; effort as libvips counts it, 9 less libaom's speed.
 Source   libaom 3.14, aom/aomcx.h: AV1E_SET_INTRA_DCT_ONLY, AV1E_SET_COEFF_COST_UPD_FREQ, _MODE_COST_ (3 = never).
 """
 
-from io import BytesIO
 from typing import Any
 
-import numpy as np
-from PIL import AvifImagePlugin, Image, features
+from PIL import AvifImagePlugin, features
 
-_MODES = {3: "RGB", 4: "RGBA"}
+from imagemill.engines.pillow import written
+
+_BANDS = frozenset({3, 4})
 _SPEED_OF_NO_EFFORT = 9
 _LEAN = {"use-intra-dct-only": "1", "coeff-cost-upd-freq": "3", "mode-cost-upd-freq": "3"}
 _CODEC = "aom"
@@ -24,16 +24,12 @@ _AVAILABLE = bool(features.check("avif"))  # also loads what is out of a worker'
 
 def still(rows: Any, quality: int, effort: int) -> bytes | None:
     """One picture: rows, columns, bands; colours at full size."""
-    height, width, bands = rows.shape
-    if not _AVAILABLE or bands not in _MODES:
+    if not _AVAILABLE or rows.shape[2] not in _BANDS:
         return None
-    picture = Image.frombuffer(_MODES[bands], (width, height), np.ascontiguousarray(rows), "raw", _MODES[bands], 0, 1)
-    out = BytesIO()
     try:
-        picture.save(
-            out, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED_OF_NO_EFFORT - effort,
+        return written(
+            rows, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED_OF_NO_EFFORT - effort,
             subsampling="4:4:4", range="full", codec=_CODEC, max_threads=1, autotiling=False, advanced=_LEAN,
         )  # fmt: skip
     except (OSError, ValueError):
         return None
-    return out.getvalue()

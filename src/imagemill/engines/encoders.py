@@ -29,7 +29,7 @@ def from_rows(rows: Any, steps: Steps, engine: Engine) -> bytes | None:
         case Format.JPEG if not profile.jpeg_trellis:
             return jpeg_saver.saved(rows, round(quality), optimize=profile.jpeg_optimize)
         case Format.WEBP:
-            return webp.still(rows, quality, _webp_effort(rows.shape[2], 1, profile))
+            return webp.still(rows, quality, profile.webp_effort_of(1, alpha=rows.shape[2] == _RGBA))
         case Format.AVIF if profile.avif_lean:
             return avif.still(rows, round(quality), profile.avif_effort)
     return None
@@ -45,7 +45,8 @@ def from_image(image: Image, steps: Steps, engine: Engine) -> bytes:
         case Format.PNG:
             made = image.pngsave_buffer(compression=profile.png_compression, filter=profile.png_filter, keep="none")
         case Format.WEBP:
-            made = _webp(image, quality, _webp_effort(image.bands, steps.frames, profile), steps.frames)
+            effort = profile.webp_effort_of(steps.frames, alpha=image.bands == _RGBA)
+            made = _webp(image, quality, effort, steps.frames)
         case Format.AVIF:
             made = _avif(image, round(quality), profile)
         case Format.GIF:
@@ -73,12 +74,6 @@ def _avif(image: Image, quality: int, profile: Profile) -> Any:
     return made or image.heifsave_buffer(
         Q=quality, effort=profile.avif_effort, compression="av1", bitdepth=8, subsample_mode="off", keep="none"
     )
-
-
-def _webp_effort(bands: int, frames: int, profile: Profile) -> int:
-    if frames > 1:
-        return profile.webp_animated_effort
-    return profile.webp_alpha_effort if bands == _RGBA else profile.webp_effort
 
 
 def _webp(image: Image, quality: float, effort: int, frames: int) -> Any:

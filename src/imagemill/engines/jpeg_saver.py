@@ -7,13 +7,13 @@ Takes    8 bits a sample, grey or RGB.
 Source   Pillow 12.3: with optimized tables its buffer holds a byte a pixel, and a picture that needs more is refused.
 """
 
-from io import BytesIO
 from typing import Any
 
-import numpy as np
 from PIL import Image, JpegImagePlugin
 
-_MODES = {1: "L", 3: "RGB"}
+from imagemill.engines.pillow import written
+
+_BANDS = frozenset({1, 3})
 _FULL_COLOURS_FROM = 90
 _FULL, _HALVED = 0, 2
 _MOST_SIDE_PX = 65_500
@@ -24,15 +24,12 @@ Image.preinit()  # what it imports is out of a worker's reach later on
 def saved(pixels: Any, quality: int, *, optimize: bool) -> bytes | None:
     """A JPEG file; None where libvips has to write it."""
     height, width, bands = pixels.shape
-    if bands not in _MODES or max(width, height) > _MOST_SIDE_PX:
+    if bands not in _BANDS or max(width, height) > _MOST_SIDE_PX:
         return None
-    picture = Image.frombuffer(_MODES[bands], (width, height), np.ascontiguousarray(pixels), "raw", _MODES[bands], 0, 1)
-    out = BytesIO()
     try:
-        picture.save(
-            out, JpegImagePlugin.JpegImageFile.format, quality=quality, optimize=optimize,
+        return written(
+            pixels, JpegImagePlugin.JpegImageFile.format, quality=quality, optimize=optimize,
             subsampling=_FULL if quality >= _FULL_COLOURS_FROM else _HALVED,
         )  # fmt: skip
     except OSError:
         return None
-    return out.getvalue()

@@ -5,7 +5,6 @@ Memory   two memfds: the source, mapped read-only, and the output; both sealed a
 Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``.
 """
 
-import ctypes
 import logging
 import mmap
 import os
@@ -95,7 +94,7 @@ class Worker:
         return self._words.recv(wire.MAX_PACKET)
 
     def _give_back(self) -> None:
-        _trim(0)
+        heap.trim()
         self._trimmed_s = time.monotonic()
 
     def _job(self, job: wire.Job) -> None:
@@ -136,9 +135,6 @@ class Worker:
 
 def _with_last(made: Iterator[Rendition], count: int) -> Iterator[tuple[bool, Rendition]]:
     return ((n == count, rendition) for n, rendition in enumerate(made, 1))
-
-
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _pad: 0)  # glibc has it (malloc_trim(3)), musl needs none
 
 
 def _versions() -> dict[str, str]:

@@ -103,10 +103,7 @@ def _has_alpha(steps: Steps) -> bool:
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
-    profile = chosen(engine, steps.speed)
-    if steps.frames > 1:
-        return profile.webp_animated_effort
-    return profile.webp_alpha_effort if _has_alpha(steps) else profile.webp_effort
+    return chosen(engine, steps.speed).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
 
 
 def _effort(steps: Steps, engine: Engine) -> float:

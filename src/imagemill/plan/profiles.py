@@ -34,6 +34,12 @@ class Profile(Struct, frozen=True):
         """Whether the encoder leaves out what costs more than it brings: where CPU counts anyway."""
         return self.avif_effort <= _AVIF_LEAN_EFFORT
 
+    def webp_effort_of(self, frames: int, *, alpha: bool) -> int:
+        """The effort for so many frames, with transparency or without."""
+        if frames > 1:
+            return self.webp_animated_effort
+        return self.webp_alpha_effort if alpha else self.webp_effort
+
 
 _AVIF_LEAN_EFFORT = 1
 PROFILES = {
