@@ -7,7 +7,8 @@ Takes    8 bits a sample; grey or RGB, with or without alpha. Enlarging is left 
          for it; so is everything where the wheel is not to be had (there is none but for x86-64).
 Units    pixels; a cut is given in pixels of the scaled picture.
 Source   cykooz-resizer 4.0: Lanczos with three lobes is its default; a crop box of fractional pixels bounds what is
-         made, not what the filter sees, so that the result is to the byte what scaling first and cutting then gives.
+         made, not what the filter sees. So a part is what scaling first and cutting then gives, but for rounding: its
+         weights are whole numbers, as fine as the largest of them lets them be, and a part may have another largest.
 """
 
 from collections.abc import Iterator

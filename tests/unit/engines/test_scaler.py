@@ -40,20 +40,40 @@ def test_lanczos(size, bands):
     assert np.abs(made.astype(int) - np.dstack(wanted)).max() <= 2
 
 
+def part_of(draw, times=1):
+    """What is to be scaled, to which size, and the part of that: of any size, to the last edge."""
+    width, height = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    size = Size(draw(st.integers(1, width)), draw(st.integers(1, height)))
+    box = Box(left := draw(st.integers(0, size.width - 1)), top := draw(st.integers(0, size.height - 1)),
+              draw(st.integers(1, size.width - left)), draw(st.integers(1, size.height - top)))  # fmt: skip
+    return (rows(size.width * times, size.height * times) if times > 1 else rows(width, height)), size, box
+
+
+def cut(pixels, box):
+    return pixels[box.top : box.top + box.height, box.left : box.left + box.width].astype(int)
+
+
 @quick
 @given(st.data())
 def test_cut_is_the_part(data):
-    """What is made of a part is, to the byte, the part of what is made of the whole; of any size, to the last edge."""
-    width, height = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
-    size = Size(data.draw(st.integers(1, width)), data.draw(st.integers(1, height)))
-    box = Box(left := data.draw(st.integers(0, size.width - 1)), top := data.draw(st.integers(0, size.height - 1)),
-              data.draw(st.integers(1, size.width - left)), data.draw(st.integers(1, size.height - top)))  # fmt: skip
-    source = rows(width, height)
+    """What is made of a part is the part of what is made of the whole, but for one level of rounding."""
+    source, size, box = part_of(data.draw)
 
     part = scaler.scaled(source, size, box)
 
-    whole = scaler.scaled(source, size)
-    assert np.array_equal(part, whole[top : top + box.height, left : left + box.width])
+    assert part.shape == (box.height, box.width, 3)
+    assert np.abs(part - cut(scaler.scaled(source, size), box)).max() <= 1
+
+
+@quick
+@given(st.data())
+def test_cut_of_a_half_is_the_part(data):
+    """To the byte, where the picture is halved: each pixel has the same weights, in a part as in the whole."""
+    source, size, box = part_of(data.draw, times=2)
+
+    part = scaler.scaled(source, size, box)
+
+    assert np.array_equal(part, cut(scaler.scaled(source, size), box))
 
 
 @quick
