@@ -31,10 +31,6 @@ class Holed:
         self._after_time, _, rest = rest.partition(_ID)
         self._after_id, _, self._after_ms = rest.rpartition(str(_MS))
 
-    def __len__(self) -> int:
-        """About how many characters it holds."""
-        return len(self._after_id) + 200
-
     def filled(self, request_id: str, ms: float, now_s: float) -> bytes:
         """The whole line, with its end."""
         return (

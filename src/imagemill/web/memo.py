@@ -19,10 +19,6 @@ class Memo(Generic[K, V]):
         self._young: dict[K, tuple[V, int]] = {}
         self._old: dict[K, tuple[V, int]] = {}
 
-    def __len__(self) -> int:
-        """How many are remembered, one that is in both halves counted twice."""
-        return len(self._young) + len(self._old)
-
     def get(self, key: K) -> V | None:
         """What is remembered under *key*."""
         held = self._young.get(key)

@@ -166,15 +166,15 @@ class BoundedProtocol(EarlyProtocol):
             self._look_timer = self.loop.call_later(LOOK_S, self._look_for_leave)
         if self._reading is Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
             # its body ended after its answer, which uvicorn takes for no end at all
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive_for(self.timeout_keep_alive)
 
     def _is_between(self) -> bool:
         """Whether all that was asked is answered, and nothing of a next request is here."""
-        if self._reading is _IDLE or self._unanswered:
-            return not self._unanswered
-        return self._reading is Reading.HEAD and not self._requests and not self._raw_head_bytes
+        if self._unanswered:
+            return False
+        return self._reading is _IDLE or (
+            self._reading is Reading.HEAD and not self._requests and not self._raw_head_bytes
+        )
 
     def _feed(self, piece: bytes) -> None:
         if self._reading is Reading.DEAF:
