@@ -21,9 +21,10 @@ from urllib.parse import quote
 
 import uvloop
 
-import memory
+import memory  # and with it, where `support` is
 import peers
 import pictures
+from support.ports import free_port
 
 HIT = "/image?source={}&width=512&height=512&format=jpeg&quality=80"
 HEADERS = "host: bench\r\nuser-agent: bench\r\naccept: image/avif,image/webp,*/*\r\naccept-encoding: gzip\r\n"
@@ -88,7 +89,7 @@ class Fronts:
 
     def __init__(self, count, source_port):
         cores = len(os.sched_getaffinity(0))
-        self.port = memory.free_port()
+        self.port = free_port()
         own = {"SERVER__REUSE_PORT": "true", "ENGINE__WORKERS": str(max(1, cores // count))}  # fmt: skip
         self.peers = [memory.started(own, source_port, self.port) for _ in range(count)]
         self.count = count
@@ -130,7 +131,7 @@ def main():
     scenario = tomllib.loads((peers.HERE / "peers.toml").read_text())["scenario"]["A"] | {"id": "A"}
     pictures.make(peers.WORK / "pictures")
     peers.Source.files = {p.name: p.read_bytes() for p in (peers.WORK / "pictures").iterdir()}
-    peers.SOURCE_PORT = memory.free_port()
+    peers.SOURCE_PORT = free_port()
     source = peers.SourceServer(("127.0.0.1", peers.SOURCE_PORT), peers.Source)
     threading.Thread(target=source.serve_forever, daemon=True).start()
     target = HIT.format(quote(f"http://127.0.0.1:{peers.SOURCE_PORT}/u/hit/12mp.jpg", safe=""))

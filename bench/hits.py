@@ -30,11 +30,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from hits_parts import parts
 from imagemill.model.signing import sign
+from peers import cpu_s
 from support.node import serving
 from support.ports import free_port
 
 ROUNDS, CONNECTIONS = 3, 32
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 KEY = "a key for a bench, thirty-two bytes or more"
 LEAST_BYTES = 30_000
 HEADERS = {
@@ -90,13 +90,6 @@ class Peer:
         assert "Socket errors" not in said, said
         assert float(size) * 2 ** (30 if unit == "G" else 20) / int(requests) > 0.98 * LEAST_BYTES, said
         self.us.append(used_s / int(requests) * 1e6)
-
-
-def cpu_s(pid):
-    """CPU of *pid* and all below it, those gone included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(map(int, fields[11:15])) * TICK_S + sum(map(cpu_s, children))
 
 
 def get(port, target):

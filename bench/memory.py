@@ -10,7 +10,6 @@ peak; within 20 % of the start a minute after the load; no wrong reply. Ports ar
 import argparse
 import json
 import os
-import socket
 import statistics
 import sys
 import threading
@@ -18,17 +17,13 @@ import time
 import tomllib
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import peers
 import pictures
+from support.ports import free_port
 
 KINDS = ("Pss", "Pss_Anon", "Pss_File", "Pss_Shmem")
 MOST_MB, MORE = 400, 1.2
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def role(pid: int) -> str:

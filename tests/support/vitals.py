@@ -19,6 +19,14 @@ class Vitals(Struct, frozen=True):
     threads: int = 0
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs still; one that ended, and that nobody has waited for, does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def vitals(pid: int) -> dict[str, Vitals]:
     """Of *pid*, which serves, and all below it, by kind: ``front``, ``workers``, ``jobs``, ``job workers``; and those ``ended``."""
     found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)

@@ -8,8 +8,8 @@ from PIL import Image
 
 from imagemill.engines import process
 from imagemill.model.media import Format
-from imagemill.model.recipe import Blur, Encode, Resize
-from integration.engines.test_pool import SMALL, outcome, picture, pool, resident_mb, run, until
+from imagemill.model.recipe import Encode, Resize
+from integration.engines.test_pool import SMALL, grows_and_gives_back, outcome, picture, pool, run, until
 
 
 def shared_kb() -> int:
@@ -17,12 +17,6 @@ def shared_kb() -> int:
     maps = Path("/proc/self/smaps").read_text()
     found = re.findall(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ +/memfd:(?:source|output).*\nSize:.*\n(?:\w+:.*\n)*?Rss: +(\d+) kB", maps, re.MULTILINE)  # fmt: skip
     return sum(map(int, found))
-
-
-def most_mb(pid: int) -> float:
-    """The most that a process has ever had in memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 async def test_the_shared_memory_of_small_jobs_is_given_back(monkeypatch):
@@ -42,17 +36,7 @@ async def test_the_shared_memory_of_small_jobs_is_given_back(monkeypatch):
 
 async def test_a_worker_gives_back_under_load_too():
     """It is never idle for long enough, and yet does not keep the most that any of its jobs has left."""
-    source = picture((2600, 2400), "PNG", compress_level=0)
-    async with pool(1, entry="integration.engines.faulty:never_idle") as p:
-        (pid,) = p.pids()
-        await run(p, SMALL)
-        before = resident_mb(pid)
-        await run(p, source, (Resize(2000), Blur(300), Encode(Format.AVIF)))
-
-        grown = most_mb(pid)  # it may have given some back before anybody looks
-        assert grown > before + 30
-        await until(lambda: resident_mb(pid) < before + (grown - before) / 2, 30.0)
-        assert await outcome(p, SMALL) == 8
+    await grows_and_gives_back("never_idle")
 
 
 async def test_a_picture_of_more_than_100_mb_is_decoded_in_memory():

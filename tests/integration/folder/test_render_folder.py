@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from support.node import PHOTO
+from support.vitals import alive
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
 # whoever started the tests may have had SIGINT ignored, which children inherit
@@ -245,14 +246,6 @@ def test_kill_9_at_some_moment(tree):
     assert made(tree / "out") == {f"{n % 3}/{n}.webp" for n in range(count)}
     whole(tree / "out")
     assert not any(map(alive, workers))
-
-
-def alive(pid):
-    """Whether a process runs still; as an orphan that nobody waits for, it may stay a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_without_standard_error(tree):

@@ -14,6 +14,7 @@ import pytest
 
 from support.node import Node, restart, serving
 from support.ports import free_port
+from support.vitals import alive
 
 PICTURE = "/image?source=local%3Asample%2Fdandelion.jpg&width=64&format=webp"
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
@@ -61,13 +62,6 @@ def child(node: Node):
             if b"--supervised" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return pid
     return None
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def kin(pid):

@@ -13,6 +13,7 @@ import pytest
 from imagemill.configuration import load
 from imagemill.job_link import REFUSED
 from imagemill.supervisor import Supervisor
+from support.vitals import alive
 
 SECRET = "whsec_c2VjcmV0IHRoYXQgbm9ib2R5IG1heSBzZWUgaW4gcHM="
 CHILD = """
@@ -36,13 +37,6 @@ while True:
     time.sleep(0.05)
 """
 )
-
-
-def alive(pid):
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 async def until(condition, seconds=15.0):
