@@ -23,9 +23,9 @@ import peers
 from imagemill.engines import encoders
 from imagemill.engines.decoded import pyvips
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Speed
+from imagemill.model.recipe import Encode, Speed
 from imagemill.plan.geometry import Size
-from imagemill.plan.resolve import Steps
+from imagemill.plan.steps import Steps
 from imagemill.samples import __path__ as samples
 from imagemill.settings import Engine
 from judge import Judge
@@ -83,7 +83,9 @@ def photographs(judge: Judge, folder: Path) -> dict[str, tuple[Path, np.ndarray]
 
 def encoder(rows: np.ndarray, format_: Format, setting: Setting, quality: int) -> Callable[[], bytes]:
     height, width, bands = rows.shape
-    steps = Steps(MediaInfo(format_, width, height), (), format_, quality, Size(width, height), 1, 1, setting.speed)
+    steps = Steps(
+        MediaInfo(format_, width, height), (), format_, quality, Size(width, height), 1, 1, Encode(speed=setting.speed)
+    )
     image = pyvips.Image.new_from_memory(rows, width, height, bands, "uchar").copy(interpretation="srgb")
     return lambda: (
         encoders.from_rows(rows, steps, setting.engine) or encoders.from_image(image.copy(), steps, setting.engine)

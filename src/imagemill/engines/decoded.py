@@ -13,7 +13,7 @@ import numpy as np
 from imagemill.engines import libvips, scaler, turbo
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import ANIMATED, Format, MediaInfo
-from imagemill.plan.resolve import Scale, Steps
+from imagemill.plan.steps import Scale, Steps
 
 pyvips = libvips.load()
 Image = Any  # pyvips carries no types of its own that mypy could follow

@@ -14,7 +14,7 @@ from imagemill.engines import avif, jpeg_saver, webp
 from imagemill.engines.decoded import Image, pyvips
 from imagemill.model.media import Format
 from imagemill.plan.profiles import Profile, chosen, encoder_quality
-from imagemill.plan.resolve import Steps
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine
 
 _STANDARD, _TUNED = 0, 2

@@ -69,6 +69,12 @@ def _atom(item: object) -> bytes:
             return str(int(item)).encode()
         case Enum():
             return str(item.value).encode()
+        case str():
+            return item.encode()
+        case None:
+            return b"none"
+        case tuple():
+            return canonical(item)
     raise TypeError(f"not canonical: {type(item).__name__}")
 
 

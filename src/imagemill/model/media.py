@@ -13,6 +13,14 @@ class Format(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     GIF = "gif"
+    APNG = "apng"
+    """A PNG of several frames."""
+    TIFF = "tiff"
+    JXL = "jxl"
+    SVG = "svg"
+    HEIC = "heic"
+    BMP = "bmp"
+    ICO = "ico"
     KEEP = "keep"
     """As the source: known only once the source has been read."""
     AUTO = "auto"
@@ -36,6 +44,10 @@ ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
 """Formats that hold transparency."""
 LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
 """Formats on which a quality has an effect."""
+
+
+READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+"""What a source may be; `MEDIA_TYPES` has what a rendition may be."""
 
 
 class MediaInfo(Struct, frozen=True):

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from imagemill.model.media import Format
 from imagemill.model.recipe import Recipe
+from imagemill.model.source import SourceRef
+
+__all__ = ["MAX_TAGS", "ImageRequest", "Plan", "SourceRef", "is_tag"]
 
 MAX_TAGS = 16
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
@@ -14,16 +17,6 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 def is_tag(text: str) -> bool:
     """Whether *text* may be a tag: 1 to 64 of ``A-Z a-z 0-9 _ . : -``, the first of them a letter or a digit."""
     return _TAG.fullmatch(text) is not None
-
-
-class SourceRef(Struct, frozen=True):
-    """Where a picture comes from: ``scheme`` picks the store, ``address`` is all that store needs.
-
-    ``http``/``https``: the canonical URL. ``local``: ``<store>/<key>``. ``s3``: ``<bucket>/<key>``.
-    """
-
-    scheme: str
-    address: str
 
 
 class ImageRequest(Struct, frozen=True):

@@ -7,8 +7,9 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
+from imagemill.plan.operations import PRICE
 from imagemill.plan.profiles import chosen
-from imagemill.plan.resolve import Canvas, Crisp, Cut, Mirror, Scale, Smooth, Step, Steps, Turn, Underlay, Upright
+from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -33,9 +34,6 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
-_SHRINK_NS, _GROW_NS, _PREMULTIPLY_NS, _MOVE_NS = 6.0, 30.0, 8.0, 6.0
-_BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
-_SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
@@ -46,7 +44,7 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     area //= steps.shrink * steps.shrink
     total_ns += area * _colours_ns(info)
     for step in steps.steps:
-        cost_ns, area = _step_ns(step, area, info)
+        cost_ns, area = PRICE[type(step)](step, area, info)
         total_ns += cost_ns
     if info.icc_bytes:
         total_ns += area * _PROFILE_NS
@@ -130,25 +128,3 @@ def _has_palette(steps: Steps) -> bool:
     if steps.source.channels == 1:
         return True
     return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)
-
-
-def _step_ns(step: Step, area: int, info: MediaInfo) -> tuple[float, int]:
-    alpha = info.has_alpha
-    match step:
-        case Scale():
-            after = step.size.width * step.size.height
-            mixed = area * _SHRINK_NS + after * (_GROW_NS if after > area else _SHRINK_NS)
-            return mixed + (area + after) * (_PREMULTIPLY_NS if alpha else 0), after
-        case Cut():
-            kept = step.box.width * step.box.height
-            return kept * 1.0, min(area, kept)
-        case Canvas():
-            after = step.size.width * step.size.height
-            return after * _MOVE_NS, after
-        case Smooth():
-            each = _BLUR_NS + _BLUR_SIGMA_NS * step.sigma
-            return area * (2 * each + 2 * _PREMULTIPLY_NS if alpha else each), area
-        case Crisp():
-            return area * (_SHARPEN_NS + _SHARPEN_SIGMA_NS * step.sigma) * (2 if alpha else 1), area
-        case Upright() | Turn() | Mirror() | Underlay():
-            return area * _MOVE_NS, area

@@ -5,13 +5,13 @@ from msgspec.structs import replace
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format
-from imagemill.model.recipe import Background, Blur, Encode, Fit, Recipe, Resize, Sharpen
+from imagemill.model.recipe import Encode, Recipe
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.negotiate import CLASSES, candidates
+from imagemill.plan.operations import CHECK
 from imagemill.settings import Limits
 
-_EXACT = frozenset({Fit.CONTAIN, Fit.FILL})
 _LOSSLESS = frozenset({Format.PNG, Format.GIF})
 
 
@@ -62,29 +62,5 @@ def check(recipe: Recipe, limits: Limits) -> None:
     if len(recipe) > limits.operations:
         raise LimitExceeded("operations", f"operations: {len(recipe)} > {limits.operations}")
     for op in recipe:
-        match op:
-            case Resize():
-                _check_box(op, limits)
-            case Blur():
-                _check_sigma("blur", op.sigma_centi, limits.blur_sigma)
-            case Sharpen():
-                _check_sigma("sharpen", op.sigma_centi, limits.sharpen_sigma)
-
-
-def background(recipe: Recipe) -> int | None:
-    """The colour a recipe lays its picture on, if any."""
-    return next((op.rgba for op in recipe if isinstance(op, Background)), None)
-
-
-def _check_box(op: Resize, limits: Limits) -> None:
-    side = max(op.width_px, op.height_px)
-    if side > limits.output_side_px:
-        raise LimitExceeded("output_side", f"output: {side} > {limits.output_side_px} px a side")
-    certain = op.fit in _EXACT and (op.enlarge or op.fit is Fit.CONTAIN)
-    if certain and op.width_px * op.height_px > limits.output_pixels:
-        raise LimitExceeded("output_pixels", f"output: {op.width_px * op.height_px} > {limits.output_pixels} px")
-
-
-def _check_sigma(name: str, centi: int, most: int) -> None:
-    if centi > most * 100:
-        raise LimitExceeded(name, f"{name}: sigma {centi / 100:g} > {most}")
+        if judge := CHECK.get(type(op)):
+            judge(op, limits)

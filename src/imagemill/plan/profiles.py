@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from imagemill.model.media import Format
 from imagemill.model.recipe import Speed
-from imagemill.plan.resolve import Steps
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine
 
 

@@ -195,6 +195,7 @@ def test_every_parameter_has_a_test_and_unique_names():
         "expires",
         "filename",
         "attachment",
+        "ops",
     }
 
 

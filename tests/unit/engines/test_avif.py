@@ -10,7 +10,7 @@ from imagemill.engines import avif, encoders
 from imagemill.engines.decoded import pyvips
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.geometry import Size
-from imagemill.plan.resolve import Steps
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine
 
 STEPS = Steps(MediaInfo(Format.PNG, 96, 64), (), Format.AVIF, 63, Size(96, 64), 1)

@@ -10,7 +10,7 @@ from imagemill.engines import encoders, webp
 from imagemill.engines.decoded import pyvips
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.geometry import Size
-from imagemill.plan.resolve import Steps
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine
 
 

@@ -24,7 +24,8 @@ from imagemill.plan.cost import check_cost, estimate_us
 from imagemill.plan.geometry import Size
 from imagemill.plan.policy import check_source
 from imagemill.plan.prepare import prepare
-from imagemill.plan.resolve import Canvas, Cut, Mirror, Scale, Turn, Underlay, Upright, check_output, resolve
+from imagemill.plan.resolve import check_output, resolve
+from imagemill.plan.steps import Canvas, Cut, Mirror, Scale, Turn, Underlay, Upright
 from imagemill.settings import Engine, Limits
 from unit.model.test_keys import recipes
 

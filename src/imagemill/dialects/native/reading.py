@@ -1,0 +1,137 @@
+"""How names and values of the native dialect are read, whatever they mean.
+
+Errors   `BadOption` names the parameter.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from imagemill.model.errors import BadOption
+from imagemill.model.media import Format
+from imagemill.model.recipe import Operation, SourceRef
+from imagemill.settings import Limits
+
+MAX_DIGITS = 7
+_HEX = frozenset("0123456789abcdefABCDEF")
+_DIGITS = frozenset("0123456789")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")  # looks two bytes ahead, never back
+_CONTROL = re.compile("[\0-\x1f\x7f]")
+E = TypeVar("E", bound=StrEnum)
+
+
+class Parameter(Struct, frozen=True):
+    """One name a URL may use."""
+
+    name: str
+    alias: str
+    values: str
+    meaning: str
+
+
+Given = Mapping[str, str]
+"""Long names to values, decoded once."""
+
+
+class Terms(Struct, frozen=True):
+    """What values are read by, but themselves."""
+
+    limits: Limits
+    source: Callable[[str], SourceRef]
+    """The source that a value names, or `BadOption`."""
+
+
+class Reader(Struct, frozen=True):
+    """One operation: the parameters that say it, and what they say."""
+
+    name: str
+    """What it is called in ``ops=``."""
+    parameters: tuple[str, ...]
+    """Long names; in ``ops=`` the first of them needs none. Several operations may share some."""
+    read: Callable[[Given, Terms], Operation | None]
+    """The operation that is asked for; None where it is not."""
+
+
+def decoded(name: str, value: bytes) -> str:
+    """*value*, percent-decoded once."""
+    if _BAD_ESCAPE.search(value):
+        raise BadOption(f"{name}: ill-formed percent escape")
+    try:
+        text = unquote_to_bytes(value).decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise BadOption(f"{name}: not UTF-8") from e
+    if _CONTROL.search(text):
+        raise BadOption(f"{name}: control characters are refused")
+    return text
+
+
+def number(name: str, text: str, digits: int = MAX_DIGITS) -> int:
+    """A whole number, 0 or more."""
+    if not text or len(text) > digits or not set(text) <= _DIGITS:
+        raise BadOption(f"{name}: a whole number of at most {digits} digits is wanted")
+    return int(text)
+
+
+def integer(given: Given, name: str, least: int, most: int, digits: int = MAX_DIGITS) -> int:
+    """A whole number within bounds."""
+    value = number(name, given[name], digits)
+    if not least <= value <= most:
+        raise BadOption(f"{name}: {value} is not within {least} to {most}")
+    return value
+
+
+def scaled(name: str, text: str, places: int) -> int:
+    """A plain decimal as an integer of ``10**places`` parts."""
+    whole, point, part = text.partition(".")
+    if (point and not part) or len(part) > places or not set(part) <= _DIGITS:
+        raise BadOption(f"{name}: a decimal with at most {places} places is wanted")
+    return number(name, whole) * int(10**places) + int((part + "0" * places)[:places])
+
+
+def signed(given: Given, name: str, least: int, most: int) -> int:
+    """A whole number within bounds that may be negative."""
+    text = given[name]
+    value = -number(name, text[1:]) if text.startswith("-") else number(name, text)
+    if not least <= value <= most:
+        raise BadOption(f"{name}: {value} is not within {least} to {most}")
+    return value
+
+
+def decimal(given: Given, name: str, places: int) -> int:
+    """A plain decimal above zero, as an integer of ``10**places`` parts."""
+    value = scaled(name, given[name], places)
+    if not value:
+        raise BadOption(f"{name}: zero has no effect")
+    return value
+
+
+def flag(given: Given, name: str, *, default: bool = False) -> bool:
+    """Yes or no."""
+    text = given.get(name, "1" if default else "0")
+    if text not in {"0", "1"}:
+        raise BadOption(f"{name}: 0 or 1")
+    return text == "1"
+
+
+def choice(given: Given, name: str, kind: type[E], default: E) -> E:
+    """One of a few words."""
+    text = given.get(name, default.value)
+    if text == "jpg" and kind is Format:
+        text = "jpeg"
+    try:
+        return kind(text)
+    except ValueError as e:
+        raise BadOption(f"{name}: one of {', '.join(kind)}") from e
+
+
+def colour(name: str, text: str) -> int:
+    """A colour, opaque unless it says otherwise."""
+    if len(text) == 3:  # noqa: PLR2004 - short form, RGB
+        text = "".join(c * 2 for c in text)
+    if len(text) not in {6, 8} or not set(text) <= _HEX:
+        raise BadOption(f"{name}: RGB, RRGGBB or RRGGBBAA in hex digits, without #")
+    return int(text, 16) if len(text) == 8 else int(text, 16) << 8 | 0xFF  # noqa: PLR2004

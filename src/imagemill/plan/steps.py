@@ -1,0 +1,93 @@
+"""What an engine does to pixels: sizes and boxes are certain, nothing is left to be worked out.
+
+Operations that change no size and need no more than they say are their own steps.
+"""
+
+from msgspec import Struct
+
+from imagemill.model.media import Format, MediaInfo
+from imagemill.model.recipe import Encode, Speed
+from imagemill.plan.geometry import Box, Size
+
+
+class Upright(Struct, frozen=True):
+    """Apply the EXIF orientation 2 to 8."""
+
+    orientation: int
+
+
+class Cut(Struct, frozen=True):
+    """Keep a box of a picture of size `of`."""
+
+    box: Box
+    of: Size
+
+
+class Turn(Struct, frozen=True):
+    """Turn clockwise by quarter turns."""
+
+    quarters: int
+
+
+class Mirror(Struct, frozen=True):
+    """Mirror top to bottom, or left to right."""
+
+    vertical: bool
+
+
+class Scale(Struct, frozen=True):
+    """Scale to exactly this size."""
+
+    size: Size
+
+
+class Canvas(Struct, frozen=True):
+    """Lay the picture on a larger one of one colour, straight alpha; 0 leaves the rest transparent."""
+
+    size: Size
+    left: int
+    top: int
+    rgba: int
+
+
+class Smooth(Struct, frozen=True):
+    """Gaussian blur."""
+
+    sigma: float
+
+
+class Crisp(Struct, frozen=True):
+    """Unsharp mask."""
+
+    sigma: float
+
+
+class Underlay(Struct, frozen=True):
+    """Lay the picture on a colour of the same size."""
+
+    rgba: int
+
+
+Step = Struct
+"""One of these, or an operation that is its own step: what `engines.operations` has an entry for."""
+
+
+class Steps(Struct, frozen=True):
+    """All an engine needs to make one rendition of a probed source."""
+
+    source: MediaInfo
+    steps: tuple[Step, ...]
+    format: Format
+    quality: int
+    size: Size
+    frames: int
+    """Frames to read and write; 1 where source or format has no animation."""
+    shrink: int = 1
+    """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
+    encode: Encode = Encode()
+    """How it is written; format and quality are settled above."""
+
+    @property
+    def speed(self) -> Speed | None:
+        """What the encoder is to save; None = what the server says."""
+        return self.encode.speed

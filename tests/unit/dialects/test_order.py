@@ -1,0 +1,58 @@
+"""``ops``: an explicit order, and nothing beside it that would change pixels."""
+
+import pytest
+
+from imagemill.dialects.native import Native
+from imagemill.dialects.native.order import FIXED, PARAMETERS
+from imagemill.model.errors import BadOption
+from imagemill.model.media import Format
+from imagemill.model.recipe import AutoOrient, Background, Blur, Crop, Encode, Fit, Flip, Position, Resize, Rotate
+from imagemill.settings import Limits
+
+DIALECT = Native(Limits(), lambda url: url)
+
+
+def recipe(query):
+    return DIALECT.parse(f"source=local:a/b&{query}".encode()).recipe
+
+
+@pytest.mark.parametrize(
+    ("ops", "wanted"),
+    [
+        ("blur:5", [Blur(500)]), ("blur:5/crop:1,2,3,4", [Blur(500), Crop(3, 4, 1, 2)]), ("flip", [Flip()]),
+        ("rotate:90/rotate:90", [Rotate(1), Rotate(1)]), ("resize:30", [Resize(30)]), ("resize:width=30", [Resize(30)]),
+        ("resize:w=30;h=40;fit=cover;g=north", [Resize(30, 40, Fit.COVER, position=Position(500_000, 0))]),
+        ("resize:30;height=40/background:fff", [Resize(30, 40), Background(0xFFFFFFFF)]),
+        ("blur%3A5", [Blur(500)]), ("blur:%2535", [Blur(500)]),
+    ],
+)  # fmt: skip
+def test_explicit_order(ops, wanted):
+    """Operations are done as they stand, as often as they stand; a picture is upright before, unless that is said."""
+    assert recipe(f"ops={ops}") == (AutoOrient(), *wanted, Encode())
+    assert recipe(f"format=png&ops={ops}&orient=0") == (*wanted, Encode(Format.PNG))
+
+
+@pytest.mark.parametrize("name", sorted({name for reader in FIXED for name in reader.parameters}))
+def test_not_beside_others(name):
+    """400: what is done is said in one way."""
+    with pytest.raises(BadOption, match="not together with ops"):
+        recipe(f"ops=blur:5&{name}=1")
+
+
+@pytest.mark.parametrize(
+    "ops",
+    ["", "/", "blur", "blur:", "blur:5/", "/blur:5", "bl:5", "nothing:5", "blur:5;5", "blur:sigma=5", "blur:5;blur=6", "resize:fit=cover",
+     "crop:1,2;width=5", "flip:0", "rotate:0", "orient:1", "encode:png", "format:png", "resize:width=5;w=6", "crop:1,1,2,2;gravity=north",
+     "blur:%25ff", "blur:%2500", "ops:blur:5", "blur:5;", "source:local:a/b"],
+)  # fmt: skip
+def test_ill_formed(ops):
+    """400, and the parameter is named."""
+    with pytest.raises(BadOption):
+        recipe(f"ops={ops}")
+
+
+def test_every_operation_has_its_own_parameters():
+    """Names are unique, and each reader's parameters are in the table."""
+    known = {p.name for p in PARAMETERS}
+    assert len({reader.name for reader in FIXED}) == len(FIXED)
+    assert all(set(reader.parameters) <= known for reader in FIXED)
