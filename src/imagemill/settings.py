@@ -137,6 +137,15 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What is done with a lifetime outside these: a 422, or the nearest one allowed, told in ``X-TTL``."""
 
 
+class Presets(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[presets]``: parameters of ``/image`` under a name, asked for by ``preset=``; a URL's own override them."""
+
+    named: dict[str, str] = {}
+    """Name to parameters, as they stand in a URL: ``thumb = "width=200&height=200&fit=cover"``."""
+    only: bool = False
+    """Nothing but presets may be asked for: so nobody can have more than these made of a source."""
+
+
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """``[engine]``: the worker processes."""
 
@@ -442,6 +451,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     signing: Signing = Signing()
     limits: Limits = Limits()
+    presets: Presets = Presets()
     engine: Engine = Engine()
     gate: Gate = Gate()
     fetch: Fetch = Fetch()

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
 from imagemill.cache.memory import MemoryCache
@@ -66,9 +68,10 @@ def _quota_cores(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return -(-int(quota) // int(period)) if quota.isdigit() else 0
 
 
-def native(settings: Settings) -> Native:
-    """The native dialect; needs no live objects."""
-    return Native(settings.limits, lambda url: guard.parse(url).url)
+def native(settings: Settings, *, own: bool = False) -> Native:
+    """The native dialect; needs no live objects. *own*: for whoever runs this machine, from whom nothing is kept."""
+    presets = replace(settings.presets, only=settings.presets.only and not own)
+    return Native(settings.limits, lambda url: guard.parse(url).url, presets)
 
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:

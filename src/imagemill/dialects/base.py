@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from imagemill.model.request import ImageRequest
+from imagemill.model.request import ImageRequest, SourceRef
 
 
 class Dialect(Protocol):
@@ -15,5 +15,13 @@ class Dialect(Protocol):
             BadOption: an option is unknown, repeated or ill-formed.
             BadRequest: anything else is ill-formed.
             LimitExceeded: a well-formed number is beyond policy.
+        """
+        ...
+
+    def source(self, value: str) -> SourceRef:
+        """The source that *value* names, in whatever spelling.
+
+        Raises:
+            BadOption: it names none.
         """
         ...

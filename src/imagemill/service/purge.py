@@ -6,7 +6,6 @@ Errors   `BadRequest` for an order that names nothing; `DependencyDown` where on
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
-from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -134,7 +133,11 @@ class Purger:
 
     def _source_key(self, address: str) -> str:
         """By way of the dialect, so that every spelling is the one that requests are known by."""
-        return source_key(self._dialect.parse(b"source=" + quote(_raw(address), safe="").encode()).source)
+        try:
+            address.encode()
+        except UnicodeEncodeError as e:
+            raise BadRequest("source: no text") from e
+        return source_key(self._dialect.source(address))
 
     def _keys(self, target: str) -> tuple[str, ...]:
         path, _, query = _raw(target).partition(MARK)[0].partition(b"?")

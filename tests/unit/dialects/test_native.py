@@ -196,6 +196,7 @@ def test_every_parameter_has_a_test_and_unique_names():
         "filename",
         "attachment",
         "ops",
+        "preset",
     }
 
 
