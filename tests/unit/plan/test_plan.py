@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagemill.model.client import Client
 from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.model.recipe import (
@@ -22,11 +23,12 @@ from imagemill.model.recipe import (
 from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.plan.cost import check_cost, estimate_us
 from imagemill.plan.geometry import Size
+from imagemill.plan.negotiate import candidates
 from imagemill.plan.policy import check_source
 from imagemill.plan.prepare import prepare
 from imagemill.plan.resolve import check_output, resolve
 from imagemill.plan.steps import Canvas, Cut, Mirror, Scale, Turn, Underlay, Upright
-from imagemill.settings import Engine, Limits
+from imagemill.settings import Engine, Limits, Negotiation
 from unit.model.test_keys import recipes
 
 SOURCE = SourceRef("local", "a/b")
@@ -35,7 +37,7 @@ JPEG = MediaInfo(Format.JPEG, 4000, 3000)
 
 
 def prepared(*recipe, accept=b"", ttl_s=None, limits=LIMITS):
-    return prepare(ImageRequest(SOURCE, recipe, ttl_s), limits, accept)
+    return prepare(ImageRequest(SOURCE, recipe, ttl_s), limits, Client(candidates(accept, Negotiation())))
 
 
 def steps(*recipe, info=JPEG, candidates=(), limits=LIMITS):
