@@ -171,6 +171,8 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
 
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
+    avif_budget_s: SecondsOrNone = 1.4
+    """Estimated CPU to write an AVIF above which ``format=auto`` answers with the next best; 0 = never AVIF."""
     deadline_s: Seconds = 10.0
     """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25

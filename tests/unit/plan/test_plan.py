@@ -261,3 +261,22 @@ class TestCost:
         assert estimate_us(steps(op, Encode(Format.PNG)), ENGINE) > 0.4 * estimate_us(steps(Encode(Format.PNG)), ENGINE)
         if not isinstance(op, Crop):
             assert estimate_us(steps(op, Encode(Format.PNG)), ENGINE) > estimate_us(steps(Encode(Format.PNG)), ENGINE)
+
+
+class TestAuto:
+    BOTH = (Format.AVIF, Format.WEBP)
+
+    @pytest.mark.parametrize(
+        ("size", "budget_s", "wanted"),
+        [
+            ((400, 300), 1.4, Format.AVIF), ((400, 300), 0, Format.WEBP), ((400, 300), 0.01, Format.WEBP), ((64, 64), 1.4, Format.AVIF),
+            ((64, 63), 1.4, Format.WEBP), ((4000, 3000), 1.4, Format.WEBP), ((4000, 3000), 100, Format.AVIF),
+        ],
+    )  # fmt: skip
+    def test_avif_where_it_is_worth_it(self, size, budget_s, wanted):
+        """Large enough to save bytes, and within the budget; else the next that the client accepts."""
+        info, engine = MediaInfo(Format.PNG, *size), Engine(avif_budget_s=budget_s)
+        made = resolve((Encode(Format.AUTO),), self.BOTH, info, LIMITS, engine=engine)
+        assert made.format is wanted
+        only = resolve((Encode(Format.AUTO),), (Format.AVIF,), info, LIMITS, engine=engine)
+        assert only.format is (Format.AVIF if wanted is Format.AVIF else Format.JPEG)
