@@ -171,6 +171,8 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the URL names no ``quality``."""
     avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63
     """Where the URL names no ``quality``."""
+    jxl_quality: Annotated[int, Meta(ge=1, le=100)] = 75
+    """Where the URL names no ``quality``."""
 
 
 class Gate(Struct, frozen=True, forbid_unknown_fields=True):

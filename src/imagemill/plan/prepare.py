@@ -4,15 +4,14 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import result_key, source_key
-from imagemill.model.media import Format
+from imagemill.model.media import LOSSLESS, Format
 from imagemill.model.recipe import Encode, Recipe
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.negotiate import CLASSES, candidates
 from imagemill.plan.operations import CHECK
+from imagemill.plan.operations.encoding import refuse_shallow
 from imagemill.settings import Limits
-
-_LOSSLESS = frozenset({Format.PNG, Format.GIF})
 
 
 def prepare(request: ImageRequest, limits: Limits, accept: bytes = b"") -> Plan:
@@ -54,7 +53,7 @@ def normal(recipe: Recipe) -> Recipe:
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]
-    return (*recipe[:-1], replace(last, quality=0)) if last.format in _LOSSLESS and last.quality else recipe
+    return (*recipe[:-1], replace(last, quality=0)) if last.format in LOSSLESS and last.quality else recipe
 
 
 def check(recipe: Recipe, limits: Limits) -> None:
@@ -64,3 +63,4 @@ def check(recipe: Recipe, limits: Limits) -> None:
     for op in recipe:
         if judge := CHECK.get(type(op)):
             judge(op, limits)
+    refuse_shallow(recipe)
