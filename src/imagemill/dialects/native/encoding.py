@@ -26,7 +26,10 @@ PARAMETERS = (
     ),
     Parameter("lossless", "ll", "0|1", "Keep every pixel. For WebP, AVIF (a still one) and JXL. Default: 0."),
     Parameter(
-        "colors", "", "2-256", "Palette of at most so many colours, for PNG and GIF (there the next lower power of two)."
+        "colors",
+        "",
+        "2-256",
+        "Palette of at most so many colours, for PNG and GIF (there the next lower power of two).",
     ),
     Parameter("dither", "", "0-100", "How much errors of a palette are spread, in percent. Default: 100."),
     Parameter("progressive", "il", "0|1", "Progressive JPEG, interlaced PNG and GIF. Default: as the speed says."),
