@@ -7,6 +7,8 @@ Source   libvips 8.18: resize, premultiply and icc_transform keep the depth of w
 from imagemill.engines.decoded import PROFILE, Image, pyvips
 from imagemill.engines.operations import TABLE
 from imagemill.engines.operations.base import Context
+from imagemill.engines.pixels import GREY_ALPHA
+from imagemill.model.media import Format
 from imagemill.plan.steps import Scale, Steps
 
 _MOST = 65_535
@@ -18,6 +20,8 @@ def applied(image: Image, steps: Steps) -> Image:
     image = _sixteen(image)
     for step in steps.steps:
         image = _scaled(image, step) if isinstance(step, Scale) else TABLE[type(step)].apply(image, step, Context())
+    if steps.format is Format.TIFF and image.bands == GREY_ALPHA:  # few readers know grey of sixteen bits with alpha
+        image = image.colourspace("rgb16")
     return image
 
 

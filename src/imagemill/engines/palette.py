@@ -40,18 +40,28 @@ def _joined(pixels: Any, colours: int) -> Any:
     packed: Any = np.zeros((len(pixels), 4), np.uint8)
     packed[:, : pixels.shape[1]] = pixels
     found, inverse, counts = np.unique(packed.view(np.uint32).ravel(), return_inverse=True, return_counts=True)
-    means = found.view(np.uint8).reshape(-1, 4).astype(float)
-    weights, group = counts.astype(float), np.arange(len(found))
+    means, weights, group = (
+        found.view(np.uint8).reshape(-1, 4).astype(float),
+        counts.astype(float),
+        np.arange(len(found)),
+    )
+    cost = _cost(means, weights, means, weights)
+    np.fill_diagonal(cost, np.inf)
     for _ in range(len(found) - colours):
-        apart = ((means[:, None] - means[None]) ** 2).sum(axis=2)
-        cost = apart * weights[:, None] * weights[None] / (weights[:, None] + weights[None])
-        np.fill_diagonal(cost, np.inf)
-        one, other = divmod(int(cost.argmin()), len(means))
-        one, other = min(one, other), max(one, other)
+        one, other = sorted(divmod(int(cost.argmin()), len(found)))
         whole = weights[one] + weights[other]
         means[one] = (means[one] * weights[one] + means[other] * weights[other]) / whole
-        weights[one] = whole
-        means, weights = np.delete(means, other, axis=0), np.delete(weights, other)
-        group = np.where(group == other, one, np.where(group > other, group - 1, group))
+        weights[one], group[group == other] = whole, one
+        cost[other], cost[:, other] = np.inf, np.inf
+        alive = np.isfinite(cost[one])
+        cost[one, alive] = cost[alive, one] = _cost(means[one : one + 1], weights[one : one + 1], means, weights)[
+            0, alive
+        ]
     table = means.round().astype(np.uint8)[:, : pixels.shape[1]]
     return table[group[inverse.ravel()]]
+
+
+def _cost(means: Any, weights: Any, others: Any, their: Any) -> Any:
+    """What joining each of some colours with each of others costs, in squared differences of all their pixels."""
+    apart = ((means[:, None] - others[None]) ** 2).sum(axis=2)
+    return apart * (weights[:, None] * their[None] / (weights[:, None] + their[None]))
