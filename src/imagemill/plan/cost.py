@@ -9,7 +9,7 @@ from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.operations import PRICE
 from imagemill.plan.profiles import chosen
-from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
+from imagemill.plan.steps import Canvas, Crisp, Overlay, Scale, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -18,6 +18,8 @@ _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
 _CMYK_US = 18_000
 """To set up the way from CMYK, whatever the size."""
+_LAYER_US = 500
+"""To open another picture."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
 _EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
@@ -38,6 +40,13 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
+    total_ns, area = _pixels_ns(steps)
+    total_ns += _encode_ns(steps, area, engine)
+    return _BASE_US + _once_us(steps) + int(total_ns * steps.frames / 1000)
+
+
+def _pixels_ns(steps: Steps) -> tuple[float, int]:
+    """What one frame takes before it is encoded, and its area then."""
     info = steps.source
     area = info.width_px * info.height_px
     total_ns = _decode_ns(info, area, steps.shrink)
@@ -48,8 +57,14 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
         total_ns += cost_ns
     if info.icc_bytes:
         total_ns += area * _PROFILE_NS
-    total_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
+    return total_ns, area
+
+
+def _once_us(steps: Steps) -> int:
+    """What is done once, however many frames there are: the ways from colours, and layers."""
+    layers = [step.made for step in steps.steps if isinstance(step, Overlay)]
+    own = _CMYK_US if _is_cmyk(steps.source) else 0
+    return own + sum(_LAYER_US + int(_pixels_ns(made)[0] / 1000) + _once_us(made) for made in layers)
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -125,6 +140,8 @@ def _effort(steps: Steps, engine: Engine) -> float:
 
 def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
+    if any(isinstance(s, Overlay) for s in steps.steps):
+        return False
     if steps.source.channels == 1:
         return True
     return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)

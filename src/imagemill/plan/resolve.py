@@ -4,12 +4,14 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
@@ -17,6 +19,9 @@ from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
 from imagemill.settings import Limits
 
+NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
+_AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
 AVIF_AUTO_MAX_PX = 3_000_000
 """Above this many output pixels ``format=auto`` prefers WebP: AVIF would take seconds."""
 
@@ -27,12 +32,19 @@ def resolve(
     info: MediaInfo,
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that *recipe* names."""
+
+    def layer(source: SourceRef, own: Recipe) -> Steps:
+        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        check_output(made, limits)
+        return made
+
     size = Size(info.width_px, info.height_px)
     steps: list[Step] = []
     for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed))
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)

@@ -2,8 +2,10 @@
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
+from imagemill.engines.operations.placing import laid
 from imagemill.engines.pixels import OPAQUE, RGBA, with_bands
-from imagemill.plan.steps import Underlay
+from imagemill.model.source import at_fault
+from imagemill.plan.steps import Overlay, Underlay
 
 
 def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
@@ -19,6 +21,16 @@ def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
     return under.composite2(image, "over").cast("uchar")
 
 
+def _overlay(image: Image, step: Overlay, context: Context) -> Image:
+    if step not in context.found:
+        assert context.layer, "whoever has such steps has layers"
+        context.found[step] = context.layer(step)
+    with at_fault(step.source):
+        overlay = context.found[step]
+        return laid(image, overlay, step.place, blend=step.blend, shadow=step.shadow, tile=step.tile)
+
+
 TABLE: Table = {
+    Overlay: How(_overlay, Alpha.STRAIGHT, Colours.RGB),
     Underlay: How(_underlay, Alpha.STRAIGHT, Colours.SRGB),
 }
