@@ -9,7 +9,6 @@ from msgspec import Struct
 from imagemill.model.media import Format, Rendition
 from imagemill.model.recipe import Recipe, SourceRef
 
-
 Layers = Mapping[SourceRef, bytes]
 """The sources of layers, by what recipes call them."""
 NO_LAYERS: Layers = {}

@@ -35,9 +35,7 @@ class OnDemand:
         """How many workers are idle, busy and starting."""
         return self._pool.states if self._pool else {"idle": 0, "busy": 0, "starting": 0}
 
-    async def run(
-        self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS
-    ) -> AsyncGenerator[Made, None]:
+    async def run(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
         self._runs += 1
         self._wake()

@@ -1,7 +1,7 @@
 """Remember what ended workers, so that the same bomb is not decoded again and again (threat L17).
 
-Keys     a source that crashed workers, whatever was asked of it, and whether it was a layer; a source with its tasks and
-         layers where they ran out of time: a dear recipe must not take an innocent source away from everyone else.
+Keys     a source that crashed workers, whatever was asked of it, and be it a layer; a source with its tasks and layers
+         where they ran out of time: a dear recipe must not take an innocent source away from everyone else.
 Units    seconds on the monotonic clock.
 """
 

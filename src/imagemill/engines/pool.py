@@ -123,9 +123,7 @@ class Pool:
         while self._tasks or self._ends:
             await asyncio.gather(*self._tasks, *self._ends, return_exceptions=True)
 
-    async def run(
-        self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS
-    ) -> AsyncGenerator[Made, None]:
+    async def run(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
         self._check_sizes(source, layers)
         until = time.monotonic() + self._settings.deadline_s

@@ -165,7 +165,10 @@ def _one_by_one(image: Image, steps: Steps, layers: Layers) -> list[Image]:
     strip = srgb(image).copy_memory()
     found: dict[Any, Any] = {}
     return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found, layers.picture)), steps)
+        _finish(
+            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found, layers.picture)),
+            steps,
+        )
         for n in range(steps.frames)
     ]
 

@@ -325,8 +325,14 @@ class SettingsError(ImagemillError):
 
 
 def of_layer(error: ImagemillError, name: str) -> ImagemillError:
-    """*error*, told of the layer *name*; of the innermost, where one layer lies in another."""
-    if not error.layer:
-        error.layer = name
-        error.args = (f"layer {name}: {error}",)
-    return error
+    """*error* as one of the layer *name*; of the innermost, where one layer lies in another.
+
+    A new one: others, of whom the same picture is no layer, may be given *error* itself.
+    """
+    if error.layer:
+        return error
+    made = type(error).__new__(type(error))
+    made.__dict__.update(error.__dict__)
+    made.layer = name
+    made.args = (f"layer {name}: {error}",)
+    return made

@@ -21,10 +21,16 @@ class SourceRef(Struct, frozen=True):
     address: str
 
     @property
+    def text(self) -> str:
+        """How URLs of this service write it."""
+        if self.scheme in _WEB:
+            return self.address
+        return f"{self.scheme}:{'//' if self.scheme == 's3' else ''}{self.address}"
+
+    @property
     def shown(self) -> str:
         """What it is called in messages: short, and without a query, which may hold what is nobody else's."""
-        text = self.address.partition("?")[0]
-        return (text if self.scheme in _WEB else f"{self.scheme}:{text}")[:_MOST_SHOWN]
+        return self.text.partition("?")[0][:_MOST_SHOWN]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def resolve(
     trimmed: tuple[Box, ...] = (),
     layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that *recipe* names."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named."""
 
     def layer(source: SourceRef, own: Recipe) -> Steps:
         made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)

@@ -52,7 +52,7 @@ class Native:
 
     def __init__(self, limits: Limits, canonical_url: Canon) -> None:
         self._canonical_url = canonical_url
-        self._terms = Terms(limits, self.source)
+        self._terms = Terms(limits, self.source, order.of_layer)
 
     def parse(self, query: bytes) -> ImageRequest:
         """See `dialects.base.Dialect`."""
