@@ -8,7 +8,8 @@ Errors   as `service.origin.Origin.get`; that of a layer names it. `LimitExceede
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -81,25 +82,32 @@ async def fetch(
     origin: Origin, plans: Sequence[Plan], known: Validators = NONE_KNOWN, *, most_bytes: int, after_s: float = 0.0
 ) -> Fetched | Unchanged:
     """All that *plans*, of one source, need; without layers, `Unchanged` where that is still the one *known*."""
-    wanted = _wanted(plans)
-    if not wanted:
+    if not any(sources(plan.recipe) for plan in plans):
         got = await origin.get(plans[0], known, after_s=after_s)
         return got if isinstance(got, Unchanged) else Fetched(got)
-    work = [asyncio.create_task(_layer(origin, plans[0], source, after_s)) for source in wanted]
+    others = asyncio.create_task(fetch_layers(origin, plans, most_bytes=most_bytes, after_s=after_s))
     try:
         main = await origin.get(plans[0], after_s=after_s)
-        layers = dict(zip(wanted, [await each for each in work], strict=True))
+        layers = await others
     finally:
-        await _ended(work)
+        await _ended([others])
     assert isinstance(main, Blob), "nothing is known of it that it could be the same as"
-    check_size(layers.values(), most_bytes)
     return Fetched(main, layers)
 
 
-def check_size(layers: Iterable[Blob], most_bytes: int) -> None:
-    """Refuse layers that are too large together."""
-    if (size := sum(len(blob.body) for blob in layers)) > most_bytes:
+async def fetch_layers(
+    origin: Origin, plans: Sequence[Plan], *, most_bytes: int, after_s: float = 0.0
+) -> dict[SourceRef, Blob]:
+    """Those of *plans*, all at once; of several that are at fault, the first that is named is told of."""
+    wanted = _wanted(plans)
+    work = [asyncio.create_task(_layer(origin, plans[0], source, after_s)) for source in wanted]
+    try:
+        found = [await each for each in work]
+    finally:
+        await _ended(work)
+    if (size := sum(len(blob.body) for blob in found)) > most_bytes:
         raise LimitExceeded("layer_bytes", f"layers: {size} > {most_bytes} bytes in all")
+    return dict(zip(wanted, found, strict=True))
 
 
 def _wanted(plans: Sequence[Plan]) -> tuple[SourceRef, ...]:
@@ -116,7 +124,7 @@ async def _layer(origin: Origin, plan: Plan, source: SourceRef, after_s: float) 
     return got
 
 
-async def _ended(work: Sequence[asyncio.Task[Blob]]) -> None:
+async def _ended(work: Sequence[asyncio.Task[Any]]) -> None:
     """Give up what is still under way, and see what has failed."""
     for task in work:
         task.cancel()
