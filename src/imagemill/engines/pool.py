@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from imagemill.engines import wire
 from imagemill.engines.base import NO_LAYERS, Layers, Made, Stages, Task
-from imagemill.engines.poison import Name, Poison, name_of
+from imagemill.engines.blame import Blame
 from imagemill.engines.process import Process, WorkerDied
 from imagemill.model import errors
 from imagemill.model.errors import (
@@ -31,10 +31,8 @@ from imagemill.model.errors import (
     ProcessingTimeout,
     SettingsError,
     SourceTooLarge,
-    of_layer,
 )
 from imagemill.model.media import Rendition
-from imagemill.model.source import SourceRef
 from imagemill.settings import Engine as EngineSettings
 from imagemill.settings import Limits
 
@@ -43,7 +41,6 @@ log = logging.getLogger("imagemill.pool")
 _MAX_UNLUCKY = 8
 """So many workers may be dead under a job before they took it; the next is held against its source."""
 _MOST_LAYER = 100
-_HASHED_AT_ONCE = 256 * 1024
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
     kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
@@ -78,7 +75,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Process]] = deque()
         self._tasks: set[asyncio.Task[object]] = set()
         self._ends: set[asyncio.Task[object]] = set()
-        self._poison = Poison(settings.poison_s)
+        self._blame = Blame(settings.poison_s)
         self._short_lives = 0
         self._closing = False
         self.size = workers
@@ -144,9 +141,8 @@ class Pool:
                 killed += death.killed
                 # a first SIGKILL is more likely an operator's, or the kernel's for want of memory, than a decoder's
                 guilty = death.of_job and (not death.killed or killed > 1)
-                at_fault, body = _read_last(source, layers, death.layer)
-                if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(await _named(body)):
-                    raise _told(ImageCorrupt("the decoder crashed on this source"), at_fault) from None
+                if guilty or unlucky > _MAX_UNLUCKY:
+                    await self._blame.crashed(source, layers, death.layer)
 
     def _check_sizes(self, source: bytes, layers: Layers) -> None:
         if len(source) > self._limits.source_bytes:
@@ -156,20 +152,10 @@ class Pool:
 
     async def _refuse_poison(self, source: bytes, tasks: Sequence[Task], layers: Layers) -> None:
         try:
-            for layer, body in layers.items():
-                if self._poison.suspects(body):
-                    await self._refuse_layer(layer, body)
-            if self._poison.suspects(source):
-                self._poison.refuse(await _named(source), tasks, await _all_named(layers))
+            await self._blame.refuse(source, tasks, layers)
         except ImagemillError:
             self._observe(Event("poison"))
             raise
-
-    async def _refuse_layer(self, layer: SourceRef, body: bytes) -> None:
-        try:
-            self._poison.refuse_source(await _named(body))
-        except ImagemillError as e:
-            raise _told(e, layer) from None
 
     async def _attempt(
         self, source: bytes, tasks: tuple[Task, ...], layers: Layers, until: float
@@ -198,7 +184,7 @@ class Pool:
         except TimeoutError:
             after, finished = "deadline", False
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
-                self._poison.blame_work(await _named(source), tasks, await _all_named(layers))
+                await self._blame.overdue(source, tasks, layers)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
         except WorkerDied as death:
             after, finished = "crash", False
@@ -208,7 +194,7 @@ class Pool:
             death.killed = death.silent and code == -signal.SIGKILL
             if code == -signal.SIGXCPU:
                 after = "deadline"
-                self._poison.blame_work(await _named(source), tasks, await _all_named(layers))
+                await self._blame.overdue(source, tasks, layers)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
         except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
@@ -351,26 +337,6 @@ class Pool:
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-
-
-async def _named(source: bytes) -> Name:
-    """A source's name; off the loop where hashing would hold it (threat L19)."""
-    return await asyncio.to_thread(name_of, source) if len(source) > _HASHED_AT_ONCE else name_of(source)
-
-
-async def _all_named(layers: Layers) -> tuple[Name, ...]:
-    return tuple([await _named(body) for body in layers.values()])
-
-
-def _read_last(source: bytes, layers: Layers, number: int) -> tuple[SourceRef | None, bytes]:
-    """Which layer a worker was reading when it died, None where it was the picture itself; and the bytes of it."""
-    if 1 <= number <= len(layers):
-        return list(layers.items())[number - 1]
-    return None, source
-
-
-def _told(error: ImagemillError, layer: SourceRef | None) -> ImagemillError:
-    return of_layer(error, layer.shown) if layer else error
 
 
 def _stopping() -> DependencyDown:

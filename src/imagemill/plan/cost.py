@@ -8,6 +8,7 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.operations import PRICE
+from imagemill.plan.operations.layers import ready_ns
 from imagemill.plan.profiles import chosen
 from imagemill.plan.steps import Canvas, Crisp, Overlay, Scale, Smooth, Steps
 from imagemill.settings import Engine, Limits
@@ -16,9 +17,9 @@ _BASE_US = 2_000
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
-_CMYK_US = 18_000
+_CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
-_LAYER_US = 500
+_LAYER_NS = 500e3
 """To open another picture."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
 _EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
@@ -40,31 +41,32 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
-    total_ns, area = _pixels_ns(steps)
-    total_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + _once_us(steps) + int(total_ns * steps.frames / 1000)
+    each_ns, once_ns, area = _pixels_ns(steps)
+    each_ns += _encode_ns(steps, area, engine)
+    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
 
 
-def _pixels_ns(steps: Steps) -> tuple[float, int]:
-    """What one frame takes before it is encoded, and its area then."""
+def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
+    """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
     info = steps.source
     area = info.width_px * info.height_px
-    total_ns = _decode_ns(info, area, steps.shrink)
+    each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
     area //= steps.shrink * steps.shrink
-    total_ns += area * _colours_ns(info)
+    each_ns += area * _colours_ns(info)
     for step in steps.steps:
+        if isinstance(step, Overlay):
+            once_ns += _layer_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
-        total_ns += cost_ns
+        each_ns += cost_ns
     if info.icc_bytes:
-        total_ns += area * _PROFILE_NS
-    return total_ns, area
+        each_ns += area * _PROFILE_NS
+    return each_ns, once_ns, area
 
 
-def _once_us(steps: Steps) -> int:
-    """What is done once, however many frames there are: the ways from colours, and layers."""
-    layers = [step.made for step in steps.steps if isinstance(step, Overlay)]
-    own = _CMYK_US if _is_cmyk(steps.source) else 0
-    return own + sum(_LAYER_US + int(_pixels_ns(made)[0] / 1000) + _once_us(made) for made in layers)
+def _layer_ns(step: Overlay, area: int) -> float:
+    """What a layer takes until it can be laid on a frame of that *area*."""
+    each_ns, once_ns, _ = _pixels_ns(step.made)
+    return _LAYER_NS + each_ns + once_ns + ready_ns(step, area)
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:

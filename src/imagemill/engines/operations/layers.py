@@ -2,9 +2,10 @@
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
-from imagemill.engines.operations.placing import laid
+from imagemill.engines.operations.placing import put, ready
 from imagemill.engines.pixels import OPAQUE, RGBA, with_bands
 from imagemill.model.source import at_fault
+from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Overlay, Underlay
 
 
@@ -24,10 +25,11 @@ def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
 def _overlay(image: Image, step: Overlay, context: Context) -> Image:
     if step not in context.found:
         assert context.layer, "whoever has such steps has layers"
-        context.found[step] = context.layer(step)
-    with at_fault(step.source):
-        overlay = context.found[step]
-        return laid(image, overlay, step.place, blend=step.blend, shadow=step.shadow, tile=step.tile)
+        overlay = context.layer(step)
+        size = Size(image.width, image.height)
+        with at_fault(step.source):
+            context.found[step] = ready(size, overlay, step.place, shadow=step.shadow, tile=step.tile)
+    return put(image, context.found[step], step.blend)
 
 
 TABLE: Table = {

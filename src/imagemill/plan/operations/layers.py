@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 
 from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import MILLION, Background, Layer, Resize
+from imagemill.model.recipe import MILLION, Background, Blend, Layer, Resize
 from imagemill.plan.geometry import Size
 from imagemill.plan.operations.base import Check, Group, Price, Resolve, Scene
 from imagemill.plan.operations.geometry import MOVE_NS
+from imagemill.plan.placing import turned_size
 from imagemill.plan.steps import Overlay, Step, Underlay
 
-_BLEND_NS, _TURN_NS = 40.0, 40.0
-_SHADOW_NS, _SHADOW_SIGMA_NS = 60.0, 2.0
+_BLEND_NS, _MIX_NS = 20.0, 150.0
+"""To mix what is normal with what is opaque, and all else."""
+_READY_NS, _TURN_NS = 10.0, 60.0
+_SHADOW_NS, _SHADOW_SIGMA_NS = 150.0, 1.0
 
 
 def _background(op: Background, scene: Scene) -> tuple[list[Step], Size]:
@@ -27,12 +30,24 @@ def _layer(op: Layer, scene: Scene) -> tuple[list[Step], Size]:
 
 
 def _price_overlay(step: Overlay, area: int, _info: MediaInfo) -> tuple[float, int]:
-    """What it takes to lay it on one frame; to make it, which is done once for all of them: `plan.cost`."""
-    own = step.made.size.width * step.made.size.height
-    met = area if step.tile else min(area, 2 * own if step.place.centidegrees else own)
-    shadow = own * (_SHADOW_NS + _SHADOW_SIGMA_NS * step.shadow.sigma_centi / 100) if step.shadow else 0.0
+    """What it takes to lay it on one frame; what comes before is done once for all of them, see `ready_ns`."""
+    met = min(area, _laid_area(step, area))
+    return area * MOVE_NS + met * (_BLEND_NS if step.blend is Blend.NORMAL else _MIX_NS), area
+
+
+def ready_ns(step: Overlay, area: int) -> float:
+    """What it takes to turn, to repeat and to shadow the layer before it is laid on a picture of that *area*."""
+    own, laid = step.made.size.width * step.made.size.height, _laid_area(step, area)
+    shadow = laid * (_SHADOW_NS + _SHADOW_SIGMA_NS * step.shadow.sigma_centi / 100) if step.shadow else 0.0
     turn = own * _TURN_NS if step.place.centidegrees else 0.0
-    return area * MOVE_NS + met * _BLEND_NS + shadow + turn, area
+    return laid * _READY_NS + shadow + turn
+
+
+def _laid_area(step: Overlay, area: int) -> int:
+    """How much there is to be laid: of what is repeated as much as there is of the picture, and a rim."""
+    box = turned_size(step.made.size, step.place.centidegrees)
+    own = box.width * box.height
+    return area + 2 * own if step.tile else own
 
 
 def _price_underlay(_step: Underlay, area: int, _info: MediaInfo) -> tuple[float, int]:
