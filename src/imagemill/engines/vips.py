@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from imagemill.engines.base import Task
 from imagemill.engines.decoded import STRIPS, Decoded, Image, needs_libvips, open_source, pyvips
 from imagemill.engines.extras import Extras, kept
 from imagemill.engines.judging import Aim, is_aimed
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import srgb
@@ -29,6 +30,7 @@ from imagemill.model.keys import etag
 from imagemill.model.media import Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Encode, Metadata, Space
+from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
@@ -49,24 +51,40 @@ class Vips:
         self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
-        image = None
-        if needs_libvips(info) or any(_asks_for_metadata(task) for task in tasks):
-            with _as_ours(info.format):
-                image = open_source(source, info.format)
-                info = self._agreed(image, info)
-        work = [self._resolve(task, info) for task in tasks]
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
+        with _as_ours(info.format):
+            image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
+        layers = Layers(given, self, self._limits)
+        work = [self._resolve(task, info, layers.infos) for task in tasks]
         self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for steps in work:
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                body = self._made(shared, steps, layers)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
             yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
+
+    def opened(self, source: memoryview, info: MediaInfo, *, whole: bool = False) -> tuple[Image | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says."""
+        if not (whole or needs_libvips(info)):
+            return None, info
+        image = open_source(source, info.format)
+        return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
+        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, steps.source)
+        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+        rows = shared.rows(steps)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, Context(layer=layers.picture)))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -75,26 +93,26 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _made(self, shared: Decoded, steps: Steps, layers: Layers) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         extras = kept(shared.header, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return self._written(shared.image(steps), steps, extras)
+            return self._written(shared.image(steps), steps, extras, layers)
         rows, left = _on_rows(rows, steps)
         if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
             steps = self._aim.at(steps, rows)
             body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, layers)
 
     def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
         return encoders.from_rows(rows, steps, self._settings, extras)
 
-    def _written(self, image: Image, steps: Steps, extras: Extras) -> bytes:
+    def _written(self, image: Image, steps: Steps, extras: Extras, layers: Layers) -> bytes:
         """*image* brought through *steps*, and encoded."""
-        image = self._apply(image, steps)
+        image = self._apply(image, steps, layers)
         extras = replace(extras, icc=profile_for(image, steps))
         if steps.encode.max_bytes or is_aimed(steps):
             image = image.copy_memory()
@@ -122,8 +140,8 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
         check_source(info, self._limits, frames=steps.frames)
         check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
@@ -131,15 +149,15 @@ class Vips:
             jxl.require()
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _apply(self, image: Image, steps: Steps, layers: Layers) -> Image:
         if steps.encode.bits != EIGHT_BITS:
             return deep.applied(image, steps)
         own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return finished(applied(image, steps.steps, Context()), steps, own)
+            return finished(applied(image, steps.steps, Context(layer=layers.picture)), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, layers, own), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -183,13 +201,17 @@ def _asks_for_metadata(task: Task) -> bool:
     return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
 
 
-def _one_by_one(image: Image, steps: Steps, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, layers: Layers, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     height = steps.source.height_px
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     found: dict[Any, Any] = {}
     return [
-        finished(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps, own)
+        finished(
+            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found, layers.picture)),
+            steps,
+            own,
+        )
         for n in range(steps.frames)
     ]
 
