@@ -35,11 +35,13 @@ def settled(tried: Tried, target: float) -> int:
 
 
 def _guess(tried: Tried, target: float) -> int:
-    """Along the line through the two points nearest to *target*, or through one with the usual slope."""
-    (q1, s1), *others = sorted(tried, key=lambda one: abs(one[1] - target))
+    """Along the line through the nearest point on either side of *target*, or the two nearest; else the usual slope."""
+    near = sorted(tried, key=lambda one: abs(one[1] - target))
+    (q1, s1), *others = near
+    opposite = [one for one in others if (one[1] < target) != (s1 < target)]
     slope = _SLOPE
     if others:
-        q2, s2 = others[0]
+        q2, s2 = (opposite or others)[0]
         slope = max((s2 - s1) / (q2 - q1), _FLATTEST)
     return _bounded(q1 + round((target - s1) / slope))
 
