@@ -43,7 +43,14 @@ _MAX_UNLUCKY = 8
 _HASHED_AT_ONCE = 256 * 1024
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
-    kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
+    kind.code: kind
+    for kind in (
+        errors.UnsupportedSourceType,
+        errors.ImageCorrupt,
+        errors.BadOption,
+        errors.BadRequest,
+        errors.NotSupported,
+    )
 }
 
 

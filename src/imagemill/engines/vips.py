@@ -16,18 +16,19 @@ from msgspec.structs import replace
 
 from imagemill.engines import encoders, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, open_source, pyvips
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
+from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.pixels import RGB, srgb
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
 from imagemill.plan.cost import check_cost
-from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve
-from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
+from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
@@ -52,9 +53,11 @@ class Vips:
         work = [self._resolve(task, info) for task in tasks]
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
-        for steps in work:
+        for task, begun in zip(tasks, work, strict=True):
+            found: dict[Any, Any] = {}
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                steps = begun if begun.border is None else self._settled(shared, task, info, found)
+                body = self._made(shared, steps, found)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
@@ -66,18 +69,29 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, found: dict[Any, Any]) -> Steps:
+        """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+
+        def answer(asked: Steps) -> Box:
+            self._check(asked, info)
+            return _trimmed(shared.picture(asked), asked, found)
+
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer)
+        self._check(steps, info)
+        return steps
+
+    def _made(self, shared: Decoded, steps: Steps, found: dict[Any, Any]) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         rows = shared.rows(steps)
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
-        rows, left = _on_rows(rows, steps)
+            return encoders.from_image(self._apply(shared.image(steps), steps, found), steps, self._settings)
+        rows, left = _on_rows(rows, steps, found)
         if not shared.has_profile and _is_finished(rows, left):
             body = encoders.from_rows(rows, steps, self._settings)
             if body is not None:
                 return body
         left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps, found), left_steps, self._settings)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -97,17 +111,21 @@ class Vips:
 
     def _resolve(self, task: Task, info: MediaInfo) -> Steps:
         steps = resolve(task.recipe, task.candidates, info, self._limits)
-        check_source(info, self._limits, frames=steps.frames)
-        check_output(steps, self._limits)
-        check_cost(steps, self._settings, self._limits)
+        self._check(steps, info)
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
+        check_source(info, self._limits, frames=steps.frames)
+        if steps.border is None:
+            check_output(steps, self._limits)
+        check_cost(steps, self._settings, self._limits)
+
+    def _apply(self, image: Image, steps: Steps, found: dict[Any, Any]) -> Image:
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context()), steps)
+            return _finish(applied(image, steps.steps, Context(0, found)), steps)
         joined = _each_scaled(image, steps)
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, found), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -120,13 +138,34 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+def _trimmed(image: Image, steps: Steps, found: dict[Any, Any]) -> Box:
+    """What is left of all frames of *image* by the border that *steps* end with."""
+    assert steps.border is not None
+    asked = steps.steps[steps.border]
+    assert isinstance(asked, Border)
+    ready = srgb(image).copy_memory()
+    for n in range(steps.frames):
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], Context(n, found))
+    whole = Box(0, 0, asked.of.width, asked.of.height)
+    return evened(found.get(asked, whole), asked.of, asked.trim)
+
+
+def _frame(strip: Image, number: int, steps: Steps) -> Image:
+    height = strip.height if steps.frames == 1 else steps.source.height_px
+    return strip.crop(0, number * height, strip.width, height)
+
+
+def _on_rows(rows: Any, steps: Steps, found: dict[Any, Any]) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
         match left:
             case [Cut() as cut, *_]:
                 box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Chosen() as chosen, *_]:
+                box = chosen_box(as_image(rows), chosen, Context(0, found))
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -141,14 +180,11 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, found: dict[Any, Any]) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    height = steps.source.height_px
     strip = srgb(image).copy_memory()
-    found: dict[Any, Any] = {}
     return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps)
-        for n in range(steps.frames)
+        _finish(applied(_frame(strip, n, steps), steps.steps, Context(n, found)), steps) for n in range(steps.frames)
     ]
 
 

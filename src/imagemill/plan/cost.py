@@ -5,11 +5,14 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
          lie between a photograph and noise: most renders take a half to a third of their estimate.
 """
 
+from msgspec.structs import replace
+
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.operations import PRICE
+from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.profiles import chosen
-from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
+from imagemill.plan.steps import Backdrop, Canvas, Crisp, Scale, Slant, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -38,7 +41,7 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
-    info = steps.source
+    info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
     area = info.width_px * info.height_px
     total_ns = _decode_ns(info, area, steps.shrink)
     area //= steps.shrink * steps.shrink
@@ -48,7 +51,8 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
         total_ns += cost_ns
     if info.icc_bytes:
         total_ns += area * _PROFILE_NS
-    total_ns += _encode_ns(steps, area, engine)
+    if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
+        total_ns += _encode_ns(steps, area, engine)
     return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
 
 
@@ -97,7 +101,9 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 
 def _has_alpha(steps: Steps) -> bool:
-    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+    return steps.source.has_alpha or any(
+        isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE for s in steps.steps
+    )
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
@@ -127,4 +133,6 @@ def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)
+    return steps.source.format is Format.GIF and not any(
+        isinstance(s, Scale | Smooth | Crisp | Backdrop | Slant) for s in steps.steps
+    )

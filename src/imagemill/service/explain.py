@@ -8,11 +8,13 @@ from imagemill.model.errors import ImagemillError
 from imagemill.model.media import Format, MediaInfo
 from imagemill.model.request import Plan
 from imagemill.plan.cost import estimate_us
-from imagemill.plan.resolve import resolve
+from imagemill.plan.geometry import Box
+from imagemill.plan.resolve import resolved
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine, Limits
 
 _SUPPOSED = MediaInfo(Format.JPEG, 4000, 3000)
-"""The source is not read: its cost is told for a photograph of 12 megapixels."""
+"""The source is not read: its cost is told for a photograph of 12 megapixels, of which nothing is trimmed."""
 
 
 def explain(plan: Plan, tier: str, limits: Limits, engine: Engine) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def explain(plan: Plan, tier: str, limits: Limits, engine: Engine) -> dict[str, 
 def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
     supposed = f"a {_SUPPOSED.format} source of {_SUPPOSED.width_px} x {_SUPPOSED.height_px} px"
     try:
-        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits)
+        steps = resolved(plan.recipe, plan.candidates, _SUPPOSED, limits, _untrimmed)
     except ImagemillError as e:
         return {"for": supposed, "refused": e.code, "detail": str(e)}
     return {
@@ -48,3 +50,7 @@ def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
         "cpu_ms": round(estimate_us(steps, engine) / 1000, 1),
         "cpu_limit_ms": limits.cpu_s * 1000,
     }
+
+
+def _untrimmed(steps: Steps) -> Box:
+    return Box(0, 0, steps.size.width, steps.size.height)

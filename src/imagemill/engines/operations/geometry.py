@@ -1,12 +1,29 @@
 """Steps of `plan.operations.geometry` with libvips."""
 
-from imagemill.engines.decoded import Image
+import math
+
+from imagemill.engines.decoded import Image, pyvips
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
+from imagemill.engines.operations.finding import cut_chosen, find_border
 from imagemill.engines.pixels import OPAQUE, RGB, RGBA, with_bands
 from imagemill.plan.geometry import Size, shrunk
-from imagemill.plan.steps import Canvas, Cut, Mirror, Scale, Turn, Upright
+from imagemill.plan.steps import (
+    Backdrop,
+    Border,
+    Canvas,
+    Chosen,
+    Cut,
+    Mirror,
+    Scale,
+    Slant,
+    Trimmed,
+    Turn,
+    Upright,
+)
 
 _TURNS = {3: "d180", 4: "d180", 5: "d90", 6: "d90", 7: "d270", 8: "d270"}
+_SMALL_SIGMA = 3.0
+"""As far as a copy that is to be blurred is scaled down before."""
 _MIRRORED = frozenset({2, 4, 5, 7})
 
 
@@ -44,11 +61,49 @@ def _canvas(image: Image, step: Canvas, _context: Context) -> Image:
     )  # fmt: skip
 
 
+def _backdrop(image: Image, step: Backdrop, _context: Context) -> Image:
+    """A blur is made of few pixels: of the copy in small, with a small sigma."""
+    image = image.copy_memory()
+    size, scale = step.size, 1 / max(1.0, step.sigma / _SMALL_SIGMA)
+    width, height = max(1, round(size.width * scale)), max(1, round(size.height * scale))
+    cover = max(width / image.width, height / image.height)
+    small = image.resize(max(cover, 1 / image.width), vscale=max(cover, 1 / image.height))
+    width, height = min(width, small.width), min(height, small.height)
+    small = small.crop((small.width - width) // 2, (small.height - height) // 2, width, height)
+    soft = small.gaussblur(step.sigma * scale, precision="integer").copy_memory()
+    under = soft.resize(size.width / width, vscale=size.height / height, kernel="linear")
+    if not image.hasalpha():
+        return under.insert(image, step.left, step.top)
+    over = under.composite2(image, "over", x=step.left, y=step.top, premultiplied=True)
+    return over.cast("uchar").copy(interpretation=image.interpretation)
+
+
+def _slant(image: Image, step: Slant, _context: Context) -> Image:
+    """Each pixel of the canvas is looked up where it comes from, about the middles of both."""
+    red, green, blue, alpha = step.rgba.to_bytes(4, "big")
+    image = with_bands(image, RGB if alpha == OPAQUE and not image.hasalpha() else RGBA).copy_memory()
+    angle, size = math.radians(step.centidegrees / 100), step.size
+    cos, sin = math.cos(angle), math.sin(angle)
+    colour = [c * alpha / OPAQUE for c in (red, green, blue)] + [alpha]
+    turned = image.affine(
+        [cos, -sin, sin, cos], interpolate=pyvips.Interpolate.new("bicubic"),
+        idx=-(image.width - 1) / 2, idy=-(image.height - 1) / 2,
+        odx=(size.width - 1) / 2, ody=(size.height - 1) / 2, oarea=[0, 0, size.width, size.height],
+        background=colour[: image.bands], premultiplied=True,
+    )  # fmt: skip
+    return turned.copy(interpretation=image.interpretation)
+
+
 TABLE: Table = {
     Upright: How(_upright, Alpha.ANY, Colours.ANY),
     Cut: How(_cut, Alpha.ANY, Colours.ANY),
     Turn: How(_turn, Alpha.ANY, Colours.ANY),
     Mirror: How(_mirror, Alpha.ANY, Colours.ANY),
     Scale: How(_scale, Alpha.PREMULTIPLIED, Colours.ANY),
+    Trimmed: How(_cut, Alpha.ANY, Colours.ANY),
+    Border: How(find_border, Alpha.PREMULTIPLIED, Colours.SRGB),
+    Chosen: How(cut_chosen, Alpha.STRAIGHT, Colours.ANY),
     Canvas: How(_canvas, Alpha.STRAIGHT, Colours.SRGB),
+    Backdrop: How(_backdrop, Alpha.PREMULTIPLIED, Colours.ANY),
+    Slant: How(_slant, Alpha.PREMULTIPLIED, Colours.SRGB),
 }
