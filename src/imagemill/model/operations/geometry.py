@@ -95,7 +95,7 @@ class AspectCrop(Struct, frozen=True, tag="aspect_crop"):
     def __post_init__(self) -> None:
         """Keep the proportions to what is a picture's."""
         for side in (self.width, self.height):
-            check_range("aspect", side, 1, MILLION)
+            check_range("aspect", side, 1, 10_000)
 
 
 class Rotate(Struct, frozen=True, tag="rotate"):
@@ -123,9 +123,9 @@ class Tilt(Struct, frozen=True, tag="tilt"):
 
     def __post_init__(self) -> None:
         """Keep to less than a whole turn, and away from quarters."""
-        check_range("rotate", self.centidegrees, -35_999, 35_999)
+        check_range("tilt", self.centidegrees, -35_999, 35_999)
         if self.centidegrees % 9_000 == 0:
-            raise BadOption("tilt: quarter turns are no tilt")
+            raise BadOption("tilt: quarter turns are rotate's, and none is no operation")
         check_colour("tilt", self.rgba)
 
 
@@ -191,8 +191,8 @@ class Extend(Struct, frozen=True, tag="extend"):
 
     def __post_init__(self) -> None:
         """Keep the canvas one."""
-        if self.width < 1 or self.height < 1:
-            raise BadOption("extend: width and height are at least 1")
+        if min(self.width, self.height) < 1 or (self.is_ratio and max(self.width, self.height) > 10_000):
+            raise BadOption("extend: width and height are at least 1, and of proportions at most 10000")
         if self.position.focal or self.position.detect is not Detect.NONE:
             raise BadOption("extend: placed by a gravity")
         _check_fill("extend", self.fill, self.rgba)
