@@ -110,9 +110,14 @@ def crop_size(size: Size, op: Crop | AspectCrop) -> Size:
     """How much of a picture of *size* is kept by an *op* that says no place for it."""
     if isinstance(op, Crop):
         return Size(min(op.width_px, size.width), min(op.height_px, size.height))
-    if size.width * op.height > size.height * op.width:
-        return Size(min(size.width, max(1, _div(size.height * op.width, op.height))), size.height)
-    return Size(size.width, min(size.height, max(1, _div(size.width * op.height, op.width))))
+    return proportional(size, op.width, op.height)
+
+
+def proportional(size: Size, width: int, height: int) -> Size:
+    """The largest size of these proportions within *size*."""
+    if size.width * height > size.height * width:
+        return Size(min(size.width, max(1, _div(size.height * width, height))), size.height)
+    return Size(size.width, min(size.height, max(1, _div(size.width * height, width))))
 
 
 def extended(size: Size, op: Extend) -> Box:
