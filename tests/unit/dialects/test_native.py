@@ -190,6 +190,18 @@ def test_every_parameter_has_a_test_and_unique_names():
     assert len(names) == len(set(names))
     assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {
         "gravity",
+        "min-width",
+        "min-height",
+        "trim",
+        "trim-color",
+        "trim-corner",
+        "trim-equal",
+        "aspect",
+        "tilt",
+        "extend",
+        "extend-gravity",
+        "pad",
+        "fill",
         "ttl",
         "tags",
         "expires",

@@ -192,7 +192,7 @@ def _resize(given: Given, terms: Terms) -> Resize | None:
     ratio = dpr(given, terms.limits)
     fit = choice(given, "fit", Fit, Fit.INSIDE)
     enlarge = flag(given, "enlarge")
-    sides = [_side(given, name, ratio) for name in _SIDES]
+    sides = [0 if _is_share(given.get(name, "")) else _side(given, name, ratio) for name in _SIDES]
     shares = [_share(given, name, ratio, enlarge=enlarge) for name in _SIDES]
     least = [_side(given, name, ratio) for name in _LEAST]
     if not any((*sides, *shares, *least)):
@@ -240,10 +240,8 @@ def lengthened(length: int, ratio: int) -> int:
 
 
 def _side(given: Given, name: str, ratio: int) -> int:
-    """In pixels; 0 where it is not given so."""
-    if name not in given or _is_share(given[name]):
-        return 0
-    return lengthened(integer(given, name, 1, 10**MAX_DIGITS), ratio)
+    """In pixels; 0 where it is not given."""
+    return lengthened(integer(given, name, 1, 10**MAX_DIGITS), ratio) if name in given else 0
 
 
 def _share(given: Given, name: str, ratio: int, *, enlarge: bool) -> int:
