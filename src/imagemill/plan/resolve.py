@@ -11,7 +11,7 @@ from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import Encode, Operation, Recipe
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.operations import RESOLVE
+from imagemill.plan.operations import RESOLVE, colours
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
@@ -36,6 +36,7 @@ def resolve(
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
+    steps = colours.joined(steps)
     last = recipe[-1]
     assert isinstance(last, Encode)
     format_ = _format(last.format, candidates, info, size)

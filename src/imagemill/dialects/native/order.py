@@ -24,6 +24,8 @@ FIXED: tuple[Reader, ...] = (
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    *look.COLOURS,
+    *look.EDGES,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
