@@ -7,6 +7,7 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
 from imagemill.plan.operations import PRICE
 from imagemill.plan.profiles import chosen
 from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
@@ -34,6 +35,9 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
+_MASKS = (Round, Mask)
+_MIXING = (Scale, Smooth, Crisp, Unsharp, Pixelate, Gradient, *_MASKS)
+"""What makes more colours than there were."""
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
@@ -97,7 +101,9 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 
 def _has_alpha(steps: Steps) -> bool:
-    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+    return steps.source.has_alpha or any(
+        isinstance(s, _MASKS) or (isinstance(s, Canvas) and not s.rgba) for s in steps.steps
+    )
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
@@ -127,4 +133,4 @@ def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)
+    return steps.source.format is Format.GIF and not any(isinstance(s, _MIXING) for s in steps.steps)

@@ -11,7 +11,7 @@ from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import Encode, Operation, Recipe
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.operations import RESOLVE, colours
+from imagemill.plan.operations import RESOLVE, colours, look
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
@@ -39,7 +39,8 @@ def resolve(
     steps = colours.joined(steps)
     last = recipe[-1]
     assert isinstance(last, Encode)
-    format_ = _format(last.format, candidates, info, size)
+    seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
+    format_ = _format(last.format, candidates, seen, size)
     if format_ not in ALPHA and background(recipe) is None:
         steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
     frames = info.frames if format_ in ANIMATED else 1

@@ -15,6 +15,8 @@ from imagemill.plan.operations.colours import Curve, Mix
 from imagemill.plan.steps import Crisp, Smooth
 
 _LEVELS, _MOST = 256, 255
+_FAINT = 0.05
+"""Of a kernel in whole numbers, which counts in twentieths of its middle: what is fainter is 0 anyway."""
 _POINTS = 4096
 """Of a gradient: more than there are levels, so that none is missed."""
 _IDENTITY = bytes(range(_LEVELS))
@@ -35,7 +37,7 @@ def _unsharp(image: Image, step: Unsharp, _context: Context) -> Image:
     image = image.copy_memory()
     colours, alpha = _parted(image)
     seen = premultiplied(image) if alpha else image
-    blurred = seen.gaussblur(step.sigma_centi / 100, precision="integer")
+    blurred = seen.gaussblur(step.sigma_centi / 100, precision="integer", min_ampl=_FAINT)
     blurred = _parted(straight(blurred))[0] if alpha else blurred
     taken = (colours - blurred + _MOST).cast("ushort").maplut(_added(step))
     return _with_alpha((colours + taken).cast("uchar"), alpha, image)

@@ -18,6 +18,7 @@ from imagemill.model.recipe import (
     Mask,
     Negate,
     Pixelate,
+    Recipe,
     Round,
     Saturation,
     Sepia,
@@ -29,7 +30,7 @@ from imagemill.plan.geometry import Size
 from imagemill.plan.operations import colours
 from imagemill.plan.operations.base import Check, Group, Price, Resolve, Scene
 from imagemill.plan.operations.colours import Curve, Mix
-from imagemill.plan.operations.geometry import PREMULTIPLY_NS
+from imagemill.plan.operations.geometry import PREMULTIPLY_NS, background
 from imagemill.plan.steps import Crisp, Smooth, Step
 from imagemill.settings import Limits
 
@@ -37,6 +38,11 @@ _BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
 _UNSHARP_NS, _PIXELATE_NS = 12.0, 8.0
 _CURVE_NS, _MIX_NS, _GRADIENT_NS, _MASK_NS = 4.0, 14.0, 35.0, 20.0
+
+
+def clears(recipe: Recipe) -> bool:
+    """Whether a picture has holes after *recipe* that it had not before."""
+    return any(isinstance(op, Round | Mask) for op in recipe) and background(recipe) is None
 
 
 def check_sigma(name: str, centi: int, most: int) -> None:
