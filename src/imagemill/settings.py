@@ -122,7 +122,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     operations: Positive = 16
     """In one recipe."""
     blur_sigma: Positive = 100
-    """Largest ``blur``."""
+    """Largest sigma of ``blur`` and ``unsharp``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
     """Largest ``sharpen``."""
     dpr: Positive = 4

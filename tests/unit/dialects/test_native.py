@@ -172,11 +172,18 @@ def test_spellings_of_a_value_do_not_change_the_key():
         assert key(f"{SOURCE}&{one}") == key(f"{SOURCE}&{other}" if other else SOURCE), (one, other)
 
 
+LOOK = {
+    "unsharp", "pixelate", "brightness", "contrast", "saturation", "hue", "gamma", "grayscale", "sepia", "negate", "tint", "duotone",
+    "colorize", "gradient", "radius", "mask",
+}  # fmt: skip
+"""Tested in `test_native_look`."""
+
+
 def test_every_parameter_has_a_test_and_unique_names():
     """The table is the grammar: no name means two things."""
     names = [n for p in PARAMETERS for n in (p.name, p.alias) if n]
     assert len(names) == len(set(names))
-    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {
+    assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | LOOK | {
         "gravity",
         "ttl",
         "tags",
