@@ -36,8 +36,10 @@ from imagemill.settings import Limits
 
 _BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
-_UNSHARP_NS, _PIXELATE_NS = 12.0, 8.0
-_CURVE_NS, _MIX_NS, _GRADIENT_NS, _MASK_NS = 4.0, 14.0, 35.0, 20.0
+_UNSHARP_NS, _UNSHARP_SIGMA_NS, _PIXELATE_NS = 16.0, 1.6, 8.0
+_CURVE_NS, _MIX_NS, _GRADIENT_NS, _MASK_NS = 4.0, 14.0, 28.0, 20.0
+_SET_UP_NS = 300_000.0
+"""Before the first pixel, in each frame."""
 
 
 def clears(recipe: Recipe) -> bool:
@@ -90,19 +92,19 @@ def _price_sharpen(step: Crisp, area: int, info: MediaInfo) -> tuple[float, int]
 
 
 def _price_unsharp(step: Unsharp, area: int, info: MediaInfo) -> tuple[float, int]:
-    blurred_ns, _ = _price_blur(Smooth(step.sigma_centi / 100), area, info)
-    return blurred_ns + area * _UNSHARP_NS, area
+    each = _UNSHARP_NS + _UNSHARP_SIGMA_NS * step.sigma_centi / 100
+    return area * (2 * each + 2 * PREMULTIPLY_NS if info.has_alpha else each) + 2 * _SET_UP_NS, area
 
 
 def _price_pixelate(_step: Pixelate, area: int, info: MediaInfo) -> tuple[float, int]:
-    return area * (_PIXELATE_NS + (2 * PREMULTIPLY_NS if info.has_alpha else 0)), area
+    return area * (_PIXELATE_NS + (2 * PREMULTIPLY_NS if info.has_alpha else 0)) + _SET_UP_NS, area
 
 
-def _price_each(each_ns: float) -> Price:
+def _price_each(each_ns: float, set_up_ns: float = 0.0) -> Price:
     """As much for every pixel, and a third more where there is transparency."""
 
     def price(_step: Step, area: int, info: MediaInfo) -> tuple[float, int]:
-        return area * each_ns * (4 / 3 if info.has_alpha else 1), area
+        return area * each_ns * (4 / 3 if info.has_alpha else 1) + set_up_ns, area
 
     return price
 
@@ -130,8 +132,8 @@ _PRICE: Mapping[type, Price] = {
     Pixelate: _price_pixelate,
     Curve: _price_each(_CURVE_NS),
     Mix: _price_each(_MIX_NS),
-    Gradient: _price_each(_GRADIENT_NS),
-    Round: _price_each(_MASK_NS),
-    Mask: _price_each(_MASK_NS),
+    Gradient: _price_each(_GRADIENT_NS, _SET_UP_NS),
+    Round: _price_each(_MASK_NS, _SET_UP_NS),
+    Mask: _price_each(_MASK_NS, _SET_UP_NS),
 }
 GROUP = Group(_CHECK, _RESOLVE, _PRICE)
