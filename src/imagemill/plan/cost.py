@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, Format, MediaInfo
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
@@ -45,6 +46,9 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
+_MASKS = (Round, Mask)
+_MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask | Backdrop | Slant
+"""What makes more colours than there were."""
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
@@ -137,7 +141,7 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 def _has_alpha(steps: Steps) -> bool:
     return steps.source.has_alpha or any(
-        isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE for s in steps.steps
+        isinstance(s, _MASKS) or (isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE) for s in steps.steps
     )
 
 
@@ -170,6 +174,4 @@ def _has_palette(steps: Steps) -> bool:
         return False
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(
-        isinstance(s, Scale | Smooth | Crisp | Backdrop | Slant) for s in steps.steps
-    )
+    return steps.source.format is Format.GIF and not any(isinstance(s, _MIXING) for s in steps.steps)

@@ -14,7 +14,7 @@ from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.operations import RESOLVE
+from imagemill.plan.operations import RESOLVE, colours, look
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.encoding import settle
 from imagemill.plan.operations.geometry import OPAQUE, background
@@ -76,9 +76,11 @@ def resolve(
             _check(step.size if isinstance(step, Scale) else size, limits)
         if new and isinstance(new[-1], Border):
             break
+    steps = colours.joined(steps)
     last = recipe[-1]
     assert isinstance(last, Encode)
-    format_ = _format(last, candidates, info, size, engine)
+    seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
+    format_ = _format(last, candidates, seen, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
         steps = _whitened(steps)
     frames = info.frames if format_ in ANIMATED else 1

@@ -27,6 +27,8 @@ FIXED: tuple[Reader, ...] = (
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    *look.COLOURS,
+    *look.EDGES,
     borders.EXTEND,
     borders.PAD,
     layers.LAYER,
