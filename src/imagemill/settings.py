@@ -208,8 +208,8 @@ class Text(Struct, frozen=True, forbid_unknown_fields=True):
     """``[text]``: what texts on pictures are written in. No font of the system is used unless it is named here."""
 
     fonts: tuple[str, ...] = ()
-    """Folders with fonts, or single files, as absolute paths; the user that workers run as (``nobody`` where the service
-    is started as root) must be able to read them. One family ships with imagemill: DejaVu Sans."""
+    """Folders with fonts, or single files, as absolute paths. The user that workers run as (``nobody`` where the
+    service is started as root) must be able to read them. DejaVu Sans ships with imagemill."""
     missing: Literal["error", "box"] = "error"
     """What becomes of a character that no font has: ``error`` refuses the request, ``box`` draws a box."""
 

@@ -19,7 +19,9 @@ from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
@@ -28,7 +30,7 @@ from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve
 from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
-from imagemill.settings import Engine, Limits
+from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
 _OPAQUE_BANDS = frozenset({1, 3})
@@ -37,9 +39,10 @@ _OPAQUE_BANDS = frozenset({1, 3})
 class Vips:
     """The engine, inside a worker process."""
 
-    def __init__(self, limits: Limits, settings: Engine) -> None:
+    def __init__(self, limits: Limits, settings: Engine, lettering: Lettering | None = None) -> None:
         self._limits = limits
         self._settings = settings
+        self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
@@ -104,10 +107,10 @@ class Vips:
 
     def _apply(self, image: Image, steps: Steps) -> Image:
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context()), steps)
+            return _finish(applied(image, steps.steps, Context(lettering=self._lettering)), steps)
         joined = _each_scaled(image, steps)
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, self._lettering), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -141,13 +144,15 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, lettering: Lettering) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     height = steps.source.height_px
     strip = srgb(image).copy_memory()
-    found: dict[Any, Any] = {}
+    settled: dict[Any, Any] = {}
     return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps)
+        _finish(
+            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, settled, lettering)), steps
+        )
         for n in range(steps.frames)
     ]
 

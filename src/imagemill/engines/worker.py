@@ -17,6 +17,7 @@ from imagemill import heap
 from imagemill.engines import sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
@@ -39,11 +40,14 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         memory = os.open("/proc/self/statm", os.O_RDONLY)
         os.close(source_fd)
         os.close(output_fd)
-        vips = engine(setup.limits, setup.engine)
+        lettering = Lettering(setup.fonts, setup.limits.output_pixels)
+        lettering.before_confinement()
+        vips = engine(setup.limits, setup.engine, lettering)
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
         )
+        lettering.check()
         logging.disable()  # nobody reads it, and pyvips has libvips tell it of every name that it looks up
         heap.settle()
         words.send(wire.write(wire.Ready(versions)))

@@ -10,7 +10,7 @@ Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operation
 
 from collections.abc import Iterator
 
-from imagemill.dialects.native import encoding, frames, geometry, layers, look
+from imagemill.dialects.native import encoding, frames, geometry, layers, look, text
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
@@ -24,6 +24,7 @@ FIXED: tuple[Reader, ...] = (
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    text.TEXT,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
@@ -33,6 +34,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     *geometry.PARAMETERS,
     *look.PARAMETERS,
     *layers.PARAMETERS,
+    *text.PARAMETERS,
     Parameter(
         "ops",
         "",
@@ -56,6 +58,7 @@ def recipe(given: Given, terms: Terms) -> Recipe:
 def _changes(given: Given, terms: Terms) -> Iterator[Operation]:
     if "ops" not in given:
         geometry.refuse_idle(given)
+        text.refuse_idle(given)
         yield from _all(FIXED, given, terms)
         return
     if mixed := sorted(_ALONE & given.keys()):
@@ -78,15 +81,16 @@ def _explicit(part: str, terms: Terms) -> Operation:
         raise BadOption(f"ops: {name[:40]!r} is none of {', '.join(_BY_NAME)}")
     given = _named(reader, rest if colon or reader.parameters[0] not in _FLAGS else "1")
     geometry.refuse_idle(given)
+    text.refuse_idle(given)
     made = reader.read(given, terms)
     if made is None:
         raise BadOption(f"ops: {part[:80]!r} does nothing")
     return made
 
 
-def _named(reader: Reader, text: str) -> Given:
+def _named(reader: Reader, written: str) -> Given:
     given: dict[str, str] = {}
-    for n, item in enumerate(text.split(";")):
+    for n, item in enumerate(written.split(";")):
         name, equals, value = item.partition("=")
         if not equals and n == 0:
             name, value = reader.parameters[0], item

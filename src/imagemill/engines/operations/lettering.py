@@ -1,9 +1,9 @@
 """Write texts: which face each character is drawn with, and the block that Pango makes of it.
 
 Order    the face that is asked for, then the others: nearest in weight and slant first, then as configured.
-Safety   texts reach Pango escaped, in spans that name one face each and allow no other: what is drawn depends on nothing
-         but the text and the configured files. Fontconfig is told of no directory (typefaces/fonts.conf) and knows the
-         files that texts have needed; which other texts came before changes nothing.
+Safety   texts reach Pango escaped, in spans that name one face each and allow no other: what is drawn depends on
+         nothing but the text and the configured files. Fontconfig is told of no directory (typefaces/fonts.conf) and
+         knows the files that texts have needed; which other texts came before changes nothing.
 Errors   `BadOption`: no such face, or no face for a character; `LimitExceeded`: a block beyond the limit.
 Source   Pango 1.5x reference: markup, font descriptions; libvips 8.18 reference: text.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imagemill.engines import faces
+from imagemill.engines import typefaces
 from imagemill.engines.decoded import Image, pyvips
-from imagemill.engines.faces import Face, Fonts
 from imagemill.engines.sfnt import Coverage
+from imagemill.engines.typefaces import Fonts, Typeface
 from imagemill.model.errors import BadOption, LimitExceeded, SettingsError
 from imagemill.model.recipe import Align, Text
 
@@ -59,14 +59,14 @@ class Lettering:
         self._named = {face.name.casefold(): face for face in fonts.faces}
         self._most_pixels = most_pixels
         self._reach: dict[str, str] = {}
-        self._covered: dict[Face, Coverage] = {}
-        os.environ["FONTCONFIG_FILE"] = str(faces.home() / _CONFIGURATION)
+        self._covered: dict[Typeface, Coverage] = {}
+        os.environ["FONTCONFIG_FILE"] = str(typefaces.home() / _CONFIGURATION)
 
     def before_confinement(self) -> None:
         """Hold what is ours open: it may lie where a worker without rights does not come."""
         own = [path for path in dict.fromkeys(face.path for face in self._fonts.faces) if _is_own(path)]
         self._reach = {path: f"/proc/self/fd/{os.open(path, os.O_RDONLY)}" for path in own}
-        if os.geteuid() == 0 and not _is_public(faces.home() / _CONFIGURATION):
+        if os.geteuid() == 0 and not _is_public(typefaces.home() / _CONFIGURATION):
             self.block(Text("."), 100)  # has fontconfig read its configuration while that can be done
 
     def check(self) -> None:
@@ -89,13 +89,13 @@ class Lettering:
         drawn = _drawn(text, chosen, markup, width_px, text.size_px)
         return _within(drawn, text.width_px) if text.width_px else Block(drawn, 0)
 
-    def _chosen(self, name: str) -> Face:
-        face = self._named.get((name or faces.DEFAULT).casefold())
+    def _chosen(self, name: str) -> Typeface:
+        face = self._named.get((name or typefaces.DEFAULT).casefold())
         if face is None:
-            raise BadOption(f"font: {name!r} is none of {faces.shown(self._fonts.faces[:20])}")
+            raise BadOption(f"font: {name!r} is none of {typefaces.shown(self._fonts.faces[:20])}")
         return face
 
-    def _runs(self, text: str, chosen: Face) -> Iterator[tuple[Face, str]]:
+    def _runs(self, text: str, chosen: Typeface) -> Iterator[tuple[Typeface, str]]:
         """*text* in parts, each with the face it is drawn with."""
         run, current, missing = "", chosen, []
         for character in text:
@@ -113,7 +113,7 @@ class Lettering:
         self._load(current)
         yield current, run
 
-    def _face(self, character: str, chosen: Face, current: Face) -> Face | None:
+    def _face(self, character: str, chosen: Typeface, current: Typeface) -> Typeface | None:
         """The face for one character: a mark stays with its letter, and what is not seen with what is around it."""
         category = unicodedata.category(character)
         if character == "\n" or category in _UNSEEN or character in _UNSEEN_MARKS or character in _SELECTORS:
@@ -124,25 +124,25 @@ class Lettering:
             return chosen
         return next((face for face in self._others(chosen) if character in self._coverage(face)), None)
 
-    def _others(self, chosen: Face) -> list[Face]:
+    def _others(self, chosen: Typeface) -> list[Typeface]:
         like = chosen.description
         return sorted(
             self._fonts.faces,
             key=lambda face: (abs(face.description.weight - like.weight), face.description.slant != like.slant),
         )
 
-    def _coverage(self, face: Face) -> Coverage:
+    def _coverage(self, face: Typeface) -> Coverage:
         if face not in self._covered:
             path = self._reach.get(face.path, face.path)
-            self._covered[face] = faces.covered(path, face.description.index)
+            self._covered[face] = typefaces.covered(path, face.description.index)
         return self._covered[face]
 
-    def _load(self, face: Face) -> None:
+    def _load(self, face: Typeface) -> None:
         """Have fontconfig know the file of *face*."""
         path = self._reach.get(face.path, face.path)
         pyvips.Image.text(".", font=_font(face, _SMALL_PX), fontfile=path, dpi=72)
 
-    def _check_size(self, text: Text, chosen: Face, markup: str, width_px: int) -> None:
+    def _check_size(self, text: Text, chosen: Typeface, markup: str, width_px: int) -> None:
         """Refuse a block that is too large, judged by a small one of the same shape where it might be."""
         size = text.size_px
         lines = text.text.count("\n") + 1 + len(text.text) * size // width_px
@@ -157,7 +157,7 @@ class Lettering:
         return max(width, height) <= _MOST_SIDE and width * height <= self._most_pixels
 
 
-def _drawn(text: Text, chosen: Face, markup: str, width_px: int, size_px: int) -> Image:
+def _drawn(text: Text, chosen: Typeface, markup: str, width_px: int, size_px: int) -> Image:
     align = (_SWAPPED if _is_right_to_left(text.text) else _ALIGN)[text.align]
     try:
         return pyvips.Image.text(
@@ -175,7 +175,7 @@ def _within(drawn: Image, width_px: int) -> Block:
     return Block(mask, margin)
 
 
-def _span(face: Face, text: str) -> str:
+def _span(face: Typeface, text: str) -> str:
     """Markup of *text* in *face* and no other."""
     of = face.description
     return (
@@ -184,7 +184,7 @@ def _span(face: Face, text: str) -> str:
     )
 
 
-def _font(face: Face, size_px: int) -> str:
+def _font(face: Typeface, size_px: int) -> str:
     return f"{face.description.family}, {size_px}px"
 
 
@@ -201,12 +201,10 @@ def _listed(characters: list[str]) -> str:
 
 
 def _is_own(path: str) -> bool:
-    return Path(path).parent == faces.home()
+    return Path(path).parent == typefaces.home()
 
 
 def _is_public(path: Path) -> bool:
     """Whether anybody may read *path*."""
     ways = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
     return ways and bool(path.stat().st_mode & stat.S_IROTH)
-
-

@@ -28,7 +28,7 @@ _MOST_BYTES = 32 * 1024
 T = TypeVar("T")
 
 
-class Face(Struct, frozen=True):
+class Typeface(Struct, frozen=True):
     """One face of a font file."""
 
     path: str
@@ -44,7 +44,7 @@ class Face(Struct, frozen=True):
 class Fonts(Struct, frozen=True):
     """What workers know of fonts."""
 
-    faces: tuple[Face, ...] = ()
+    faces: tuple[Typeface, ...] = ()
     """In the order in which they are asked for a character that the chosen one does not have."""
     boxes: bool = False
     """Whether a character that no face has is drawn as a box, and not refused."""
@@ -54,7 +54,7 @@ def found(settings: Text) -> Fonts:
     """All faces of *settings*, and our own."""
     own = _folder(home())
     faces = [face for place in settings.fonts for face in _place(Path(place))] + own
-    named: dict[str, Face] = {}
+    named: dict[str, Typeface] = {}
     for face in faces:
         named.setdefault(face.name.casefold(), face)
     fonts = Fonts(tuple(named.values()), settings.missing == "box")
@@ -73,7 +73,7 @@ def covered(path: str, index: int) -> Coverage:
     return _read(path, lambda data: sfnt.coverage(data, index))
 
 
-def _place(place: Path) -> list[Face]:
+def _place(place: Path) -> list[Typeface]:
     if not place.is_absolute():
         raise SettingsError(f"text.fonts: {place}: an absolute path is wanted")
     try:
@@ -87,7 +87,7 @@ def _place(place: Path) -> list[Face]:
     return faces
 
 
-def _folder(folder: Path) -> list[Face]:
+def _folder(folder: Path) -> list[Typeface]:
     """The faces below *folder*; files that are no fonts of a usable kind are passed over."""
     return [face for path in sorted(_paths(folder)) for face in _usable(path)]
 
@@ -100,15 +100,15 @@ def _paths(folder: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in names if Path(name).suffix.lower() in _SUFFIXES)
 
 
-def _usable(path: Path) -> list[Face]:
+def _usable(path: Path) -> list[Typeface]:
     try:
         return _file(path)
     except ValueError:
         return []
 
 
-def _file(path: Path) -> list[Face]:
-    return [Face(str(path), description) for description in _read(str(path), sfnt.described)]
+def _file(path: Path) -> list[Typeface]:
+    return [Typeface(str(path), description) for description in _read(str(path), sfnt.described)]
 
 
 def _read(path: str, reader: Callable[[memoryview], T]) -> T:
@@ -119,6 +119,6 @@ def _read(path: str, reader: Callable[[memoryview], T]) -> T:
         return reader(memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)))  # unmapped when nobody refers to it
 
 
-def shown(faces: Sequence[Face]) -> str:
+def shown(faces: Sequence[Typeface]) -> str:
     """Their names, for people."""
     return ", ".join(face.name for face in faces)
