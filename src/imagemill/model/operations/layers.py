@@ -1,8 +1,8 @@
 """Operations that lay something over or under the picture. Layers, which have recipes of their own: `model.recipe`."""
 
 import unicodedata
-from collections.abc import Iterator
 from enum import StrEnum
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -97,7 +97,7 @@ class Text(Struct, frozen=True, tag="text"):
             raise BadOption(
                 "text: control characters are refused, but for line ends; so are directions: letters say them"
             )
-        if any(all(unicodedata.combining(c) for c in run) for run in _windows(self.text, MOST_MARKS + 1)):
+        if _most_marks(self.text) > MOST_MARKS:
             raise BadOption(f"text: more than {MOST_MARKS} marks on one letter")
         if len(self.font) > 64 or not all(c.isalnum() or c in " -" for c in self.font):
             raise BadOption("font: a name of at most 64 letters, digits, spaces and hyphens")
@@ -106,5 +106,7 @@ class Text(Struct, frozen=True, tag="text"):
         check_colour("text colour", self.rgba)
 
 
-def _windows(text: str, length: int) -> Iterator[str]:
-    return (text[n : n + length] for n in range(len(text) - length + 1))
+def _most_marks(text: str) -> int:
+    """How many marks stand on one letter, at most."""
+    runs = groupby(text, lambda character: unicodedata.category(character).startswith("M"))
+    return max((len(list(run)) for is_mark, run in runs if is_mark), default=0)
