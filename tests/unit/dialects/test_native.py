@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemill.dialects.native import PARAMETERS, Native, split
+from imagemill.dialects.native.text import TEXT
 from imagemill.model.errors import BadOption, BadRequest, ImagemillError, LimitExceeded
 from imagemill.model.media import Format
 from imagemill.model.recipe import (
@@ -185,6 +186,7 @@ def test_every_parameter_has_a_test_and_unique_names():
         "attachment",
         "ops",
         "preset",
+        *TEXT.parameters,
     }
 
 
