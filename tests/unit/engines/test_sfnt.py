@@ -46,7 +46,7 @@ def test_coverage(path):
     wrong = [hex(c) for c in codes if (chr(c) in covered) == (bytes(face.getmask(chr(c))) == nothing)]
 
     assert [
-        code for code in wrong if int(code, 16) not in {0x61C}
+        code for code in wrong if code != "0x61c"
     ] == []  # a mark that is there, and looks like nothing
 
 
