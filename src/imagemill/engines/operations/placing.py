@@ -9,6 +9,8 @@ Source   W3C Filter Effects and Compositing for the order; libvips 8.18 referenc
 
 import math
 
+from msgspec import Struct
+
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.blending import blended
 from imagemill.engines.pixels import RGB, RGBA, premultiplied, straight, with_bands
@@ -38,7 +40,29 @@ def laid(
 
     So many pixels around the overlay, *margin_px*, are seen but not counted where it is placed.
     """
-    picture = Size(image.width, image.height)
+    size = Size(image.width, image.height)
+    return put(image, ready(size, overlay, place, shadow=shadow, tile=tile, margin_px=margin_px), blend)
+
+
+class Ready(Struct, frozen=True):
+    """What is laid on a picture of one size, again and again."""
+
+    overlay: Image
+    """In memory, cut at the edges of the picture."""
+    part: Box
+    """Of the picture, where it comes to lie."""
+
+
+def ready(
+    picture: Size,
+    overlay: Image,
+    place: Place,
+    *,
+    shadow: Shadow | None = None,
+    tile: bool = False,
+    margin_px: int = 0,
+) -> Ready:
+    """*overlay* turned, shadowed, faded and placed on a picture of that size; see `laid`."""
     inner = Size(overlay.width - 2 * margin_px, overlay.height - 2 * margin_px)
     overlay = turned(with_bands(overlay, RGBA), place.centidegrees)
     box = turned_size(inner, place.centidegrees)
@@ -50,11 +74,17 @@ def laid(
         overlay, left, top = _shadowed(overlay, shadow, left, top)
     part = _common(picture, Box(left, top, overlay.width, overlay.height))
     overlay = faded(overlay.crop(part.left - left, part.top - top, part.width, part.height), place.opacity_percent)
+    return Ready(overlay.copy_memory(), part)
+
+
+def put(image: Image, this: Ready, blend: Blend) -> Image:
+    """*this* on *image*, which is of the size that it was made ready for."""
+    part = this.part
     if blend is not Blend.NORMAL or image.hasalpha():
         image = image.copy_memory()  # it is read twice, and not row by row
     below = image.crop(part.left, part.top, part.width, part.height)
-    made = blended(below, overlay, blend)
-    whole = (part.width, part.height) == (picture.width, picture.height)
+    made = blended(below, this.overlay, blend)
+    whole = (part.width, part.height) == (image.width, image.height)
     return made if whole else image.insert(made, part.left, part.top)
 
 
