@@ -31,10 +31,14 @@ from imagemill.model.recipe import (
     Fit,
     Flip,
     Flop,
+    Place,
+    Position,
     Resize,
     Rotate,
+    Shadow,
     Sharpen,
     Speed,
+    Text,
 )
 from imagemill.plan.cost import estimate_us
 from imagemill.plan.prepare import check, normal
@@ -45,6 +49,7 @@ from imagemill.settings import Engine, Limits
 LIMITS = Limits(cpu_s=1000.0)
 ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
 OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF]
+TEXTS = 1.0 if "--texts" in sys.argv else 0.1
 SLACK_MS = 3.0
 """Below this, timing is noise."""
 
@@ -93,9 +98,24 @@ def recipe(chance, width, height):
         ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
     if chance.random() < 0.15:
         ops.append(Sharpen(chance.choice([50, 100, 300])))
+    if chance.random() < TEXTS:
+        ops.append(text(chance))
     if chance.random() < 0.15:
         ops.append(Background(chance.choice([0xFFFFFFFF, 0x11223380])))
     return (*ops, Encode(chance.choice(OUT), chance.choice([0, 0, 0, 30, 95]), chance.choice(list(Speed))))
+
+
+def text(chance):
+    """From a caption to a page, in all sizes; some turned, some shadowed."""
+    words = " ".join(
+        chance.choice(["moon", "Dandelion", "שלום", "a", "Ångström\n", "<b>"])
+        for _ in range(chance.choice([1, 3, 10, 60]))
+    )
+    return Text(
+        words[:512].strip(), size_px=chance.choice([12, 32, 32, 80, 300]), width_px=chance.choice([0, 0, 100, 400]),
+        place=Place(Position(0, 0), centidegrees=chance.choice([0, 0, 0, 9_000, -1_500]), opacity_percent=chance.choice([100, 50])),
+        shadow=chance.choice([None, None, Shadow(), Shadow(10, 10, 2_000)]),
+    )  # fmt: skip
 
 
 async def actual_ms(pool, source, ops):

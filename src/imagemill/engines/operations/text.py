@@ -2,21 +2,22 @@
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
-from imagemill.engines.operations.lettering import Block
-from imagemill.engines.operations.placing import laid
+from imagemill.engines.operations.placing import put, ready
 from imagemill.engines.pixels import OPAQUE
-from imagemill.model.recipe import Text
+from imagemill.model.recipe import Blend, Text
+from imagemill.plan.geometry import Size
 
 
 def _write(image: Image, step: Text, context: Context) -> Image:
     """*image* with the text on it, which is drawn once for all frames."""
-    key = (step, image.width)
+    size = Size(image.width, image.height)
+    key = (step, size)
     if key not in context.found:
         assert context.lettering, "whoever has such steps can write"
-        context.found[key] = context.lettering.block(step, image.width)
-    block: Block = context.found[key]
-    overlay = _coloured(block.mask, step.rgba)
-    return laid(image, overlay, step.place, shadow=step.shadow, margin_px=block.margin_px)
+        block = context.lettering.block(step, size.width)
+        overlay = _coloured(block.mask, step.rgba)
+        context.found[key] = ready(size, overlay, step.place, shadow=step.shadow, margin_px=block.margin_px)
+    return put(image, context.found[key], Blend.NORMAL)
 
 
 def _coloured(mask: Image, rgba: int) -> Image:

@@ -1,16 +1,19 @@
 """Policy and prices of `model.operations.layers.Text`; it is its own step, and changes no size."""
 
+import math
 from collections.abc import Mapping
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.model.recipe import Text
+from imagemill.plan.geometry import Size
 from imagemill.plan.operations.base import Check, Group, Price, Resolve
+from imagemill.plan.placing import turned_size
 from imagemill.settings import Limits
 
-_ONCE_NS, _CHARACTER_NS, _PIXEL_NS = 3e6, 20_000.0, 40.0
-_TURN_NS, _SHADOW_NS, _SHADOW_SIGMA_NS = 60.0, 80.0, 3.0
-_COPY_NS, _OPAQUE_NS, _ALPHA_NS = 2.0, 4.0, 12.0
+_ONCE_NS, _CHARACTER_NS, _DRAWN_NS = 1.5e6, 15_000.0, 10.0
+_TURN_NS, _SHADOW_NS, _SHADOW_SIGMA_NS = 60.0, 120.0, 2.0
+_COPY_NS, _OPAQUE_NS, _ALPHA_NS = 6.0, 20.0, 150.0
 _LINE, _ADVANCE = 1.2, 0.65
 """Of an em: how far apart lines lie, and how wide a character is, in most scripts."""
 
@@ -21,25 +24,29 @@ def _check(op: Text, limits: Limits) -> None:
 
 
 def _price(step: Text, area: int, info: MediaInfo) -> tuple[float, int]:
-    block = _block_px(step)
-    each = _PIXEL_NS
+    block = _block(step, area)
+    drawn = block.width * block.height
+    box = turned_size(block, step.place.centidegrees)
+    seen, each = min(box.width * box.height, area), _ALPHA_NS if info.has_alpha else _OPAQUE_NS
     if step.place.centidegrees % 9_000:
         each += _TURN_NS
-        block *= 1.5
     if step.shadow:
         sigma = step.shadow.sigma_centi / 100
-        block += 6 * sigma * (step.size_px + 6 * sigma) + 6 * sigma * block**0.5
+        seen += int(6 * sigma * (6 * sigma + 2 * math.sqrt(seen)))
         each += _SHADOW_NS + _SHADOW_SIGMA_NS * sigma
-    whole = area * (_COPY_NS + (_ALPHA_NS if info.has_alpha else _OPAQUE_NS))
-    return _ONCE_NS + len(step.text) * _CHARACTER_NS + block * each + whole, area
+    once = _ONCE_NS + len(step.text) * _CHARACTER_NS + drawn * _DRAWN_NS
+    return once + seen * each + area * _COPY_NS, area
 
 
-def _block_px(step: Text) -> float:
-    """About how many pixels the block has, however its lines are broken."""
+def _block(step: Text, area: int) -> Size:
+    """About how large the block is, lines broken to the width of a square picture of that *area*
+    where it has no width of its own.
+    """
+    room = step.width_px or max(math.isqrt(area), 1)
     lines = [len(line) * _ADVANCE * step.size_px for line in step.text.split("\n")]
-    widest = min(max(lines), step.width_px) if step.width_px else max(lines)
-    rows = sum(max(1.0, line / max(widest, 1.0)) for line in lines)
-    return max(widest, step.width_px, step.size_px) * rows * _LINE * step.size_px
+    width = max(step.width_px, math.ceil(min(max(lines), room)), step.size_px)
+    rows = sum(max(1, math.ceil(line / width)) for line in lines)
+    return Size(width, math.ceil(rows * _LINE * step.size_px))
 
 
 _CHECK: Mapping[type, Check] = {Text: _check}
