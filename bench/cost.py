@@ -1,10 +1,10 @@
 """Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
 
-    python bench/cost.py [recipes] [--all]
+    python bench/cost.py [recipes] [--all] [--texts]
 
 For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
 most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
-every recipe, else the worst ones. The seed is fixed; the sources are the sample photograph and pictures made here.
+every recipe, else the worst ones; ``--texts`` has a text in each. The seed is fixed; the sources are the sample photograph and pictures made here.
 """
 
 import asyncio

@@ -39,9 +39,7 @@ def _price(step: Text, area: int, info: MediaInfo) -> tuple[float, int]:
 
 
 def _block(step: Text, area: int) -> Size:
-    """About how large the block is, lines broken to the width of a square picture of that *area*
-    where it has no width of its own.
-    """
+    """About how large the block is; without a width of its own, lines are broken to that of a square picture."""
     room = step.width_px or max(math.isqrt(area), 1)
     lines = [len(line) * _ADVANCE * step.size_px for line in step.text.split("\n")]
     width = max(step.width_px, math.ceil(min(max(lines), room)), step.size_px)
