@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from imagemill.engines import encoders, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.lettering import Lettering
@@ -25,6 +26,7 @@ from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
@@ -45,22 +47,38 @@ class Vips:
         self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
-        image = None
-        if needs_libvips(info):
-            with _as_ours(info.format):
-                image = open_source(source, info.format)
-                info = self._agreed(image, info)
-        work = [self._resolve(task, info) for task in tasks]
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
+        with _as_ours(info.format):
+            image, info = self.opened(source, info)
+        layers = Layers(given, self, self._limits)
+        work = [self._resolve(task, info, layers.infos) for task in tasks]
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for steps in work:
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                body = self._made(shared, steps, layers)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+
+    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | None, MediaInfo]:
+        """*source* as libvips opens it where only that says all there is to know of it, and what that says."""
+        if not needs_libvips(info):
+            return None, info
+        image = open_source(source, info.format)
+        return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
+        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, steps.source)
+        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+        rows = shared.rows(steps)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, self._context(layers)))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -69,18 +87,18 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _made(self, shared: Decoded, steps: Steps, layers: Layers) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         rows = shared.rows(steps)
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
+            return encoders.from_image(self._apply(shared.image(steps), steps, layers), steps, self._settings)
         rows, left = _on_rows(rows, steps)
         if not shared.has_profile and _is_finished(rows, left):
             body = encoders.from_rows(rows, steps, self._settings)
             if body is not None:
                 return body
         left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps, layers), left_steps, self._settings)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -98,19 +116,22 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
         check_source(info, self._limits, frames=steps.frames)
         check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _context(self, layers: Layers) -> Context:
+        return Context(layer=layers.picture, lettering=self._lettering)
+
+    def _apply(self, image: Image, steps: Steps, layers: Layers) -> Image:
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context(lettering=self._lettering)), steps)
+            return _finish(applied(image, steps.steps, self._context(layers)), steps)
         joined = _each_scaled(image, steps)
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, self._lettering), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, self._context(layers)), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -144,15 +165,12 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps, lettering: Lettering) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     height = steps.source.height_px
     strip = srgb(image).copy_memory()
-    settled: dict[Any, Any] = {}
     return [
-        _finish(
-            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, settled, lettering)), steps
-        )
+        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, replace(context, frame=n)), steps)
         for n in range(steps.frames)
     ]
 

@@ -4,9 +4,9 @@ from msgspec.structs import replace
 
 from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.keys import result_key, source_key
+from imagemill.model.keys import layer_tags, result_key, source_key
 from imagemill.model.media import Format
-from imagemill.model.recipe import Encode, Recipe
+from imagemill.model.recipe import Encode, Recipe, layers
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.grid import on_grid
 from imagemill.plan.lifetime import allowed_ttl
@@ -33,7 +33,7 @@ def prepare(request: ImageRequest, limits: Limits, client: Client = ANYONE, poli
         ttl_s=ttl_s,
         asked_ttl_s=request.ttl_s if request.ttl_s != ttl_s else None,
         expires_at_s=request.expires_at_s,
-        tags=tuple(sorted(request.tags)),
+        tags=tuple(sorted((*request.tags, *layer_tags(recipe)))),
         filename=request.filename,
         attachment=request.attachment,
     )
@@ -75,7 +75,17 @@ def normal(recipe: Recipe) -> Recipe:
 
 
 def check(recipe: Recipe, limits: Limits) -> None:
-    """Refuse what no source could make acceptable."""
+    """Refuse what no source could make acceptable, of layers' own recipes, too."""
+    _check(recipe, limits)
+    for number, (depth, layer) in enumerate(layers(recipe), 1):
+        if depth > limits.layer_depth:
+            raise LimitExceeded("layer_depth", f"layers: {depth} > {limits.layer_depth} deep")
+        if number > limits.layers:
+            raise LimitExceeded("layers", f"layers: more than {limits.layers}")
+        _check(layer.recipe, limits)
+
+
+def _check(recipe: Recipe, limits: Limits) -> None:
     if len(recipe) > limits.operations:
         raise LimitExceeded("operations", f"operations: {len(recipe)} > {limits.operations}")
     for op in recipe:

@@ -4,12 +4,14 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
@@ -19,6 +21,9 @@ from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay
 from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
+NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
+_AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
 of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
@@ -31,12 +36,19 @@ def resolve(
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
     engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named."""
+
+    def layer(source: SourceRef, own: Recipe) -> Steps:
+        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        check_output(made, limits)
+        return made
+
     size = Size(info.width_px, info.height_px)
     steps: list[Step] = []
     for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed))
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)

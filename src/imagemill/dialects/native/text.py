@@ -1,7 +1,6 @@
 """Native parameters of `model.operations.layers.Text`."""
 
-from msgspec.structs import replace
-
+from imagemill.dialects.native.layers import shadow
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -15,11 +14,10 @@ from imagemill.dialects.native.reading import (
 )
 from imagemill.model.errors import BadOption
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Align, Gravity, Place, Position, Shadow, Text
+from imagemill.model.recipe import Align, Gravity, Place, Position, Text
 
 _MOST_OFFSET = 16_383
 _MOST_TURN = 35_999
-_LEAST_SHADOW, _MOST_SHADOW = 2, 4
 
 PARAMETERS = (
     Parameter(
@@ -75,7 +73,7 @@ def _text(given: Given, _terms: Terms) -> Text | None:
         integer(given, "text_width", 1, _MOST_OFFSET) if "text_width" in given else 0,
         choice(given, "text_align", Align, Align.LEFT),
         _place(given),
-        _shadow(given["text_shadow"]) if "text_shadow" in given else None,
+        shadow("text_shadow", given["text_shadow"]) if "text_shadow" in given else None,
     )
 
 
@@ -95,17 +93,6 @@ def _centidegrees(text: str) -> int:
     if value > _MOST_TURN:
         raise BadOption(f"text_rotate: {text[:12]} is not within -359.99 to 359.99")
     return -value if text.startswith("-") else value
-
-
-def _shadow(text: str) -> Shadow:
-    parts = text.split(",", _MOST_SHADOW)
-    if not _LEAST_SHADOW <= len(parts) <= _MOST_SHADOW:
-        raise BadOption("text_shadow: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
-    x, y, *more = parts
-    found = Shadow(*(signed({"text_shadow": part}, "text_shadow", -1000, 1000) for part in (x, y)))
-    if more:
-        found = replace(found, sigma_centi=scaled("text_shadow", more[0], 2))
-    return replace(found, rgba=colour("text_shadow", more[1])) if more[1:] else found
 
 
 TEXT = Reader("text", tuple(parameter.name for parameter in PARAMETERS), _text)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.lettering import Lettering
+from imagemill.plan.steps import Overlay
 
 
 class Alpha(Enum):
@@ -41,6 +42,8 @@ class Context(Struct):
     """Which frame it is; the first is 0."""
     found: dict[Any, Any] = {}
     """What the first frame has settled for the others, by step."""
+    layer: Callable[[Overlay], Image] | None = None
+    """The picture that a step lays on this one: in memory, sRGB with alpha."""
     lettering: Lettering | None = None
     """What texts are written with."""
 
