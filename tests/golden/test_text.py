@@ -265,3 +265,15 @@ def test_nothing_to_see(text):
     """A text that shows nothing is most likely a mistake: 400."""
     with pytest.raises(BadOption, match="nothing of it would be seen"):
         dense(text)
+
+
+@pytest.mark.parametrize("gravity", ["north", "northwest", "south"])
+def test_on_what_is_streamed(gravity):
+    """A large picture that nothing else is done to is written on, wherever that is: its rows come once, from top to bottom."""
+    large = pictures.encoded(pictures.photo(3000, 2000), "JPEG", quality=90)
+
+    made = mill(large, format="png", **given("moon", size=300, gravity=gravity, color="f0f"))
+
+    plain, found = reference.opened(large), reference.opened(made.body)
+    assert (found[..., :3] == (255, 0, 255)).all(axis=2).sum() > 40_000
+    assert np.abs(found - plain)[::3, -100:].mean() < 1

@@ -82,8 +82,7 @@ def ready(
 def put(image: Image, this: Ready, blend: Blend) -> Image:
     """*this* on *image*, which is of the size that it was made ready for."""
     part = this.part
-    if blend is not Blend.NORMAL or image.hasalpha():
-        image = image.copy_memory()  # it is read twice, and not row by row
+    image = image.copy_memory()  # it is read twice, which what is streamed cannot be
     below = image.crop(part.left, part.top, part.width, part.height)
     made = blended(below, this.overlay, blend)
     whole = (part.width, part.height) == (image.width, image.height)
