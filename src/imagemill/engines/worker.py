@@ -75,7 +75,8 @@ class Worker:
         while packet := self._next_packet():
             message = wire.heard_from_front(packet)
             assert isinstance(message, wire.Job)
-            self._output[0] = wire.TAKEN
+            if not last:  # of the last, the front may be reading the first byte just now
+                self._output[0] = wire.TAKEN
             sandbox.budget_cpu(self._limits.cpu_s)
             try:
                 self._job(message)
@@ -115,7 +116,8 @@ class Worker:
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
             if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
                 raise SystemExit(0)
-            self._output[0] = wire.TAKEN
+            if not last:  # of the last, the front may be reading the first byte just now
+                self._output[0] = wire.TAKEN
             sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
 
