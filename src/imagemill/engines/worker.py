@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from imagemill import heap
-from imagemill.engines import sandbox, scaler, wire
+from imagemill.engines import judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
@@ -45,6 +45,8 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         lettering = Lettering(setup.fonts, setup.limits.output_pixels)
         lettering.before_confinement()
         vips = engine(setup.limits, setup.engine, lettering)
+        if setup.engine.quality_auto:
+            judging.load()
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
@@ -75,8 +77,7 @@ class Worker:
         while packet := self._next_packet():
             message = wire.heard_from_front(packet)
             assert isinstance(message, wire.Job)
-            if not last:  # of the last, the front may be reading the first byte just now
-                self._output[0] = wire.TAKEN
+            self._output[0] = wire.TAKEN
             sandbox.budget_cpu(self._limits.cpu_s)
             try:
                 self._job(message)
@@ -137,7 +138,7 @@ class Worker:
         self._say(
             wire.Done(
                 len(made.body), made.format, made.etag, made.width_px, made.height_px, made.frames,
-                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(),
+                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(), made.quality,
             )
         )  # fmt: skip
 
