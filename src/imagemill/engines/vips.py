@@ -23,9 +23,11 @@ from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import Format, MediaInfo, Rendition
@@ -36,7 +38,7 @@ from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve, resolved
 from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
-from imagemill.settings import Engine, Limits
+from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
 _OPAQUE_BANDS = frozenset({1, 3})
@@ -45,9 +47,10 @@ _OPAQUE_BANDS = frozenset({1, 3})
 class Vips:
     """The engine, inside a worker process."""
 
-    def __init__(self, limits: Limits, settings: Engine) -> None:
+    def __init__(self, limits: Limits, settings: Engine, lettering: Lettering | None = None) -> None:
         self._limits = limits
         self._settings = settings
+        self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
@@ -63,7 +66,7 @@ class Vips:
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
-            context = Context(layer=layers.picture)
+            context = self._context(layers)
             with _as_ours(info.format):
                 steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
                 body = self._made(shared, steps, context)
@@ -84,7 +87,7 @@ class Vips:
         image, info = self.opened(source, steps.source)
         shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
         rows = shared.rows(steps)
-        context = Context(layer=layers.picture)
+        context = self._context(layers)
         found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
         return srgb(applied(found, left, context))
@@ -166,6 +169,9 @@ class Vips:
         check_cost(steps, self._settings, self._limits)
         if steps.format is Format.JXL:
             jxl.require()
+
+    def _context(self, layers: Layers) -> Context:
+        return Context(layer=layers.picture, lettering=self._lettering)
 
     def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:

@@ -1,5 +1,6 @@
 """The native grammar: every parameter, and everything that is none (R03, R07, R08, R13)."""
 
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_every_parameter_has_a_test_and_unique_names():
     names = [n for p in PARAMETERS for n in (p.name, p.alias) if n]
     tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
     assert len(names) == len(set(names))
-    assert [p.name for p in PARAMETERS if f"{p.name}=" not in tests and f'"{p.name}":' not in tests] == []
+    assert [p.name for p in PARAMETERS if not re.search(rf"\b{p.name}\b", tests)] == []
 
 
 @pytest.mark.parametrize(
