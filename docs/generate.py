@@ -48,7 +48,7 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, watermark, text, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
