@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 from imagemill.engines import deep, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import STRIPS, Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
 from imagemill.engines.extras import Extras, kept
 from imagemill.engines.judging import Aim, is_aimed
 from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
+from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
@@ -32,12 +33,11 @@ from imagemill.model.keys import etag
 from imagemill.model.media import Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Encode, Metadata, Space
-from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
-from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve
-from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
+from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
@@ -61,13 +61,15 @@ class Vips:
         with _as_ours(info.format):
             image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
         layers = Layers(given, self, self._limits)
-        work = [self._resolve(task, info, layers.infos) for task in tasks]
+        work = [self._resolve(task, info, layers) for task in tasks]
         self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
-        for steps in work:
+        for task, begun in zip(tasks, work, strict=True):
+            context = Context(layer=layers.picture, lettering=self._lettering)
             with _as_ours(info.format):
-                body = self._made(shared, steps, layers)
+                steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
+                body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
@@ -85,9 +87,10 @@ class Vips:
         image, info = self.opened(source, steps.source)
         shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
         rows = shared.rows(steps)
-        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps)
+        context = Context(layer=layers.picture, lettering=self._lettering)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
-        return srgb(applied(found, left, self._context(layers)))
+        return srgb(applied(found, left, context))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -96,26 +99,37 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps, layers: Layers) -> bytes:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
+        """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+
+        def answer(asked: Steps) -> Box:
+            self._check(asked, info)
+            return _trimmed(shared.picture(asked), asked, context)
+
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         extras = kept(shared.header, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return self._written(shared.image(steps), steps, extras, layers)
-        rows, left = _on_rows(rows, steps)
+            return self._written(shared.image(steps), steps, extras, context)
+        rows, left = _on_rows(rows, steps, context)
         if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
             steps = self._aim.at(steps, rows)
             body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, layers)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
 
     def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
         return encoders.from_rows(rows, steps, self._settings, extras)
 
-    def _written(self, image: Image, steps: Steps, extras: Extras, layers: Layers) -> bytes:
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
         """*image* brought through *steps*, and encoded."""
-        image = self._apply(image, steps, layers)
+        image = self._apply(image, steps, context)
         extras = replace(extras, icc=profile_for(image, steps))
         if steps.encode.max_bytes or is_aimed(steps):
             image = image.copy_memory()
@@ -143,27 +157,28 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
         check_source(info, self._limits, frames=steps.frames)
-        check_output(steps, self._limits)
+        if steps.border is None:
+            check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
         if steps.format is Format.JXL:
             jxl.require()
-        return steps
 
-    def _context(self, layers: Layers) -> Context:
-        return Context(layer=layers.picture, lettering=self._lettering)
-
-    def _apply(self, image: Image, steps: Steps, layers: Layers) -> Image:
+    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:
             return deep.applied(image, steps)
         own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return finished(applied(image, steps.steps, self._context(layers)), steps, own)
+            return finished(applied(image, steps.steps, context), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, self._context(layers), own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -176,13 +191,34 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
+    """What is left of all frames of *image* by the border that *steps* end with."""
+    assert steps.border is not None
+    asked = steps.steps[steps.border]
+    assert isinstance(asked, Border)
+    ready = srgb(image).copy_memory()
+    for n in range(steps.frames):
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
+    whole = Box(0, 0, asked.of.width, asked.of.height)
+    return evened(context.found.get(asked, whole), asked.of, asked.trim)
+
+
+def _frame(strip: Image, number: int, steps: Steps) -> Image:
+    height = strip.height if steps.frames == 1 else steps.source.height_px
+    return strip.crop(0, number * height, strip.width, height)
+
+
+def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
         match left:
             case [Cut() as cut, *_]:
                 box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Chosen() as chosen, *_]:
+                box = chosen_box(as_image(rows), chosen, context)
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -209,13 +245,9 @@ def _asks_for_metadata(task: Task) -> bool:
 
 def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    height = steps.source.height_px
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     return [
-        finished(
-            applied(strip.crop(0, n * height, strip.width, height), steps.steps, replace(context, frame=n)), steps, own
-        )
-        for n in range(steps.frames)
+        finished(applied(_frame(strip, n, steps), steps.steps, context.at(n)), steps, own) for n in range(steps.frames)
     ]
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.lettering import Lettering
@@ -46,6 +47,10 @@ class Context(Struct):
     """The picture that a step lays on this one: in memory, sRGB with alpha."""
     lettering: Lettering | None = None
     """What texts are written with."""
+
+    def at(self, frame: int) -> "Context":
+        """The same for another frame of the same picture."""
+        return replace(self, frame=frame)
 
 
 class How(Struct, frozen=True):
