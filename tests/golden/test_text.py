@@ -277,3 +277,9 @@ def test_on_what_is_streamed(gravity):
     plain, found = reference.opened(large), reference.opened(made.body)
     assert (found[..., :3] == (255, 0, 255)).all(axis=2).sum() > 40_000
     assert np.abs(found - plain)[::3, -100:].mean() < 1
+
+
+def test_sixteen_bits():
+    """Texts are of eight bits: with more asked for they are refused, and not left out."""
+    with pytest.raises(BadOption, match="text"):
+        mill(sources.source("deep").body, format="png", bits="16", **given("moon"))

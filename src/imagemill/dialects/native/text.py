@@ -24,8 +24,7 @@ PARAMETERS = (
         "text",
         "txt",
         "1-512 characters",
-        "A text to write on the picture, as it stands: no markup. A line end is %0A; `/`, `;` and `=` need one more "
-        "escape in ops only.",
+        "A text to write on the picture, as it stands: no markup; it may have several lines.",
     ),
     Parameter("text_font", "txf", "name", "A configured font, such as DejaVu Sans Bold. Default: DejaVu Sans."),
     Parameter("text_size", "txs", "4-1000", "Height of an em in output pixels. Default: 32."),

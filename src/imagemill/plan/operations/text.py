@@ -11,7 +11,7 @@ from imagemill.plan.operations.base import Check, Group, Price, Resolve
 from imagemill.plan.placing import turned_size
 from imagemill.settings import Limits
 
-_ONCE_NS, _CHARACTER_NS, _DRAWN_NS = 1.5e6, 15_000.0, 10.0
+_ONCE_NS, _CHARACTER_NS, _DRAWN_NS = 2e6, 25_000.0, 12.0
 _TURN_NS, _SHADOW_NS, _SHADOW_SIGMA_NS = 60.0, 120.0, 2.0
 _COPY_NS, _OPAQUE_NS, _ALPHA_NS = 6.0, 20.0, 150.0
 _LINE, _ADVANCE = 1.2, 0.65
