@@ -130,7 +130,7 @@ class Vips:
             return finished(applied(image, steps.steps, Context()), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, own), across=1).copy()
+            joined = finished(pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1), steps, own).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -174,13 +174,13 @@ def _asks_for_metadata(task: Task) -> bool:
     return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
 
 
-def _one_by_one(image: Image, steps: Steps, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     height = steps.source.height_px
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     found: dict[Any, Any] = {}
     return [
-        finished(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps, own)
+        applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found))
         for n in range(steps.frames)
     ]
 
