@@ -41,11 +41,15 @@ def still(rows: Any, quality: int, effort: int, *, full_colours: bool = True, ex
     try:
         return written(
             rows, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED_OF_NO_EFFORT - effort,
-            subsampling=_SUBSAMPLING[full_colours], advanced=_LEAN, icc_profile=extras.icc, exif=extras.exif,
+            subsampling=_SUBSAMPLING[full_colours], advanced=_left_out(effort), icc_profile=extras.icc, exif=extras.exif,
             xmp=extras.xmp, codec=_CODEC, **_SAME,
         )  # fmt: skip
     except (OSError, ValueError):
         return None
+
+
+def _left_out(effort: int) -> dict[str, str] | None:
+    return _LEAN if effort <= AVIF_LEAN_EFFORT else None
 
 
 def animation(
@@ -59,7 +63,7 @@ def animation(
     first.save(
         out, AvifImagePlugin.AvifImageFile.format, save_all=True, append_images=others, duration=list(timing.delays_ms),
         quality=quality, speed=_SPEED_OF_NO_EFFORT - effort, subsampling=_SUBSAMPLING[full_colours],
-        advanced=_LEAN if effort <= AVIF_LEAN_EFFORT else None, icc_profile=extras.icc, exif=extras.exif,
+        advanced=_left_out(effort), icc_profile=extras.icc, exif=extras.exif,
         xmp=extras.xmp, codec=_CODEC, **_SAME,
     )  # fmt: skip
     return _timed(bytearray(out.getvalue()), timing.loops)
