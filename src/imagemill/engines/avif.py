@@ -41,8 +41,8 @@ def still(rows: Any, quality: int, effort: int, *, full_colours: bool = True, ex
     try:
         return written(
             rows, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED_OF_NO_EFFORT - effort,
-            subsampling=_SUBSAMPLING[full_colours], advanced=_left_out(effort), icc_profile=extras.icc, exif=extras.exif,
-            xmp=extras.xmp, codec=_CODEC, **_SAME,
+            subsampling=_SUBSAMPLING[full_colours], advanced=_left_out(effort), icc_profile=extras.icc,
+            exif=extras.exif, xmp=extras.xmp, codec=_CODEC, **_SAME,
         )  # fmt: skip
     except (OSError, ValueError):
         return None
