@@ -90,6 +90,8 @@ class Rendition(Struct, frozen=True):
     width_px: int
     height_px: int
     frames: int = 1
+    quality: int = 0
+    """The one that was found to reach a score; 0 = none was looked for. Not kept in caches."""
 
     @property
     def media_type(self) -> str:

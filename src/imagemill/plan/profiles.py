@@ -70,6 +70,8 @@ _WEBP_OFFSET, _WEBP_ANIMATED_OFFSET = {2: 0.5}, -1.0
 _AVIF_OFFSET = {0: 1.0, 1: 0.0}
 _AVIF_SLOW_OFFSET = -1.0
 _BEST = 100
+_KNEE_WEBP, _KNEE_AVIF = 79, 58
+"""Qualities at which both reach the same SSIMULACRA2, from 64 to 448 pixels of width (``bench/formats.py``)."""
 
 
 def chosen(engine: Engine, speed: Speed | None) -> Profile:
@@ -113,6 +115,8 @@ def asked_quality(steps: Steps, engine: Engine) -> int:
         Format.JPEG: engine.jpeg_quality, Format.WEBP: engine.webp_quality, Format.AVIF: engine.avif_quality,
         Format.JXL: engine.jxl_quality,
     }  # fmt: skip
+    if steps.encode.format is Format.AUTO:
+        default[Format.AVIF] = engine.webp_quality
     return steps.quality or default.get(steps.format, 0)
 
 
@@ -122,16 +126,26 @@ def encoder_quality(steps: Steps, engine: Engine, profile: Profile) -> float:
     That is the look of the format's usual encoder: libjpeg's standard tables, libwebp at effort 4, libaom at
     speed 8. The best there is stays the best; formats without a quality answer 0.
     """
-    asked = asked_quality(steps, engine)
+    asked: float = asked_quality(steps, engine)
     match steps.format:
         case Format.JPEG:
             offset = _JPEG_TRELLIS_OFFSET if profile.jpeg_trellis else 0.0
         case Format.WEBP:
             offset = _WEBP_OFFSET.get(profile.webp_effort, 0.0) if steps.frames == 1 else _WEBP_ANIMATED_OFFSET
         case Format.AVIF:
+            asked = _avif_quality(steps, asked)
             offset = _AVIF_OFFSET.get(profile.avif_effort, _AVIF_SLOW_OFFSET)
         case Format.JXL:
             offset = 0.0
         case _:
             return 0.0
     return min(max(asked + offset, 1.0), float(_BEST)) if asked < _BEST else float(_BEST)
+
+
+def _avif_quality(steps: Steps, asked: float) -> float:
+    """What is asked of AVIF; with ``format=auto`` the number is WebP's, so that every client gets the same look."""
+    if steps.encode.format is not Format.AUTO:
+        return asked
+    if asked <= _KNEE_WEBP:
+        return max(1.0, asked * _KNEE_AVIF / _KNEE_WEBP)
+    return _KNEE_AVIF + (asked - _KNEE_WEBP) * (_BEST - _KNEE_AVIF) / (_BEST - _KNEE_WEBP)

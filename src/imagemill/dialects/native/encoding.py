@@ -8,10 +8,17 @@ from imagemill.model.recipe import Encode, Metadata, Space, Speed, Subsampling
 
 _WRITTEN = (*MEDIA_TYPES, Format.KEEP, Format.AUTO)
 _MOST_BYTES = 10**9
+_USUAL_SCORE, _MOST_SCORE = 75, 95
 
 PARAMETERS = (
     Parameter("format", "f", "|".join(_WRITTEN), "What to answer with. Default: keep, as the source."),
-    Parameter("quality", "q", "1-100", "For JPEG, WebP, AVIF and JXL; the others are not changed by it."),
+    Parameter(
+        "quality",
+        "q",
+        "1-100|auto|auto:score",
+        "For JPEG, WebP, AVIF and JXL; the others are not changed by it. auto: what reaches a SSIMULACRA 2 score, "
+        "75 or what stands after the colon, 1 to 95.",
+    ),
     Parameter(
         "speed",
         "",
@@ -63,10 +70,12 @@ def _encode(given: Given, _terms: Terms) -> Encode:
     if format_ not in _WRITTEN:
         raise BadOption(f"format: {format_} is read, and not written; one of {', '.join(_WRITTEN)}")
     _refuse_idle(given)
+    quality, target_centi = _quality(given)
     return Encode(
         format_,
-        integer(given, "quality", 1, 100) if "quality" in given else 0,
+        quality,
         choice(given, "speed", Speed, Speed.BALANCED) if "speed" in given else None,
+        target_centi=target_centi,
         max_bytes=integer(given, "max_bytes", 1, _MOST_BYTES - 1, digits=9) if "max_bytes" in given else 0,
         lossless=flag(given, "lossless"),
         colours=integer(given, "colors", 2, 256) if "colors" in given else 0,
@@ -79,6 +88,14 @@ def _encode(given: Given, _terms: Terms) -> Encode:
         profile=flag(given, "icc"),
         metadata=choice(given, "metadata", Metadata, Metadata.STRIP),
     )
+
+
+def _quality(given: Given) -> tuple[int, int]:
+    """A quality, or the score that one is to be found for."""
+    text, colon, score = given.get("quality", "").partition(":")
+    if text == "auto":
+        return 0, (integer({"quality": score}, "quality", 1, _MOST_SCORE) if colon else _USUAL_SCORE) * 100
+    return integer(given, "quality", 1, 100) if "quality" in given else 0, 0
 
 
 def _refuse_idle(given: Given) -> None:

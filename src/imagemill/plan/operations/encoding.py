@@ -98,6 +98,8 @@ def refuse_vain(op: Encode, format_: Format) -> None:
             raise BadOption(f"{choice.name}: nothing that {format_} could do; it is for {names}")
     if op.dither_percent != _ALL_DITHERED and not (op.colours or format_ is Format.GIF):
         raise BadOption("dither: needs colors")
+    if op.target_centi and (op.lossless or op.bits != EIGHT_BITS):
+        raise BadOption("quality: auto is for lossy pictures of eight bits a sample")
     if format_ is Format.AVIF and op.metadata is not Metadata.STRIP and (op.lossless or op.bits != EIGHT_BITS):
         raise BadOption("metadata: not in an AVIF that is lossless or of more than eight bits")
     able = ABILITIES[format_]
