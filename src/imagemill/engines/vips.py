@@ -181,7 +181,8 @@ class Vips:
             return finished(applied(image, steps.steps, context), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
+            joined = finished(joined, steps, own).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -246,12 +247,10 @@ def _asks_for_metadata(task: Task) -> bool:
     return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
 
 
-def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    return [
-        finished(applied(_frame(strip, n, steps), steps.steps, context.at(n)), steps, own) for n in range(steps.frames)
-    ]
+    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
 
 
 def _each_scaled(image: Image, steps: Steps) -> Image | None:
