@@ -193,7 +193,9 @@ class Service:
             self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         self.transcoder = Transcoder(
-            Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
+            Renderer(
+                origin, self.pool, self.gate, cache, self._engine, layer_bytes=settings.limits.layer_bytes
+            ), self.l1, self.redis or Alone(), self.failures,
             caches.versions, self.purges, cache, wait_s=shared.wait_s,
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
