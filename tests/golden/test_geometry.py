@@ -45,9 +45,7 @@ def test_border_of_one_colour(source):
     """Pad and extend: the picture where it is wanted, the colour around it."""
     source.check(lambda p: again.laid(p, 170, 100, 40, 5, RED), 1.0, pad="5,10,15,40", fill="f00")
     source.check(lambda p: again.laid(p, 170, 100, 40, 5), 1.0, pad="5,10,15,40")
-    source.check(
-        lambda p: again.laid(p, 130, 80, 10, 0, RED), 1.0, extend="130,20", fill="f00", extend_gravity="east"
-    )
+    source.check(lambda p: again.laid(p, 130, 80, 10, 0, RED), 1.0, extend="130,20", fill="f00", extend_gravity="east")
     source.check(lambda p: again.laid(p, 120, 120, 0, 20, (0, 0, 255, 128)), 1.0, extend="1:1", fill="0000ff80")
     source.check(lambda p: again.laid(p, 160, 80, 20, 0, RED), 1.0, width="160", height="80", fit="contain", fill="f00")
 

@@ -47,7 +47,7 @@ _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 _MASKS = (Round, Mask)
-_MIXING = (Scale, Smooth, Crisp, Backdrop, Slant, Unsharp, Pixelate, Gradient, *_MASKS)
+_MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask | Backdrop | Slant
 """What makes more colours than there were."""
 
 
