@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemill.dialects.native import PARAMETERS, Native, split
+from imagemill.dialects.native import PARAMETERS, Native, layers, split
 from imagemill.model.errors import BadOption, BadRequest, ImagemillError, LimitExceeded
 from imagemill.model.media import Format
 from imagemill.model.recipe import (
@@ -196,7 +196,7 @@ def test_every_parameter_has_a_test_and_unique_names():
         "filename",
         "attachment",
         "ops",
-    }
+    } | {parameter.name for parameter in layers.PARAMETERS if parameter.name != "background"}  # test_native_layers
 
 
 @pytest.mark.parametrize(

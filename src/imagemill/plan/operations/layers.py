@@ -29,10 +29,10 @@ def _layer(op: Layer, scene: Scene) -> tuple[list[Step], Size]:
     return [Overlay(op.source, scene.layer(op.source, own), op.place, op.blend, op.tile, op.shadow)], scene.size
 
 
-def _price_overlay(step: Overlay, area: int, _info: MediaInfo) -> tuple[float, int]:
+def _price_overlay(step: Overlay, area: int, info: MediaInfo) -> tuple[float, int]:
     """What it takes to lay it on one frame; what comes before is done once for all of them, see `ready_ns`."""
     met = min(area, _laid_area(step, area))
-    return area * MOVE_NS + met * (_BLEND_NS if step.blend is Blend.NORMAL else _MIX_NS), area
+    return area * MOVE_NS + met * (_BLEND_NS if step.blend is Blend.NORMAL and not info.has_alpha else _MIX_NS), area
 
 
 def ready_ns(step: Overlay, area: int) -> float:
