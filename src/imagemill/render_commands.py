@@ -74,7 +74,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
 def _plan(settings: Settings, given: dict[str, str]) -> Plan:
     """What is asked for, within the limits."""
-    recipe = wiring.native(settings).recipe(given)
+    recipe = wiring.native(settings, own=True).recipe(given)
     return prepare(ImageRequest(SourceRef("file", ""), recipe), settings.limits)
 
 

@@ -114,7 +114,7 @@ class Vips:
         return found
 
     def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, layers=layers)
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
         check_source(info, self._limits, frames=steps.frames)
         check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)

@@ -69,6 +69,11 @@ def _layer_ns(step: Overlay, area: int) -> float:
     return _LAYER_NS + each_ns + once_ns + ready_ns(step, area)
 
 
+def encode_us(steps: Steps, engine: Engine) -> int:
+    """The part of it that the encoder takes, for all frames."""
+    return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
     """The estimate, or `LimitExceeded` where it is above the CPU budget of a request."""
     cost_us = estimate_us(steps, engine)

@@ -49,7 +49,7 @@ def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
         supposed += f", layers of {layer.format} of {layer.width_px} x {layer.height_px} px"
     try:
         layers = dict.fromkeys(sources(plan.recipe), _SUPPOSED_LAYER)
-        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits, layers=layers)
+        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits, engine=engine, layers=layers)
     except ImagemillError as e:
         return {"for": supposed, "refused": e.code, "detail": str(e)}
     return {
