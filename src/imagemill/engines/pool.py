@@ -43,7 +43,14 @@ _MAX_UNLUCKY = 8
 _MOST_LAYER = 100
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
-    kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
+    kind.code: kind
+    for kind in (
+        errors.UnsupportedSourceType,
+        errors.ImageCorrupt,
+        errors.BadOption,
+        errors.BadRequest,
+        errors.NotSupported,
+    )
 }
 
 
@@ -212,7 +219,7 @@ class Pool:
             raise WorkerDied
         body = process.output(message.length)
         return Rendition(
-            body, message.format, message.etag, message.width_px, message.height_px, message.frames
+            body, message.format, message.etag, message.width_px, message.height_px, message.frames, message.quality
         ), message
 
     async def _take_living(self, until: float) -> Process:
