@@ -141,6 +141,53 @@ def test_a_layer_on_a_layer():
     assert reference.difference(reference.opened(made.body), wanted) < 1.2
 
 
+@pytest.mark.parametrize("more", ["", "%2Fflip", "%2Fresize:width=40"])
+def test_a_layer_that_is_trimmed(more):
+    """Its sizes wait for its own pixels; what comes after the trim comes after it."""
+    ground = sources.source("opaque")
+    framed = np.full((60, 90, 4), 255.0)
+    framed[12:34, 20:54] = np.dstack([MARK[..., :3] * 0.8, np.full((22, 34), 255.0)])
+    body = pictures.encoded(Image.fromarray(framed.astype(np.uint8), "RGBA"), "PNG")
+
+    made = mill(ground.body, watermark=LOGO, wm_ops=f"trim:10{more}", wm_scale="0.5", layers={LOGO: body}, format="png")
+
+    own = framed.astype(np.uint8).astype(float)[12:34, 20:54]
+    own = reference.expected(own, **{"flip": "1"} if "flip" in more else {"width": "40"} if "width" in more else {})
+    wanted = reference_layers.marked(ground.pixels, own, scale="0.5")
+    assert reference.difference(reference.opened(made.body), wanted) < 1.2
+
+
+def test_a_layer_that_says_itself_what_is_kept():
+    """What draws the eye in the layer, and not in the picture, decides."""
+    ground = sources.source("opaque")
+    pixels = np.full((40, 120, 3), 128, np.uint8)
+    pixels[10:30, 90:110] = (255, 40, 40)
+    body = pictures.encoded(Image.fromarray(pixels), "PNG")
+
+    made = mill(ground.body, watermark=LOGO, wm_ops="crop:40,40;gravity=attention", layers={LOGO: body}, format="png")
+
+    found = reference.opened(made.body)[20:60, 40:80]
+    assert (found[..., 0] > 200).sum() == 400
+
+
+def test_the_same_one_twice_with_a_picture_that_shrinks_between():
+    """Each time on the picture as it is then."""
+    ground = sources.source("opaque")
+    mark = "layer:local%253Alogos%252Fa.png;wm_gravity=southeast"
+
+    made = mill(ground.body, ops=f"{mark}/resize:width=60/{mark}", layers=FILES, format="png")
+
+    first = reference.expected(reference_layers.marked(ground.pixels, MARK, gravity="southeast"), width="60")
+    wanted = reference_layers.marked(first, MARK, gravity="southeast")
+    assert reference.difference(reference.opened(made.body), wanted) < 1
+
+
+def test_sixteen_bits_are_refused():
+    """Layers are laid with eight: that is said before anything is read."""
+    with pytest.raises(BadOption, match="works on eight bits"):
+        mill(sources.source("deep").body, bits="16", format="png", **wm())
+
+
 def test_one_after_the_other():
     """In ``ops`` layers lie in the order they are named in, between whatever else is done."""
     ground = sources.source("opaque")

@@ -68,6 +68,14 @@ class TestPolicy:
             prepared(*recipe, **limits)
         assert refused.value.limit == limit
 
+    def test_sizes_on_the_grid(self):
+        """R10: what a layer is resized to is a size like any other."""
+        with pytest.raises(LimitExceeded) as refused:
+            prepared(Layer(LOGO, (Layer(MARK, (Resize(99),)),)), widths=(100, 200))
+        assert refused.value.limit == "grid"
+        rounded = prepared(Layer(LOGO, (Resize(99),)), widths=(100, 200), grid_outside="round")
+        assert rounded.recipe[0].recipe == (Resize(100),)
+
     def test_as_many_as_may_be(self):
         assert prepared(*(Layer(LOGO),) * 8)
         assert prepared(nested(2))

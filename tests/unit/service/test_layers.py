@@ -475,6 +475,11 @@ class TestJobs:
         with pytest.raises(SourceForbidden):
             Rights({"t": Tenant(stores=("out",))}).check("t", job)
 
+    def test_nothing_at_all_is_a_recipe(self):
+        """Of the picture, and of a layer."""
+        assert rendition(recipe=[]).recipe == (Encode(),)
+        assert rendition(recipe=[{**self.LAYERED, "recipe": []}]).recipe[0].recipe == ()
+
     def test_what_a_job_makes_is_purged_by_its_layers(self):
         """Its plan is the one that a request for the same has."""
         job = replace(spec(tags=["b", "a"]), source=SOURCE)
