@@ -37,7 +37,7 @@ from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve, resolved
-from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
+from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
@@ -82,12 +82,16 @@ class Vips:
         image = open_source(source, info.format)
         return image, self._agreed(image, info)
 
-    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
-        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
-        image, info = self.opened(source, steps.source)
-        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
-        rows = shared.rows(steps)
+    def layer(self, source: memoryview, step: Overlay, layers: Layers) -> Image:
+        """What *step* lays, made of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, step.made.source)
+        task, steps = Task(step.waits), step.made
+        begun = self._resolve(task, info, layers) if step.waits else steps
+        shared = Decoded(source, info, [begun], image, partial(self._looked_at, source, info))
         context = self._context(layers)
+        if begun.border is not None:
+            steps = self._settled(shared, task, info, layers, context)
+        rows = shared.rows(steps)
         found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
         return srgb(applied(found, left, context))

@@ -176,7 +176,10 @@ class Reader:
         return renamed(steps, self._named)
 
     def _named(self, source: SourceRef) -> SourceRef:
-        return self._dialect.parse(b"source=" + _quoted(source.text)).source
+        found = self._dialect.parse(b"source=" + _quoted(source.text)).source
+        if found.scheme != source.scheme:
+            raise BadOption(f"layer: {source.scheme[:20]!r} is not the scheme of {source.address[:40]!r}")
+        return found
 
     def _native(self, given: Fields, where: str) -> Recipe:
         params = given.get("params", Raw(b'""'))
