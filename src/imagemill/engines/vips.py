@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from imagemill.engines import encoders, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, open_source, pyvips
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
@@ -24,6 +25,7 @@ from imagemill.engines.pixels import RGB, srgb
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
@@ -43,24 +45,41 @@ class Vips:
         self._settings = settings
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
-        image = None
-        if needs_libvips(info):
-            with _as_ours(info.format):
-                image = open_source(source, info.format)
-                info = self._agreed(image, info)
-        work = [self._resolve(task, info) for task in tasks]
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
+        with _as_ours(info.format):
+            image, info = self.opened(source, info)
+        layers = Layers(given, self, self._limits)
+        work = [self._resolve(task, info, layers.infos) for task in tasks]
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
-            found: dict[Any, Any] = {}
             with _as_ours(info.format):
-                steps = begun if begun.border is None else self._settled(shared, task, info, found)
-                body = self._made(shared, steps, found)
+                context = Context(layer=layers.picture)
+                steps = begun if begun.border is None else self._settled(shared, task, layers, context)
+                body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+
+    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | None, MediaInfo]:
+        """*source* as libvips opens it where only that says all there is to know of it, and what that says."""
+        if not needs_libvips(info):
+            return None, info
+        image = open_source(source, info.format)
+        return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
+        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, steps.source)
+        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+        context = Context(layer=layers.picture)
+        rows = shared.rows(steps)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, context))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -69,29 +88,33 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, found: dict[Any, Any]) -> Steps:
+    def _settled(self, shared: Decoded, task: Task, layers: Layers, context: Context) -> Steps:
         """All steps of *task*, one of which has to be answered by pixels before there can be others."""
 
         def answer(asked: Steps) -> Box:
-            self._check(asked, info)
-            return _trimmed(shared.picture(asked), asked, found)
+            self._check(asked)
+            return _trimmed(shared.picture(asked), asked, context)
 
-        steps = resolved(task.recipe, task.candidates, info, self._limits, answer)
-        self._check(steps, info)
+        attempt = partial(
+            resolve, task.recipe, task.candidates, shared.info, self._limits,
+            engine=self._settings, layers=layers.infos,
+        )  # fmt: skip
+        steps = resolved(attempt, answer)
+        self._check(steps)
         return steps
 
-    def _made(self, shared: Decoded, steps: Steps, found: dict[Any, Any]) -> bytes:
+    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         rows = shared.rows(steps)
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps, found), steps, self._settings)
-        rows, left = _on_rows(rows, steps, found)
+            return encoders.from_image(self._apply(shared.image(steps), steps, context), steps, self._settings)
+        rows, left = _on_rows(rows, steps, context)
         if not shared.has_profile and _is_finished(rows, left):
             body = encoders.from_rows(rows, steps, self._settings)
             if body is not None:
                 return body
         left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps, found), left_steps, self._settings)
+        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps, context), left_steps, self._settings)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -109,23 +132,23 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits)
-        self._check(steps, info)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
+        self._check(steps)
         return steps
 
-    def _check(self, steps: Steps, info: MediaInfo) -> None:
-        check_source(info, self._limits, frames=steps.frames)
+    def _check(self, steps: Steps) -> None:
+        check_source(steps.source, self._limits, frames=steps.frames)
         if steps.border is None:
             check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
 
-    def _apply(self, image: Image, steps: Steps, found: dict[Any, Any]) -> Image:
+    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context(0, found)), steps)
+            return _finish(applied(image, steps.steps, context), steps)
         joined = _each_scaled(image, steps)
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, found), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -138,16 +161,16 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _trimmed(image: Image, steps: Steps, found: dict[Any, Any]) -> Box:
+def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
     """What is left of all frames of *image* by the border that *steps* end with."""
     assert steps.border is not None
     asked = steps.steps[steps.border]
     assert isinstance(asked, Border)
     ready = srgb(image).copy_memory()
     for n in range(steps.frames):
-        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], Context(n, found))
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], replace(context, frame=n))
     whole = Box(0, 0, asked.of.width, asked.of.height)
-    return evened(found.get(asked, whole), asked.of, asked.trim)
+    return evened(context.found.get(asked, whole), asked.of, asked.trim)
 
 
 def _frame(strip: Image, number: int, steps: Steps) -> Image:
@@ -155,7 +178,7 @@ def _frame(strip: Image, number: int, steps: Steps) -> Image:
     return strip.crop(0, number * height, strip.width, height)
 
 
-def _on_rows(rows: Any, steps: Steps, found: dict[Any, Any]) -> tuple[Any, tuple[Step, ...]]:
+def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
@@ -165,7 +188,7 @@ def _on_rows(rows: Any, steps: Steps, found: dict[Any, Any]) -> tuple[Any, tuple
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Chosen() as chosen, *_]:
-                box = chosen_box(as_image(rows), chosen, Context(0, found))
+                box = chosen_box(as_image(rows), chosen, context)
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -180,11 +203,12 @@ def _on_rows(rows: Any, steps: Steps, found: dict[Any, Any]) -> tuple[Any, tuple
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps, found: dict[Any, Any]) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     strip = srgb(image).copy_memory()
     return [
-        _finish(applied(_frame(strip, n, steps), steps.steps, Context(n, found)), steps) for n in range(steps.frames)
+        _finish(applied(_frame(strip, n, steps), steps.steps, replace(context, frame=n)), steps)
+        for n in range(steps.frames)
     ]
 
 

@@ -11,16 +11,19 @@ from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.geometry import OPAQUE
+from imagemill.plan.operations.layers import ready_ns
 from imagemill.plan.profiles import chosen
-from imagemill.plan.steps import Backdrop, Canvas, Crisp, Scale, Slant, Smooth, Steps
+from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
-_CMYK_US = 18_000
+_CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
+_LAYER_NS = 500e3
+"""To open another picture."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
 _EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
@@ -41,19 +44,38 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
+    each_ns, once_ns, area = _pixels_ns(steps)
+    if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
+        each_ns += _encode_ns(steps, area, engine)
+    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
+
+
+def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
+    """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
     info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
     area = info.width_px * info.height_px
-    total_ns = _decode_ns(info, area, steps.shrink)
+    each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
     area //= steps.shrink * steps.shrink
-    total_ns += area * _colours_ns(info)
+    each_ns += area * _colours_ns(info)
     for step in steps.steps:
+        if isinstance(step, Overlay):
+            once_ns += _layer_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
-        total_ns += cost_ns
+        each_ns += cost_ns
     if info.icc_bytes:
-        total_ns += area * _PROFILE_NS
-    if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
-        total_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
+        each_ns += area * _PROFILE_NS
+    return each_ns, once_ns, area
+
+
+def _layer_ns(step: Overlay, area: int) -> float:
+    """What a layer takes until it can be laid on a frame of that *area*."""
+    each_ns, once_ns, _ = _pixels_ns(step.made)
+    return _LAYER_NS + each_ns + once_ns + ready_ns(step, area)
+
+
+def encode_us(steps: Steps, engine: Engine) -> int:
+    """The part of it that the encoder takes, for all frames."""
+    return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -131,6 +153,8 @@ def _effort(steps: Steps, engine: Engine) -> float:
 
 def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
+    if any(isinstance(s, Overlay) for s in steps.steps):
+        return False
     if steps.source.channels == 1:
         return True
     return steps.source.format is Format.GIF and not any(

@@ -4,14 +4,15 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
+from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
@@ -32,10 +33,15 @@ from imagemill.plan.steps import (
     Underlay,
     Upright,
 )
-from imagemill.settings import Limits
+from imagemill.settings import Engine, Limits
 
-AVIF_AUTO_MAX_PX = 3_000_000
-"""Above this many output pixels ``format=auto`` prefers WebP: AVIF would take seconds."""
+ENGINE = Engine()
+NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
+_AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
+AVIF_AUTO_MIN_PX = 4_096
+"""Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
+of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
 _ALPHA_BLIND = frozenset({Canvas, Crisp, Cut, Mirror, Scale, Smooth, Turn, Underlay})
 """Steps to which white is as good as nothing where all of it is laid on white in the end."""
 
@@ -46,16 +52,24 @@ def resolve(
     info: MediaInfo,
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
+    engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*.
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named.
 
     Where the recipe trims, sizes are certain up to there: the steps end with a `Border`, and what that finds is one
     more of *trimmed*. See `resolved`.
     """
+
+    def layer(source: SourceRef, own: Recipe) -> Steps:
+        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        check_output(made, limits)
+        return made
+
     size = Size(info.width_px, info.height_px)
     steps: list[Step] = []
     for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed))
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
@@ -63,7 +77,7 @@ def resolve(
             break
     last = recipe[-1]
     assert isinstance(last, Encode)
-    format_ = _format(last.format, candidates, info, size)
+    format_ = _format(last, candidates, info, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
         steps = _whitened(steps)
     frames = info.frames if format_ in ANIMATED else 1
@@ -74,12 +88,13 @@ def resolve(
     return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
 
 
-def resolved(
-    recipe: Recipe, candidates: tuple[Format, ...], info: MediaInfo, limits: Limits, find: Callable[[Steps], Box]
-) -> Steps:
-    """As `resolve`, until every size is certain: *find* says what the `Border` that steps end with comes to."""
+def resolved(attempt: Callable[[tuple[Box, ...]], Steps], find: Callable[[Steps], Box]) -> Steps:
+    """What *attempt*, `resolve` of all but ``trimmed``, comes to once every size is certain.
+
+    *find* says what is left of the picture at the `Border` that steps end with.
+    """
     trimmed: tuple[Box, ...] = ()
-    while (steps := resolve(recipe, candidates, info, limits, trimmed)).border is not None:
+    while (steps := attempt(trimmed)).border is not None:
         trimmed = (*trimmed, find(steps))
     return steps
 
@@ -115,16 +130,20 @@ def check_output(steps: Steps, limits: Limits) -> None:
         )
 
 
-def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size) -> Format:
-    if wanted is Format.KEEP:
+def _format(last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine) -> Format:
+    if last.format is Format.KEEP:
         return info.format
-    if wanted is not Format.AUTO:
-        return wanted
+    if last.format is not Format.AUTO:
+        return last.format
     if info.frames > 1:
         return Format.WEBP if Format.WEBP in candidates else Format.GIF
-    small = size.width * size.height <= AVIF_AUTO_MAX_PX
-    fitting = [c for c in candidates if c is not Format.AVIF or small]
-    return fitting[0] if fitting else (Format.PNG if info.has_alpha else Format.JPEG)
+    fitting = (c for c in candidates if c is not Format.AVIF or _is_worth_avif(last, info, size, engine))
+    return next(fitting, Format.PNG if info.has_alpha else Format.JPEG)
+
+
+def _is_worth_avif(last: Encode, info: MediaInfo, size: Size, engine: Engine) -> bool:
+    steps = Steps(info, (), Format.AVIF, last.quality, size, 1, encode=last)
+    return size.width * size.height >= AVIF_AUTO_MIN_PX and encode_us(steps, engine) <= engine.avif_budget_s * 1e6
 
 
 def _shrink(steps: list[Step], info: MediaInfo) -> int:

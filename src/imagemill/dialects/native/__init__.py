@@ -8,9 +8,10 @@ Errors   `BadOption` names the parameter; values are percent-decoded once, as UT
 
 from collections.abc import Callable
 
-from imagemill.dialects.native import order, presets
+from imagemill.dialects.native import hints, order, presets
 from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, cut, flag, integer
 from imagemill.model import filename
+from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Recipe
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
@@ -49,18 +50,21 @@ Canon = Callable[[str], str]
 class Native:
     """The dialect, with the limits its numbers are judged by and the parser its sources go through."""
 
-    def __init__(self, limits: Limits, canonical_url: Canon, named: Presets = NO_PRESETS) -> None:
+    def __init__(
+        self, limits: Limits, canonical_url: Canon, named: Presets = NO_PRESETS, *, client_hints: bool = False
+    ) -> None:
         self._canonical_url = canonical_url
-        self._terms = Terms(limits, self.source)
+        self._client_hints = client_hints
+        self._terms = Terms(limits, self.source, order.of_layer)
         self._presets = presets.Named(named, self._terms)
 
-    def parse(self, query: bytes) -> ImageRequest:
+    def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
         """See `dialects.base.Dialect`."""
-        return self.request(split(query))
+        return self.request(split(query), client)
 
-    def request(self, given: Given) -> ImageRequest:
-        """The request that *given*, long names to decoded values, stands for."""
-        given = self._presets.applied(given)
+    def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
+        """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
+        given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
         return ImageRequest(
             source=self.source(given.get("source", "")),
             recipe=order.recipe(given, self._terms),
@@ -69,6 +73,7 @@ class Native:
             tags=_tags(given["tags"]) if "tags" in given else (),
             filename=filename.checked(given["filename"]) if "filename" in given else "",
             attachment=flag(given, "attachment"),
+            vary=vary,
         )
 
     def source(self, value: str) -> SourceRef:
@@ -85,7 +90,7 @@ class Native:
 
     def recipe(self, given: Given) -> Recipe:
         """The operations that *given* asks for: in the one fixed order, or as its ``ops`` says."""
-        return order.recipe(self._presets.applied(given), self._terms)
+        return order.recipe(hints.followed(self._presets.applied(given), ANYONE, enabled=False)[0], self._terms)
 
 
 def _object(rest: str) -> str:

@@ -29,6 +29,7 @@ FIXED: tuple[Reader, ...] = (
     look.SHARPEN,
     borders.EXTEND,
     borders.PAD,
+    layers.LAYER,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
@@ -66,13 +67,23 @@ def _changes(given: Given, terms: Terms) -> Iterator[Operation]:
         return
     if mixed := sorted(_ALONE & given.keys()):
         raise BadOption(f"{mixed[0]}: not together with ops, which says all that is to be done")
-    for part in given["ops"].split("/"):
+    yield from _explicit_all(given["ops"], terms)
+
+
+def of_layer(text: str, terms: Terms) -> Recipe:
+    """What is done to a layer whose own ``ops`` is *text*, maybe empty: upright first, as any picture."""
+    return (*_all(READING, {}, terms), *(_explicit_all(text, terms) if text else ()))
+
+
+def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
+    for part in text.split("/"):
         yield _explicit(part, terms)
 
 
 def _refuse_idle(given: Given) -> None:
     geometry.refuse_idle(given)
     borders.refuse_idle(given)
+    layers.refuse_idle(given)
 
 
 def _all(readers: tuple[Reader, ...], given: Given, terms: Terms) -> Iterator[Operation]:
