@@ -15,13 +15,14 @@ from contextlib import aclosing
 from io import BytesIO
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
 from imagemill.engines.pool import Pool
 from imagemill.model.errors import ImagemillError
-from imagemill.model.media import Format
+from imagemill.model.media import LOSSY, Format
 from imagemill.model.recipe import (
     AutoOrient,
     Background,
@@ -41,10 +42,13 @@ from imagemill.model.recipe import (
     Shadow,
     Sharpen,
     SourceRef,
+    Space,
     Speed,
+    Subsampling,
     sources,
 )
 from imagemill.plan.cost import estimate_us
+from imagemill.plan.operations.encoding import ABILITIES
 from imagemill.plan.prepare import check, normal
 from imagemill.plan.resolve import check_output, resolve
 from imagemill.plan.steps import Overlay
@@ -53,18 +57,10 @@ from imagemill.settings import Engine, Limits
 
 LIMITS = Limits(cpu_s=1000.0)
 ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
-OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF]
-LAYERS = [
-    "alpha.png",
-    "alpha.webp",
-    "small.png",
-    "small.jpeg",
-    "mid.jpeg",
-    "cmyk.jpg",
-    "noise.webp",
-    "mid.avif",
-    "anim.gif",
-]
+OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF, Format.APNG,
+       Format.TIFF, Format.JXL]  # fmt: skip
+LAYERS = ["alpha.png", "alpha.webp", "small.png", "small.jpeg", "mid.jpeg", "cmyk.jpg", "noise.webp", "mid.avif",
+          "anim.gif"]  # fmt: skip
 SLACK_MS = 3.0
 """Below this, timing is noise."""
 
@@ -117,7 +113,30 @@ def recipe(chance, width, height):
         ops += [layer(chance) for _ in range(chance.choice([1, 1, 2]))]
     if chance.random() < 0.15:
         ops.append(Background(chance.choice([0xFFFFFFFF, 0x11223380])))
-    return (*ops, Encode(chance.choice(OUT), chance.choice([0, 0, 0, 30, 95]), chance.choice(list(Speed))))
+    return (*ops, encode(chance))
+
+
+def encode(chance):
+    """Mostly a format, a quality and a speed; sometimes one of the other choices that the format has."""
+    format_, speed = chance.choice(OUT), chance.choice(list(Speed))
+    able, last = ABILITIES[format_], Encode(format_, chance.choice([0, 0, 0, 30, 95]), speed)
+    if chance.random() < 0.6:
+        return last
+    choices = [replace(last, effort=chance.randint(*able.effort))]
+    if able.lossless:
+        choices.append(replace(last, quality=0, lossless=True))
+    if able.palette:
+        choices.append(replace(last, colours=chance.choice([2, 16, 100, 256])))
+    if able.progressive:
+        choices.append(replace(last, progressive=True))
+    if able.subsampling:
+        choices.append(replace(last, subsampling=chance.choice(list(Subsampling))))
+    if able.profile:
+        choices.append(replace(last, space=Space.P3))
+    if format_ in LOSSY:
+        choices.append(replace(last, max_bytes=chance.choice([2_000, 10_000, 50_000])))
+    choices += [replace(last, bits=bits) for bits in able.bits]
+    return chance.choice(choices)
 
 
 def layer(chance):
@@ -184,7 +203,13 @@ def shown(row):
     estimate_ms, cpu_ms, name, steps = row
     how = " ".join(told(s) for s in steps.steps)
     return (f"{estimate_ms / cpu_ms:6.2f} {estimate_ms:8.1f} {cpu_ms:8.1f} ms  {name} -> {steps.format} "
-            f"{steps.size.width}x{steps.size.height}x{steps.frames} q {steps.quality} {steps.speed} shrink {steps.shrink}  {how}")  # fmt: skip
+            f"{steps.size.width}x{steps.size.height}x{steps.frames} q {steps.quality} {steps.speed} shrink {steps.shrink}  {how}  {asked(steps.encode)}")  # fmt: skip
+
+
+def asked(last):
+    """What is asked for beside the usual."""
+    usual = Encode(last.format, last.quality, last.speed)
+    return {f: getattr(last, f) for f in last.__struct_fields__ if getattr(last, f) != getattr(usual, f)} or ""
 
 
 def main() -> None:

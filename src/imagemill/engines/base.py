@@ -14,12 +14,22 @@ Layers = Mapping[SourceRef, bytes]
 NO_LAYERS: Layers = {}
 
 
+class Known(Struct, frozen=True):
+    """A quality at which an encoder is known to reach a score with this source."""
+
+    format: Format
+    target_centi: int
+    quality: int
+
+
 class Task(Struct, frozen=True):
     """One rendition to make of a source."""
 
     recipe: Recipe
     candidates: tuple[Format, ...] = ()
     """For `Format.AUTO`, best first."""
+    known: tuple[Known, ...] = ()
+    """What need not be found out again."""
 
 
 class Stages(Struct, frozen=True):

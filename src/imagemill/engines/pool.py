@@ -219,7 +219,7 @@ class Pool:
             raise WorkerDied
         body = process.output(message.length)
         return Rendition(
-            body, message.format, message.etag, message.width_px, message.height_px, message.frames
+            body, message.format, message.etag, message.width_px, message.height_px, message.frames, message.quality
         ), message
 
     async def _take_living(self, until: float) -> Process:

@@ -14,17 +14,23 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import encoders, scaler
+from imagemill.engines import deep, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
+from imagemill.engines.extras import Extras, kept
+from imagemill.engines.judging import Aim, is_aimed
 from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
-from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.pixels import srgb
+from imagemill.engines.search import within
+from imagemill.engines.spaces import finished, own_profile, profile_for
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.media import Format, MediaInfo, Rendition
+from imagemill.model.operations.encoding import EIGHT_BITS
+from imagemill.model.recipe import Encode, Metadata, Space
 from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Box, Size, evened, shrunk
@@ -43,6 +49,7 @@ class Vips:
     def __init__(self, limits: Limits, settings: Engine) -> None:
         self._limits = limits
         self._settings = settings
+        self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
     def run(
@@ -50,9 +57,10 @@ class Vips:
     ) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
         with _as_ours(info.format):
-            image, info = self.opened(source, info)
+            image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
         layers = Layers(given, self, self._limits)
         work = [self._resolve(task, info, layers.infos) for task in tasks]
+        self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
@@ -62,11 +70,12 @@ class Vips:
                 body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
-            yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+            size, quality = steps.size, self._aim.quality(steps)
+            yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
-    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | None, MediaInfo]:
-        """*source* as libvips opens it where only that says all there is to know of it, and what that says."""
-        if not needs_libvips(info):
+    def opened(self, source: memoryview, info: MediaInfo, *, whole: bool = False) -> tuple[Image | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says."""
+        if not (whole or needs_libvips(info)):
             return None, info
         image = open_source(source, info.format)
         return image, self._agreed(image, info)
@@ -105,16 +114,34 @@ class Vips:
 
     def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        rows = shared.rows(steps)
+        extras = kept(shared.header, steps, self._limits)
+        rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps, context), steps, self._settings)
+            return self._written(shared.image(steps), steps, extras, context)
         rows, left = _on_rows(rows, steps, context)
-        if not shared.has_profile and _is_finished(rows, left):
-            body = encoders.from_rows(rows, steps, self._settings)
+        if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
+            steps = self._aim.at(steps, rows)
+            body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps, context), left_steps, self._settings)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
+
+    def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
+        return encoders.from_rows(rows, steps, self._settings, extras)
+
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
+        """*image* brought through *steps*, and encoded."""
+        image = self._apply(image, steps, context)
+        extras = replace(extras, icc=profile_for(image, steps))
+        if steps.encode.max_bytes or is_aimed(steps):
+            image = image.copy_memory()
+        if is_aimed(steps):
+            first = image.crop(0, 0, image.width, steps.size.height)
+            pixels = np.frombuffer(first.write_to_memory(), np.uint8)
+            steps = self._aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
+        body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
+        assert body is not None
+        return body
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -124,7 +151,7 @@ class Vips:
             same = max(width, height) <= max(info.width_px, info.height_px)
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        frames = image.get("n-pages") if info.format in ANIMATED and image.get_typeof("n-pages") else 1
+        frames = image.get("n-pages") if info.format in STRIPS and image.get_typeof("n-pages") else 1
         found = replace(
             info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
             has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
@@ -142,13 +169,18 @@ class Vips:
         if steps.border is None:
             check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
+        if steps.format is Format.JXL:
+            jxl.require()
 
     def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
+        if steps.encode.bits != EIGHT_BITS:
+            return deep.applied(image, steps)
+        own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, context), steps)
-        joined = _each_scaled(image, steps)
+            return finished(applied(image, steps.steps, context), steps, own)
+        joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -203,11 +235,21 @@ def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
+def _has_to_say_colours(steps: Steps) -> bool:
+    """Whether pixels without a profile are to be written with one."""
+    return steps.encode.profile or steps.encode.space is Space.P3
+
+
+def _asks_for_metadata(task: Task) -> bool:
+    last = task.recipe[-1]
+    return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
+
+
+def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    strip = srgb(image).copy_memory()
+    strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     return [
-        _finish(applied(_frame(strip, n, steps), steps.steps, replace(context, frame=n)), steps)
+        finished(applied(_frame(strip, n, steps), steps.steps, replace(context, frame=n)), steps, own)
         for n in range(steps.frames)
     ]
 
@@ -228,19 +270,12 @@ def _each_scaled(image: Image, steps: Steps) -> Image | None:
     scaled = pyvips.Image.new_from_memory(
         np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
+    return finished(scaled.copy(interpretation=strip.interpretation), steps, b"")
 
 
 def _orientation(image: Image) -> int:
     value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
-
-
-def _finish(image: Image, steps: Steps) -> Image:
-    image = srgb(image)
-    if steps.format in {Format.WEBP, Format.AVIF, Format.GIF} and image.bands < RGB:
-        image = image.colourspace("srgb")
-    return image
 
 
 @contextmanager

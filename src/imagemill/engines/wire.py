@@ -19,6 +19,7 @@ OFFERED, TAKEN, LAYER = 0, 1, 2
 reads a layer it says which: `LAYER` for the first of them."""
 MAX_PACKET = 64 * 1024
 _MAX_MS = 1e9
+_BEST = 100
 
 
 class Setup(Struct, frozen=True, tag=True):
@@ -72,6 +73,7 @@ class Done(Struct, frozen=True, tag=True):
     render_ms: float
     cpu_ms: float
     private_bytes: int
+    quality: int = 0
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
@@ -79,6 +81,8 @@ class Done(Struct, frozen=True, tag=True):
             raise ValueError("no rendition of ours")
         if min(self.length, self.width_px, self.height_px, self.frames) < 1:
             raise ValueError("an empty rendition")
+        if not 0 <= self.quality <= _BEST:
+            raise ValueError("no quality")
         if not all(0 <= ms < _MAX_MS for ms in (self.probe_ms, self.render_ms, self.cpu_ms)):
             raise ValueError("a time that cannot be")
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from imagemill import heap
-from imagemill.engines import sandbox, scaler, wire
+from imagemill.engines import judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
@@ -42,6 +42,8 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         os.close(source_fd)
         os.close(output_fd)
         vips = engine(setup.limits, setup.engine)
+        if setup.engine.quality_auto:
+            judging.load()
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
@@ -131,7 +133,7 @@ class Worker:
         self._say(
             wire.Done(
                 len(made.body), made.format, made.etag, made.width_px, made.height_px, made.frames,
-                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(),
+                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(), made.quality,
             )
         )  # fmt: skip
 

@@ -8,15 +8,18 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import Format, MediaInfo
+from imagemill.model.media import LOSSLESS, Format, MediaInfo
 from imagemill.plan.operations import PRICE
+from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.operations.layers import ready_ns
-from imagemill.plan.profiles import chosen
+from imagemill.plan.profiles import profile_of
 from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
+from imagemill.plan.target import MOST
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
+_SCORE_US, _SAMPLE_PX = 130_000, 256 * 256
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
@@ -24,8 +27,10 @@ _CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
 _LAYER_NS = 500e3
 """To open another picture."""
-_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
+_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0,
+              Format.APNG: 50.0, Format.TIFF: 50.0, Format.JXL: 60.0}  # fmt: skip
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0,
+            Format.APNG: 40.0, Format.TIFF: 40.0, Format.JXL: 60.0}  # fmt: skip
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
@@ -45,9 +50,11 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     each_ns, once_ns, area = _pixels_ns(steps)
+    write_us = 0
     if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
-        each_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
+        each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
+        write_us = _search_us(steps, engine)
+    return _BASE_US + write_us + int((each_ns * steps.frames + once_ns) / 1000)
 
 
 def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
@@ -76,6 +83,13 @@ def _layer_ns(step: Overlay, area: int) -> float:
 def encode_us(steps: Steps, engine: Engine) -> int:
     """The part of it that the encoder takes, for all frames."""
     return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
+def _search_us(steps: Steps, engine: Engine) -> int:
+    """What it takes to find the quality that reaches a score: encodes of a sample, and their scores."""
+    if not steps.encode.target_centi or steps.format in LOSSLESS:
+        return 0
+    return MOST * (_SCORE_US + int(_encode_ns(steps, _SAMPLE_PX, engine) / 1000))
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -129,12 +143,12 @@ def _has_alpha(steps: Steps) -> bool:
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
-    return chosen(engine, steps.speed).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
+    return profile_of(steps, engine).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
 
 
 def _effort(steps: Steps, engine: Engine) -> float:
     fine = 1.5 if steps.quality > _FINE else 1.0
-    profile = chosen(engine, steps.speed)
+    profile = profile_of(steps, engine)
     match steps.format:
         case Format.JPEG if profile.jpeg_trellis:
             return _JPEG_TRELLIS * fine
@@ -146,7 +160,7 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
         case Format.GIF:
             return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
-        case Format.PNG:
+        case Format.PNG | Format.APNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 

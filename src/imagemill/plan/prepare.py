@@ -5,16 +5,16 @@ from msgspec.structs import replace
 from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import layer_tags, result_key, source_key
-from imagemill.model.media import Format
+from imagemill.model.media import LOSSLESS, Format
 from imagemill.model.recipe import Encode, Recipe, layers
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.grid import on_grid
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.operations import CHECK
+from imagemill.plan.operations.encoding import refuse_shallow
 from imagemill.settings import Limits, Negotiation
 
 NEGOTIATION = Negotiation()
-_LOSSLESS = frozenset({Format.PNG, Format.GIF})
 
 
 def prepare(request: ImageRequest, limits: Limits, client: Client = ANYONE, policy: Negotiation = NEGOTIATION) -> Plan:
@@ -59,7 +59,7 @@ def _for(client: Client, request: ImageRequest, limits: Limits, policy: Negotiat
 
 def _takes_default(last: Encode) -> bool:
     """Whether the quality is left to the server, and there is one."""
-    return not (last.quality or last.target_centi or last.lossless or last.format in _LOSSLESS)
+    return not (last.quality or last.target_centi or last.lossless or last.format in LOSSLESS)
 
 
 def _is_auto(recipe: Recipe) -> bool:
@@ -71,7 +71,9 @@ def normal(recipe: Recipe) -> Recipe:
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]
-    return (*recipe[:-1], replace(last, quality=0)) if last.format in _LOSSLESS and last.quality else recipe
+    if last.format not in LOSSLESS or not (last.quality or last.target_centi):
+        return recipe
+    return (*recipe[:-1], replace(last, quality=0, target_centi=0))
 
 
 def check(recipe: Recipe, limits: Limits) -> None:
@@ -91,3 +93,4 @@ def _check(recipe: Recipe, limits: Limits) -> None:
     for op in recipe:
         if judge := CHECK.get(type(op)):
             judge(op, limits)
+    refuse_shallow(recipe)

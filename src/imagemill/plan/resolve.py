@@ -16,6 +16,7 @@ from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
+from imagemill.plan.operations.encoding import settle
 from imagemill.plan.operations.geometry import OPAQUE, background
 from imagemill.plan.steps import (
     Border,
@@ -85,6 +86,7 @@ def resolve(
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
+    settle(last, format_, frames, steps)
     return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
 
 
