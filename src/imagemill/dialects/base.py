@@ -17,3 +17,7 @@ class Dialect(Protocol):
             LimitExceeded: a well-formed number is beyond policy.
         """
         ...
+
+    def described(self, query: bytes) -> ImageRequest:
+        """As `parse`, of a query that asks what there is to be told of a picture."""
+        ...

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import encoders, scaler
+from imagemill.engines import description, encoders, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
 from imagemill.engines.operations import applied
@@ -26,7 +26,7 @@ from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve
+from imagemill.plan.resolve import changes_pixels, check_output, resolve
 from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits
 
@@ -51,10 +51,15 @@ class Vips:
                 info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
+        header = image if any(steps.describe for steps in work) else None
         del image
-        for steps in work:
+        for task, steps in zip(tasks, work, strict=True):
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                if steps.describe:
+                    facts = description.seen(len(source), info, header)
+                    body = self._told(facts, shared, task, steps, header)
+                else:
+                    body = self._made(shared, steps)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
@@ -78,6 +83,30 @@ class Vips:
                 return body
         left_steps = replace(steps, steps=left)
         return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+
+    def _told(self, facts: description.Facts, shared: Decoded, task: Task, steps: Steps, header: Image | None) -> bytes:
+        """*facts*, and what else is to be told, as JSON."""
+        describe = steps.describe
+        assert describe
+        if changes_pixels(task.recipe):
+            facts |= description.sized(steps.size)
+        if describe.metadata:
+            facts["metadata"] = description.metadata(header)
+        if describe.needs_pixels:
+            facts |= description.looked_at(describe, self._sample(shared, steps))
+        return description.written(facts)
+
+    def _sample(self, shared: Decoded, steps: Steps) -> Any:
+        """The pixels of one picture after its steps, as rows."""
+        rows, left = shared.rows(steps), steps.steps
+        if rows is not None:
+            rows, left = _on_rows(rows, steps)
+            if not shared.has_profile and _is_finished(rows, left):
+                return rows
+        image = shared.image(steps) if rows is None else shared.wrapped(rows)
+        image = self._apply(image, replace(steps, steps=left))
+        pixels = np.frombuffer(image.write_to_memory(), np.uint8)
+        return pixels.reshape(image.height, image.width, image.bands)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""

@@ -21,6 +21,8 @@ class Format(StrEnum):
     HEIC = "heic"
     BMP = "bmp"
     ICO = "ico"
+    JSON = "json"
+    """No picture, but what is told of one: see `model.operations.encoding.Describe`."""
     KEEP = "keep"
     """As the source: known only once the source has been read."""
     AUTO = "auto"
@@ -42,9 +44,13 @@ ANIMATED = frozenset({Format.GIF, Format.WEBP})
 """Formats that hold several frames, in and out."""
 ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
 """Formats that hold transparency."""
+ANSWERS = frozenset({*MEDIA_TYPES, Format.JSON})
+"""All that a recipe may end in."""
 LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
 """Formats on which a quality has an effect."""
 
+
+_JSON_TYPE = "application/json"
 
 READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
@@ -74,7 +80,7 @@ class MediaInfo(Struct, frozen=True):
 
 
 class Rendition(Struct, frozen=True):
-    """One finished picture."""
+    """One finished picture, or what is told of one: the size is the picture's then."""
 
     body: bytes
     format: Format
@@ -87,4 +93,4 @@ class Rendition(Struct, frozen=True):
     @property
     def media_type(self) -> str:
         """The ``Content-Type`` of the body."""
-        return MEDIA_TYPES[self.format]
+        return _JSON_TYPE if self.format is Format.JSON else MEDIA_TYPES[self.format]

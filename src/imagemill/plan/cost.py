@@ -13,6 +13,10 @@ from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
+_HEADER_US = 1_000
+"""To tell what a header says; its metadata is bounded."""
+_TOLD_US = 6_000
+"""To tell colours and hashes of a sample."""
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
@@ -39,6 +43,8 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     info = steps.source
+    if steps.describe and not steps.describe.needs_pixels:
+        return _HEADER_US
     area = info.width_px * info.height_px
     total_ns = _decode_ns(info, area, steps.shrink)
     area //= steps.shrink * steps.shrink
@@ -81,6 +87,8 @@ def _is_cmyk(info: MediaInfo) -> bool:
 
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
+    if steps.describe:
+        return _TOLD_US * 1e3
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
     alpha = _has_alpha(steps)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import result_key, source_key
 from imagemill.model.media import Format
-from imagemill.model.recipe import Encode, Recipe
+from imagemill.model.recipe import Describe, Encode, Recipe
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.negotiate import CLASSES, candidates
@@ -50,7 +50,9 @@ def _is_auto(recipe: Recipe) -> bool:
 
 
 def normal(recipe: Recipe) -> Recipe:
-    """The same work under one name: an `Encode` last, no quality where it has no effect."""
+    """The same work under one name: an `Encode` or `Describe` last, no quality where it has no effect."""
+    if recipe and isinstance(recipe[-1], Describe):
+        return recipe
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]

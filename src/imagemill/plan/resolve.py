@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
@@ -17,6 +17,8 @@ from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
 from imagemill.settings import Limits
 
+SAMPLE_SIDE_PX = 100
+"""The longer side of what colours and hashes are told of: ThumbHash takes no more, and the others need less."""
 AVIF_AUTO_MAX_PX = 3_000_000
 """Above this many output pixels ``format=auto`` prefers WebP: AVIF would take seconds."""
 
@@ -37,6 +39,8 @@ def resolve(
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
     last = recipe[-1]
+    if isinstance(last, Describe):
+        return _told(last, steps, size, info)
     assert isinstance(last, Encode)
     format_ = _format(last.format, candidates, info, size)
     if format_ not in ALPHA and background(recipe) is None:
@@ -47,6 +51,21 @@ def resolve(
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
     return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
+
+
+def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
+    """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all."""
+    if not describe.needs_pixels:
+        return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
+    ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
+    if ratio < 1:
+        steps = [*steps, Scale(Size(max(1, round(size.width * ratio)), max(1, round(size.height * ratio))))]
+    return Steps(info, tuple(steps), Format.JSON, 0, size, 1, _shrink(steps, info), describe=describe)
+
+
+def changes_pixels(recipe: Recipe) -> bool:
+    """Whether anything but the one fixed turn is asked for."""
+    return any(not isinstance(op, AutoOrient) for op in recipe[:-1])
 
 
 def _steps(op: Operation, scene: Scene) -> tuple[list[Step], Size]:
@@ -61,7 +80,9 @@ def _check(size: Size, limits: Limits) -> None:
 
 
 def check_output(steps: Steps, limits: Limits) -> None:
-    """Bound what is to be encoded."""
+    """Bound what is to be encoded; what is only told of may have any size that a source may have."""
+    if steps.describe:
+        return
     side = max(steps.size.width, steps.size.height)
     if side > limits.output_side_px:
         raise LimitExceeded("output_side", f"output: {side} > {limits.output_side_px} px a side")

@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Encode, Speed
+from imagemill.model.recipe import Describe, Encode, Speed
 from imagemill.plan.geometry import Box, Size
 
 
@@ -86,6 +86,8 @@ class Steps(Struct, frozen=True):
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
     encode: Encode = Encode()
     """How it is written; format and quality are settled above."""
+    describe: Describe | None = None
+    """What is told of it, in place of writing it. Steps lead to a sample then, and `size` is that of the rendition."""
 
     @property
     def speed(self) -> Speed | None:

@@ -20,7 +20,7 @@ from imagemill.model.signing import MARK
 from imagemill.plan.prepare import result_keys
 
 MAX_ORDER_BYTES = 16 * 1024
-_PATH = b"/image"
+_IMAGE, _INFO = b"/image", b"/info"
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,9 +138,9 @@ class Purger:
 
     def _keys(self, target: str) -> tuple[str, ...]:
         path, _, query = _raw(target).partition(MARK)[0].partition(b"?")
-        if path != _PATH:
-            raise BadRequest(f"target: it begins with {_PATH.decode()}?source=")
-        return result_keys(self._dialect.parse(query))
+        if path not in {_IMAGE, _INFO}:
+            raise BadRequest("target: it begins with /image?source= or /info?source=")
+        return result_keys(self._dialect.parse(query) if path == _IMAGE else self._dialect.described(query))
 
 
 def _raw(text: str) -> bytes:

@@ -8,7 +8,7 @@ Errors   `BadOption` names the parameter; values are percent-decoded once, as UT
 
 from collections.abc import Callable
 
-from imagemill.dialects.native import order
+from imagemill.dialects.native import description, encoding, order
 from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, decoded, flag, integer
 from imagemill.model import filename
 from imagemill.model.errors import BadOption, BadRequest, TargetTooLong
@@ -16,7 +16,7 @@ from imagemill.model.recipe import Recipe
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.settings import Limits
 
-__all__ = ["PARAMETERS", "Native", "Parameter", "split"]
+__all__ = ["DESCRIBING", "PARAMETERS", "Native", "Parameter", "split"]
 
 _MAX_PARAMETERS = 64
 _MAX_QUERY_BYTES = 32 * 1024
@@ -42,7 +42,17 @@ PARAMETERS = (
     ),
     Parameter("attachment", "att", "0|1", "Whether a browser saves the picture instead of showing it. Default: 0."),
 )
-_LONG = {p.name: p.name for p in PARAMETERS} | {p.alias: p.name for p in PARAMETERS if p.alias}
+_OF_FILES = frozenset(p.name for p in encoding.PARAMETERS) | {"filename", "attachment"}
+"""What only a picture that is written can have."""
+DESCRIBING = (*(p for p in PARAMETERS if p.name not in _OF_FILES), *description.PARAMETERS)
+"""What /info understands: where the picture is, what is done to it, and what is to be told."""
+
+
+def _long(parameters: tuple[Parameter, ...]) -> dict[str, str]:
+    return {p.name: p.name for p in parameters} | {p.alias: p.name for p in parameters if p.alias}
+
+
+_LONG, _LONG_OF_INFO = _long(PARAMETERS), _long(DESCRIBING)
 
 Canon = Callable[[str], str]
 
@@ -58,11 +68,19 @@ class Native:
         """See `dialects.base.Dialect`."""
         return self.request(split(query))
 
+    def described(self, query: bytes) -> ImageRequest:
+        """See `dialects.base.Dialect`."""
+        given = split(query, _LONG_OF_INFO)
+        return self._request(given, self.description(given))
+
     def request(self, given: Given) -> ImageRequest:
         """The request that *given*, long names to decoded values, stands for."""
+        return self._request(given, self.recipe(given))
+
+    def _request(self, given: Given, recipe: Recipe) -> ImageRequest:
         return ImageRequest(
             source=self.source(given.get("source", "")),
-            recipe=self.recipe(given),
+            recipe=recipe,
             ttl_s=integer(given, "ttl", 1, 10**MAX_DIGITS) if "ttl" in given else None,
             expires_at_s=integer(given, "expires", 0, 10**10 - 1, digits=10) if "expires" in given else None,
             tags=_tags(given["tags"]) if "tags" in given else (),
@@ -86,6 +104,10 @@ class Native:
         """The operations that *given* asks for: in the one fixed order, or as its ``ops`` says."""
         return order.recipe(given, self._terms)
 
+    def description(self, given: Given) -> Recipe:
+        """The operations that *given* asks for, and then what is to be told."""
+        return order.recipe(given, self._terms, (description.DESCRIBE,))
+
 
 def _object(rest: str) -> str:
     """``bucket/key`` of an ``s3`` source; which of them may be read, and whether it is a key, its store knows."""
@@ -95,8 +117,8 @@ def _object(rest: str) -> str:
     return f"{bucket}/{key}"
 
 
-def split(query: bytes) -> dict[str, str]:
-    """Cut a raw query into long names and once-decoded values."""
+def split(query: bytes, long: Given = _LONG) -> dict[str, str]:
+    """Cut a raw query into long names and once-decoded values; *long* has the names that are known."""
     if len(query) > _MAX_QUERY_BYTES:
         raise TargetTooLong(f"query: {len(query)} > {_MAX_QUERY_BYTES} bytes")
     given: dict[str, str] = {}
@@ -105,13 +127,20 @@ def split(query: bytes) -> dict[str, str]:
         raise BadRequest(f"{len(parts)} parameters; {_MAX_PARAMETERS} at most")
     for part in parts:
         raw, equals, value = part.partition(b"=")
-        name = _LONG.get(raw.decode("latin-1"))
+        name = long.get(raw.decode("latin-1"))
         if name is None or not equals:
-            raise BadOption(f"{_shown(raw)}: unknown parameter")
+            raise BadOption(f"{_shown(raw)}: unknown parameter{_elsewhere(raw.decode('latin-1'), long)}")
         if name in given:
             raise BadOption(f"{name}: given twice")
         given[name] = decoded(name, value)
     return given
+
+
+def _elsewhere(name: str, long: Given) -> str:
+    """Where *name* would be known."""
+    if name in _LONG_OF_INFO and long is _LONG:
+        return "; /info has it"
+    return "; /image has it, and what is told of a picture is not written" if name in _LONG else ""
 
 
 def _shown(raw: bytes) -> str:
