@@ -1,7 +1,8 @@
 """EXIF as values: IFD 0, and the Exif, GPS and interoperability tables that it points to.
 
 Keys     tag names as `PIL.ExifTags` has them, else ``0x`` and four hex digits.
-Values   numbers, rationals as decimals (null where there is none), texts; of other bytes only how many there are.
+Values   numbers, rationals as decimals, texts; of other bytes only how many there are. What is no number is left out,
+         and null among others.
 Errors   none: what is broken ends its table, and what is whole before it is told.
 Source   EXIF 3.0 (CIPA DC-008-2023), section 4.6; TIFF 6.0, section 2.
 """
@@ -97,7 +98,7 @@ def _text(value: bytes, size: int, kind: int, room: Room) -> Any:
         text = text.removeprefix(b"ASCII\0\0\0")
         if not text or not all(0x20 <= c < 0x7F for c in text):  # noqa: PLR2004 - what ASCII shows
             return _counted(size, room)
-    return room.text(decoded(text))
+    return room.text(decoded(text)) or None
 
 
 def _counted(size: int, room: Room) -> dict[str, int] | None:
