@@ -56,8 +56,18 @@ has transparency, else white). `fill`: stretched. With one side only, the propor
 is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
 
 **Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
-WebP; elsewhere the first frame counts. `auto` takes the first of AVIF and WebP that `Accept` names (AVIF up to 3 megapixels), else PNG where
-there is transparency, else JPEG; the answer then carries `Vary: Accept`. Metadata is removed, colours are brought to sRGB.
+WebP; elsewhere the first frame counts. `auto` takes the first of
+what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
+`engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
+for all clients, and the number WebP's. Metadata is removed, colours are brought to sRGB.
+
+**Hints.** Where `negotiation.client_hints` is on, `width=auto` is as wide as the client says it will show the picture (`Sec-CH-Width`, rounded up
+to 160, 320, 480, 640, 800, 960, 1280, 1600, 1920, 2560 or 3840; `width=auto:640` says what it is for clients that do not), `dpr=auto` what its
+screen has (`Sec-CH-DPR`: 1, 1.5, 2, 3 or 4), and a client with `Save-Data: on` gets `negotiation.save_data_quality` where the URL names no
+quality. The answer says in `Vary` what it was asked for. Elsewhere `auto` is a 400.
+
+**Presets.** `preset=thumb` stands for the parameters that `presets.named.thumb` has; the URL's own override them, and so do those of later names
+in `preset=a,b`. Where `presets.only` is on, nothing else may be asked for. `limits.widths`, `heights` and `qualities` keep numbers to a few instead.
 
 **Lifetime.** `ttl` sets `Cache-Control: max-age` of the answer. `expires` is part of the URL: from that second on it is refused with 410,
 cached or not.

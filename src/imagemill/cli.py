@@ -33,6 +33,7 @@ from imagemill.configuration import PREFIX, config_path, load, masked
 from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError
 from imagemill.model.signing import MARK, sign
 from imagemill.obs import logs
+from imagemill.plan.negotiate import client
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
 from imagemill.settings import Settings
@@ -306,7 +307,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     dialect = wiring.native(settings)
     read = dialect.described if ours[1].endswith(b"info") else dialect.parse
     request = read(query.partition(MARK)[0])
-    plan = prepare(request, settings.limits, arguments.accept.encode("latin-1", "replace"))
+    asker = client({b"accept": arguments.accept.encode("latin-1", "replace")}, settings.negotiation)
+    plan = prepare(request, settings.limits, asker, settings.negotiation)
     facts = explain(plan, "MISS", settings.limits, settings.engine)
     facts["tier"] = "MISS (this command holds no cache; ask a running node's /explain)"
     if arguments.json:

@@ -110,7 +110,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
 def _recipe(settings: Settings, given: dict[str, str]) -> Recipe:
     """What is asked for, within the limits."""
-    recipe = wiring.native(settings).recipe(given)
+    recipe = wiring.native(settings, own=True).recipe(given)
     return prepare(ImageRequest(SourceRef("file", ""), recipe), settings.limits).recipe
 
 

@@ -129,6 +129,14 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Largest ``sharpen``."""
     dpr: Positive = 4
     """Largest ``dpr``."""
+    widths: tuple[Positive, ...] = ()
+    """The only widths that may be asked for (resize, extend; ``dpr`` multiplied in). Empty = any."""
+    heights: tuple[Positive, ...] = ()
+    """The only heights. Empty = any."""
+    qualities: tuple[Annotated[int, Meta(ge=1, le=100)], ...] = ()
+    """The only qualities. Empty = any."""
+    grid_outside: Literal["refuse", "round"] = "refuse"
+    """What is done with a number beside these: a 422, or the next one up (the largest, where there is none)."""
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
     ttl_s: Annotated[int, Meta(ge=1, le=259_200)] = 259_200
@@ -139,11 +147,34 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What is done with a lifetime outside these: a 422, or the nearest one allowed, told in ``X-TTL``."""
 
 
+class Negotiation(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[negotiation]``: what an answer may owe to what its client says of itself."""
+
+    formats: tuple[Literal["avif", "webp", "jxl"], ...] = ("avif", "webp")
+    """What ``format=auto`` offers, best first; a client gets the first that it accepts and that is worth it."""
+    client_hints: bool = False
+    """Whether ``width=auto`` and ``dpr=auto`` are answered by ``Sec-CH-Width`` and ``Sec-CH-DPR``, and ``Save-Data`` is
+    heard. Pages have to ask browsers for the first two (``Accept-CH``, and ``Permissions-Policy`` across origins)."""
+    save_data_quality: Annotated[int, Meta(ge=0, le=100)] = 50
+    """With ``client_hints``: the quality for clients that save data, where the URL names none. 0 = as for all."""
+
+
+class Presets(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[presets]``: parameters of ``/image`` under a name, asked for by ``preset=``; a URL's own override them."""
+
+    named: dict[str, str] = {}
+    """Name to parameters, as they stand in a URL: ``thumb = "width=200&height=200&fit=cover"``."""
+    only: bool = False
+    """Nothing but presets may be asked for: so nobody can have more than these made of a source."""
+
+
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """``[engine]``: the worker processes."""
 
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
+    avif_budget_s: SecondsOrNone = 1.4
+    """Estimated CPU to write an AVIF above which ``format=auto`` answers with the next best; 0 = never AVIF."""
     deadline_s: Seconds = 10.0
     """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25
@@ -461,6 +492,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     signing: Signing = Signing()
     limits: Limits = Limits()
+    negotiation: Negotiation = Negotiation()
+    presets: Presets = Presets()
     engine: Engine = Engine()
     gate: Gate = Gate()
     fetch: Fetch = Fetch()

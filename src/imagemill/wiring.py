@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from imagemill import __version__, stores, wiring_fallbacks
 from imagemill.cache.alone import Alone
 from imagemill.cache.memory import MemoryCache
@@ -78,9 +80,11 @@ def _quota_cores(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return -(-int(quota) // int(period)) if quota.isdigit() else 0
 
 
-def native(settings: Settings) -> Native:
-    """The native dialect; needs no live objects."""
-    return Native(settings.limits, lambda url: guard.parse(url).url)
+def native(settings: Settings, *, own: bool = False) -> Native:
+    """The native dialect; needs no live objects. *own*: for whoever runs this machine, from whom nothing is kept."""
+    presets = replace(settings.presets, only=settings.presets.only and not own)
+    hints = settings.negotiation.client_hints
+    return Native(settings.limits, lambda url: guard.parse(url).url, presets, client_hints=hints)
 
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
@@ -147,7 +151,8 @@ async def purge(settings: Settings, order: Order) -> Purged:
     feed = purge_feed(settings, purges)
     try:
         await feed.tune()  # where that fails, publishing says so
-        return await Purger(purges, native(settings), feed.publish).carry_out(order)
+        purger = Purger(purges, native(settings), feed.publish, limits=settings.limits, policy=settings.negotiation)
+        return await purger.carry_out(order)
     except DependencyDown as e:
         raise DependencyDown("Redis did not take the purge, so nodes may not know of it; repeat it") from e
     finally:
@@ -186,7 +191,12 @@ class Service:
         self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
-            self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
+            self.purges,
+            native(settings),
+            self.feed.publish if self.feed else None,
+            self._purge_event,
+            limits=settings.limits,
+            policy=settings.negotiation,
         )
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         self.stores = stores.open_all(settings, self._stored)
@@ -212,7 +222,9 @@ class Service:
         self.images = Images(
             dialect, self.transcoder, caches.memo, settings, fallbacks=Fallbacks(fallbacks, settings.fallback)
         )
-        self.infos = Images(dialect, self.transcoder, caches.memo, settings, read=dialect.described)
+        self.infos = Images(
+            dialect, self.transcoder, caches.memo, settings, read=lambda query, _client: dialect.described(query)
+        )
         self._fallbacks = wiring_fallbacks.Watch(fallbacks, renderer, settings.limits)
         table = [Route("OPTIONS", _IMAGE, self.images.preflight), Route("OPTIONS", _INFO, self.infos.preflight)]
         table += self.submission.port.routes() if self.submission else ()

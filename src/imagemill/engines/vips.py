@@ -125,7 +125,7 @@ class Vips:
         return found
 
     def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits)
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings)
         check_source(info, self._limits, frames=steps.frames)
         check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)

@@ -17,7 +17,7 @@ from imagemill.model.request import SourceRef
 
 ETAG_CHARS = 40
 _HEX = frozenset("0123456789abcdef")
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raised whenever what a default means, or what an operation does, changes."""
 
 

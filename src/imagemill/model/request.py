@@ -34,6 +34,8 @@ class ImageRequest(Struct, frozen=True):
     """What it is to be saved as, see `model.filename`; not part of the key, nor is `attachment`."""
     attachment: bool = False
     """Whether it is to be saved instead of shown."""
+    vary: tuple[str, ...] = ()
+    """Header fields of the request that the recipe owes something to."""
 
 
 class Plan(Struct, frozen=True):

@@ -58,6 +58,11 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
 
 
+def encode_us(steps: Steps, engine: Engine) -> int:
+    """The part of it that the encoder takes, for all frames."""
+    return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
     """The estimate, or `LimitExceeded` where it is above the CPU budget of a request."""
     cost_us = estimate_us(steps, engine)

@@ -64,6 +64,8 @@ _WEBP_OFFSET, _WEBP_ANIMATED_OFFSET = {2: 0.5}, -1.0
 _AVIF_OFFSET = {0: 1.0, 1: 0.0}
 _AVIF_SLOW_OFFSET = -1.0
 _BEST = 100
+_KNEE_WEBP, _KNEE_AVIF = 79, 58
+"""Qualities at which both reach the same SSIMULACRA2, from 64 to 448 pixels of width (``bench/formats.py``)."""
 
 
 def chosen(engine: Engine, speed: Speed | None) -> Profile:
@@ -86,6 +88,7 @@ def encoder_quality(steps: Steps, engine: Engine, profile: Profile) -> float:
     That is the look of the format's usual encoder: libjpeg's standard tables, libwebp at effort 4, libaom at
     speed 8. The best there is stays the best; formats without a quality answer 0.
     """
+    asked: float
     match steps.format:
         case Format.JPEG:
             asked = steps.quality or engine.jpeg_quality
@@ -94,8 +97,18 @@ def encoder_quality(steps: Steps, engine: Engine, profile: Profile) -> float:
             asked = steps.quality or engine.webp_quality
             offset = _WEBP_OFFSET.get(profile.webp_effort, 0.0) if steps.frames == 1 else _WEBP_ANIMATED_OFFSET
         case Format.AVIF:
-            asked = steps.quality or engine.avif_quality
+            asked = _avif_quality(steps, engine)
             offset = _AVIF_OFFSET.get(profile.avif_effort, _AVIF_SLOW_OFFSET)
         case _:
             return 0.0
     return min(max(asked + offset, 1.0), float(_BEST)) if asked < _BEST else float(_BEST)
+
+
+def _avif_quality(steps: Steps, engine: Engine) -> float:
+    """What is asked of AVIF; with ``format=auto`` the number is WebP's, so that every client gets the same look."""
+    if steps.encode.format is not Format.AUTO:
+        return steps.quality or engine.avif_quality
+    webp = steps.quality or engine.webp_quality
+    if webp <= _KNEE_WEBP:
+        return max(1.0, webp * _KNEE_AVIF / _KNEE_WEBP)
+    return _KNEE_AVIF + (webp - _KNEE_WEBP) * (_BEST - _KNEE_AVIF) / (_BEST - _KNEE_WEBP)

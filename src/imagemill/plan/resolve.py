@@ -10,17 +10,20 @@ from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe
+from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
-from imagemill.settings import Limits
+from imagemill.settings import Engine, Limits
 
+ENGINE = Engine()
 SAMPLE_SIDE_PX = 100
 """The longer side of what colours and hashes are told of: ThumbHash takes no more, and the others need less."""
-AVIF_AUTO_MAX_PX = 3_000_000
-"""Above this many output pixels ``format=auto`` prefers WebP: AVIF would take seconds."""
+AVIF_AUTO_MIN_PX = 4_096
+"""Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
+of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
 
 
 def resolve(
@@ -29,6 +32,7 @@ def resolve(
     info: MediaInfo,
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
+    engine: Engine = ENGINE,
 ) -> Steps:
     """Work out every size before any pixel, and refuse what is beyond *limits*."""
     size = Size(info.width_px, info.height_px)
@@ -42,7 +46,7 @@ def resolve(
     if isinstance(last, Describe):
         return _told(last, steps, size, info)
     assert isinstance(last, Encode)
-    format_ = _format(last.format, candidates, info, size)
+    format_ = _format(last, candidates, info, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
         steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
     frames = info.frames if format_ in ANIMATED else 1
@@ -92,16 +96,20 @@ def check_output(steps: Steps, limits: Limits) -> None:
         )
 
 
-def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size) -> Format:
-    if wanted is Format.KEEP:
+def _format(last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine) -> Format:
+    if last.format is Format.KEEP:
         return info.format
-    if wanted is not Format.AUTO:
-        return wanted
+    if last.format is not Format.AUTO:
+        return last.format
     if info.frames > 1:
         return Format.WEBP if Format.WEBP in candidates else Format.GIF
-    small = size.width * size.height <= AVIF_AUTO_MAX_PX
-    fitting = [c for c in candidates if c is not Format.AVIF or small]
-    return fitting[0] if fitting else (Format.PNG if info.has_alpha else Format.JPEG)
+    fitting = (c for c in candidates if c is not Format.AVIF or _is_worth_avif(last, info, size, engine))
+    return next(fitting, Format.PNG if info.has_alpha else Format.JPEG)
+
+
+def _is_worth_avif(last: Encode, info: MediaInfo, size: Size, engine: Engine) -> bool:
+    steps = Steps(info, (), Format.AVIF, last.quality, size, 1, encode=last)
+    return size.width * size.height >= AVIF_AUTO_MIN_PX and encode_us(steps, engine) <= engine.avif_budget_s * 1e6
 
 
 def _shrink(steps: list[Step], info: MediaInfo) -> int:

@@ -36,7 +36,7 @@ def explain(plan: Plan, tier: str, limits: Limits, engine: Engine) -> dict[str, 
 def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
     supposed = f"a {_SUPPOSED.format} source of {_SUPPOSED.width_px} x {_SUPPOSED.height_px} px"
     try:
-        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits)
+        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits, engine=engine)
     except ImagemillError as e:
         return {"for": supposed, "refused": e.code, "detail": str(e)}
     return {

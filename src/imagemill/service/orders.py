@@ -171,7 +171,10 @@ class Reader:
     def _native(self, given: Fields, where: str) -> Recipe:
         params = given.get("params", Raw(b'""'))
         query = "&".join(_parameters(params, f"{where}.params"))
-        return self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query)).recipe
+        request = self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query))
+        if request.vary:
+            raise BadOption(f"{where}.params: auto goes by what a client says of itself, and a job has none")
+        return request.recipe
 
     def _times(self, given: Fields) -> tuple[float, float | None]:
         for name in _TIMES:

@@ -15,10 +15,10 @@ _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 def build(
     metrics: Metrics,
     not_ready: Callable[[], list[str]],
-    explained: Callable[[bytes, bytes], dict[str, Any]],
+    explained: Callable[[Call], dict[str, Any]],
     version: Callable[[], dict[str, str]],
     purge: Handler,
-    explained_info: Callable[[bytes, bytes], dict[str, Any]],
+    explained_info: Callable[[Call], dict[str, Any]],
 ) -> App:
     """The application of the admin port."""
     routes = {
@@ -29,9 +29,9 @@ def build(
     return App(routes, _finished(Log("imagemill.admin")), posts={"/purge": purge})
 
 
-def _telling(explained: Callable[[bytes, bytes], dict[str, Any]]) -> Handler:
+def _telling(explained: Callable[[Call], dict[str, Any]]) -> Handler:
     async def explain(call: Call, _receive: Any) -> Reply:
-        return json_reply(200, explained(call.query, call.header(b"accept")))
+        return json_reply(200, explained(call))
 
     return explain
 

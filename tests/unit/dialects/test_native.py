@@ -28,7 +28,7 @@ from imagemill.model.recipe import (
     Speed,
 )
 from imagemill.model.request import SourceRef
-from imagemill.plan.prepare import prepare, result_keys
+from imagemill.plan.prepare import prepare
 from imagemill.settings import Limits
 
 LIMITS = Limits()
@@ -140,18 +140,6 @@ def test_terms_are_not_part_of_the_key(ttl, tags, expires):
         assert key(f"{query}{ttl}{tags}{expires}") == key(query)
 
 
-@pytest.mark.parametrize("accept", [b"", b"image/avif", b"image/webp", b"image/webp,image/avif", b"*/*"])
-@pytest.mark.parametrize("format_", ["auto", "keep", "webp"])
-def test_every_variant_has_its_key_listed(accept, format_):
-    """Whatever a client accepts, the key of its answer is among those that a purge of the URL concerns."""
-    request = parse(f"width=5&format={format_}&tags=a&ttl=100000")
-    keys = result_keys(request)
-
-    assert prepare(request, LIMITS, accept).key in keys
-    assert len(set(keys)) == len(keys) == (4 if format_ == "auto" else 1)
-    assert prepare(request, LIMITS, accept).tags == ("a",)
-
-
 def test_order_of_operations_is_fixed():
     """Whatever the order in the URL: orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode."""
     query = "background=fff&sharpen=1&blur=1&width=5&flop=1&flip=1&rotate=90&crop=3,4&format=png"
@@ -196,6 +184,7 @@ def test_every_parameter_has_a_test_and_unique_names():
         "filename",
         "attachment",
         "ops",
+        "preset",
     }
 
 

@@ -15,13 +15,14 @@ async def ask(target, reasons=(), method="GET", body=(), headers=(), purge=None)
     async def nothing(order):
         raise AssertionError(order)
 
-    def explain(query, accept):
+    def explain(call):
+        query, accept = call.query, call.header(b"accept")
         if query == b"bad":
             raise BadOption("no such option")
         return {"query": query.decode(), "accept": accept.decode()}
 
-    def explain_info(query, accept):
-        return {**explain(query, accept), "of": "info"}
+    def explain_info(call):
+        return {**explain(call), "of": "info"}
 
     version = {"imagemill": "1"}
     app = build(Metrics(), lambda: list(reasons), explain, lambda: version, handler(purge or nothing), explain_info)

@@ -8,18 +8,16 @@ Errors   `BadOption` names the parameter; values are percent-decoded once, as UT
 
 from collections.abc import Callable
 
-from imagemill.dialects.native import description, encoding, order
-from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, decoded, flag, integer
+from imagemill.dialects.native import description, encoding, hints, order, presets
+from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, cut, flag, integer
 from imagemill.model import filename
-from imagemill.model.errors import BadOption, BadRequest, TargetTooLong
+from imagemill.model.client import ANYONE, Client
+from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Recipe
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
-from imagemill.settings import Limits
+from imagemill.settings import Limits, Presets
 
 __all__ = ["DESCRIBING", "PARAMETERS", "Native", "Parameter", "split"]
-
-_MAX_PARAMETERS = 64
-_MAX_QUERY_BYTES = 32 * 1024
 
 PARAMETERS = (
     Parameter(
@@ -28,6 +26,7 @@ PARAMETERS = (
         "URL",
         "Where the picture is: https://…, http://…, local:<store>/<key> or s3://<bucket>/<key>. Required.",
     ),
+    presets.PARAMETER,
     *order.PARAMETERS,
     Parameter("ttl", "", "86400-259200", "Lifetime of the answer in caches, in seconds: one to three days, by policy."),
     Parameter(
@@ -42,6 +41,7 @@ PARAMETERS = (
     ),
     Parameter("attachment", "att", "0|1", "Whether a browser saves the picture instead of showing it. Default: 0."),
 )
+_TOLD = frozenset(p.name for p in description.PARAMETERS)
 _OF_FILES = frozenset(p.name for p in encoding.PARAMETERS) | {"filename", "attachment"}
 """What only a picture that is written can have."""
 DESCRIBING = (*(p for p in PARAMETERS if p.name not in _OF_FILES), *description.PARAMETERS)
@@ -54,30 +54,36 @@ def _long(parameters: tuple[Parameter, ...]) -> dict[str, str]:
 
 _LONG, _LONG_OF_INFO = _long(PARAMETERS), _long(DESCRIBING)
 
+NO_PRESETS = Presets()
 Canon = Callable[[str], str]
 
 
 class Native:
     """The dialect, with the limits its numbers are judged by and the parser its sources go through."""
 
-    def __init__(self, limits: Limits, canonical_url: Canon) -> None:
+    def __init__(
+        self, limits: Limits, canonical_url: Canon, named: Presets = NO_PRESETS, *, client_hints: bool = False
+    ) -> None:
         self._canonical_url = canonical_url
+        self._client_hints = client_hints
         self._terms = Terms(limits, self.source)
+        self._presets = presets.Named(named, self._terms)
 
-    def parse(self, query: bytes) -> ImageRequest:
+    def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
         """See `dialects.base.Dialect`."""
-        return self.request(split(query))
+        return self.request(split(query), client)
 
     def described(self, query: bytes) -> ImageRequest:
         """See `dialects.base.Dialect`."""
-        given = split(query, _LONG_OF_INFO)
-        return self._request(given, self.description(given))
+        given = cut(query, _LONG_OF_INFO)
+        return self._request(given, self.description(given), ())
 
-    def request(self, given: Given) -> ImageRequest:
-        """The request that *given*, long names to decoded values, stands for."""
-        return self._request(given, self.recipe(given))
+    def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
+        """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
+        given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
+        return self._request(given, order.recipe(given, self._terms), vary)
 
-    def _request(self, given: Given, recipe: Recipe) -> ImageRequest:
+    def _request(self, given: Given, recipe: Recipe, vary: tuple[str, ...]) -> ImageRequest:
         return ImageRequest(
             source=self.source(given.get("source", "")),
             recipe=recipe,
@@ -86,6 +92,7 @@ class Native:
             tags=_tags(given["tags"]) if "tags" in given else (),
             filename=filename.checked(given["filename"]) if "filename" in given else "",
             attachment=flag(given, "attachment"),
+            vary=vary,
         )
 
     def source(self, value: str) -> SourceRef:
@@ -102,11 +109,16 @@ class Native:
 
     def recipe(self, given: Given) -> Recipe:
         """The operations that *given* asks for: in the one fixed order, or as its ``ops`` says."""
-        return order.recipe(given, self._terms)
+        return order.recipe(hints.followed(self._presets.applied(given), ANYONE, enabled=False)[0], self._terms)
 
     def description(self, given: Given) -> Recipe:
-        """The operations that *given* asks for, and then what is to be told."""
-        return order.recipe(given, self._terms, (description.DESCRIBE,))
+        """The operations that *given* asks for, and then what is to be told; a preset's format is no matter."""
+        asked = {name: value for name, value in given.items() if name in _TOLD}
+        done = {name: value for name, value in given.items() if name not in _TOLD}
+        if done.keys() - presets.BESIDE:
+            done = {name: value for name, value in self._presets.applied(done).items() if name not in _OF_FILES}
+            done = dict(hints.followed(done, ANYONE, enabled=False)[0])
+        return order.recipe(done | asked, self._terms, (description.DESCRIBE,))
 
 
 def _object(rest: str) -> str:
@@ -117,34 +129,9 @@ def _object(rest: str) -> str:
     return f"{bucket}/{key}"
 
 
-def split(query: bytes, long: Given = _LONG) -> dict[str, str]:
-    """Cut a raw query into long names and once-decoded values; *long* has the names that are known."""
-    if len(query) > _MAX_QUERY_BYTES:
-        raise TargetTooLong(f"query: {len(query)} > {_MAX_QUERY_BYTES} bytes")
-    given: dict[str, str] = {}
-    parts = query.split(b"&") if query else []
-    if len(parts) > _MAX_PARAMETERS:
-        raise BadRequest(f"{len(parts)} parameters; {_MAX_PARAMETERS} at most")
-    for part in parts:
-        raw, equals, value = part.partition(b"=")
-        name = long.get(raw.decode("latin-1"))
-        if name is None or not equals:
-            raise BadOption(f"{_shown(raw)}: unknown parameter{_elsewhere(raw.decode('latin-1'), long)}")
-        if name in given:
-            raise BadOption(f"{name}: given twice")
-        given[name] = decoded(name, value)
-    return given
-
-
-def _elsewhere(name: str, long: Given) -> str:
-    """Where *name* would be known."""
-    if name in _LONG_OF_INFO and long is _LONG:
-        return "; /info has it"
-    return "; /image has it, and what is told of a picture is not written" if name in _LONG else ""
-
-
-def _shown(raw: bytes) -> str:
-    return repr(raw[:40])[2:-1] or "(empty)"
+def split(query: bytes) -> dict[str, str]:
+    """Cut a raw query into long names and once-decoded values."""
+    return cut(query, _LONG)
 
 
 def _tags(text: str) -> tuple[str, ...]:
