@@ -24,6 +24,8 @@ _SHORTEST_MS, _USUAL_MS = 10, 100
 """Delays up to the first are shown as the second, as browsers do and libvips does."""
 _NO_KEYFRAMES = (2**31 - 2, 2**31 - 1)
 """Distances of key frames, least and most, as libvips has them."""
+_CHUNK, _FLAGS, _ALPHA_FLAG = slice(12, 16), 20, 0x10
+"""Of a file: the name of its first chunk; in VP8X, its flags (RFC 9649, 2.7.1)."""
 
 
 class Timing(Struct, frozen=True):
@@ -142,9 +144,17 @@ def _assembled(encoder: int, config: _Config, frames: Any, timing: Timing) -> by
     if not _mux.WebPAnimEncoderAssemble(encoder, byref(made)):
         return None
     try:
-        return ctypes.string_at(made.start, made.size)
+        body = ctypes.string_at(made.start, made.size)
+        return _with_alpha(body) if frames.shape[3] == _RGBA else body
     finally:
         _webp.WebPFree(made.start)
+
+
+def _with_alpha(body: bytes) -> bytes:
+    """*body*, said to have transparency: libwebp forgets what lies around frames that are opaque themselves."""
+    if body[_CHUNK] != b"VP8X":
+        return body
+    return body[:_FLAGS] + bytes([body[_FLAGS] | _ALPHA_FLAG]) + body[_FLAGS + 1 :]
 
 
 def _config(quality: float, effort: int) -> _Config | None:
