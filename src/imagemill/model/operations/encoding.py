@@ -84,7 +84,7 @@ class Encode(Struct, frozen=True, tag="encode"):
 
     def __post_init__(self) -> None:
         """Keep numbers in range."""
-        if self.format is Format.JSON:
+        if self.format == Format.JSON:
             raise BadOption("format: a picture is not written as JSON; /info tells of it")
         if not 0 <= self.quality <= 100:
             raise BadOption("quality: 1 to 100")
