@@ -323,13 +323,14 @@ async def test_a_stand_in_that_cannot_be_made(why):
         await node.get()
 
 
-async def test_its_own_address():
-    """Where the stand-in itself is asked for and is not there, nothing stands in for it."""
+@pytest.mark.parametrize("why", [SourceNotFound("gone"), errors.DependencyDown("not now")], ids=lambda e: e.code)
+async def test_its_own_address(why):
+    """Where a stand-in itself is asked for and cannot be had, it is not tried again."""
     node = Node()
-    del node.renderer.found[SHOWN]
+    node.renderer.found[SHOWN] = node.renderer.found[OTHER] = why
 
-    with pytest.raises(SourceNotFound):
-        await node.get("source=local:assets/missing.png&width=5")
+    with pytest.raises(type(why)):
+        await node.get(f"source=local:{(SHOWN if why.code == 'source_not_found' else OTHER).address}&width=5")
     assert len(node.renderer.plans) == 1
 
 
