@@ -1,9 +1,12 @@
 """What is told of pictures is true of them: against Pillow and decoders written from the hashes' own documentation."""
 
 import base64
+import contextlib
 import io
 import json
+import random
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,7 +16,8 @@ from imagemill.dialects.native import Native
 from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
 from imagemill.engines.vips import Vips
-from imagemill.model.errors import ImageCorrupt
+from imagemill.model.description import Description
+from imagemill.model.errors import ImageCorrupt, ImagemillError
 from imagemill.plan.prepare import prepare
 from imagemill.settings import Engine, Limits
 
@@ -26,6 +30,7 @@ def told(source, **given):
     plan = prepare(Native(LIMITS, str).described(query.encode()), LIMITS)
     (made,) = Vips(LIMITS, Engine()).run(memoryview(source), probe(source), [Task(plan.recipe)])
     assert made.media_type == "application/json"
+    msgspec.json.decode(made.body, type=Description)  # as the reference says it
     return json.loads(made.body)
 
 
@@ -179,6 +184,26 @@ def test_metadata_of_a_file():
     assert png["exif"]["image"] == {"Artist": "Jane"}
     bare = told(pictures.encoded(pictures.corners(), "JPEG"), metadata="1")["metadata"]
     assert bare == {"exif": None, "xmp": None, "iptc": None, "truncated": False}
+
+
+def test_what_is_broken_is_told_of_or_refused():
+    """A file with a bit turned over, anywhere in its head: an answer or a named refusal, and nothing else (D06, D09)."""
+    exif = Image.Exif()
+    exif[0x013B] = "Jane" * 20
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:06 07:08:09", 0x829A: 0.004})
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 29.5)})
+    options = {"exif": exif.tobytes(), "icc_profile": pictures.swapped_profile(), "xmp": b"<a:b xmlns:a='c'>d</a:b>"}
+    chance, answered = random.Random(3), 0
+    for kind in ("JPEG", "WEBP", "PNG"):
+        whole = pictures.encoded(pictures.corners(24, 16), kind, **options)
+        for _ in range(100):
+            broken = bytearray(whole)
+            broken[chance.randrange(min(len(whole), 1_200))] ^= 1 << chance.randrange(8)
+            with contextlib.suppress(ImagemillError):
+                told(bytes(broken), metadata="1")
+                answered += 1
+
+    assert answered > 100
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (5000, 1), (100, 100), (101, 99)])

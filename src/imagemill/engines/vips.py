@@ -20,6 +20,7 @@ from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import RGB, srgb
+from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
@@ -56,8 +57,8 @@ class Vips:
         for task, steps in zip(tasks, work, strict=True):
             with _as_ours(info.format):
                 if steps.describe:
-                    facts = description.seen(len(source), info, header)
-                    body = self._told(facts, shared, task, steps, header)
+                    known = description.seen(len(source), info, header)
+                    body = self._told(known, shared, task, steps, header)
                 else:
                     body = self._made(shared, steps)
             if len(body) > self._limits.output_bytes:
@@ -84,17 +85,17 @@ class Vips:
         left_steps = replace(steps, steps=left)
         return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
 
-    def _told(self, facts: description.Facts, shared: Decoded, task: Task, steps: Steps, header: Image | None) -> bytes:
-        """*facts*, and what else is to be told, as JSON."""
+    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, header: Image | None) -> bytes:
+        """What is *known* from the header, and what else is asked for, as JSON."""
         describe = steps.describe
         assert describe
         if changes_pixels(task.recipe):
-            facts |= description.sized(steps.size)
+            known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
         if describe.metadata:
-            facts["metadata"] = description.metadata(header)
+            known = replace(known, metadata=description.metadata(header))
         if describe.needs_pixels:
-            facts |= description.looked_at(describe, self._sample(shared, steps))
-        return description.written(facts)
+            known = description.looked_at(known, describe, self._sample(shared, steps))
+        return description.written(known)
 
     def _sample(self, shared: Decoded, steps: Steps) -> Any:
         """The pixels of one picture after its steps, as rows."""

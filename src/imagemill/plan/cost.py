@@ -14,7 +14,9 @@ from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
 _HEADER_US = 1_000
-"""To tell what a header says; its metadata is bounded."""
+"""To tell what a header says."""
+_METADATA_NS, _METADATA_BYTES = 300.0, 400_000
+"""A byte of metadata that is told; and more are not read."""
 _TOLD_US = 6_000
 """To tell colours and hashes of a sample."""
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
@@ -44,7 +46,7 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     info = steps.source
     if steps.describe and not steps.describe.needs_pixels:
-        return _HEADER_US
+        return _HEADER_US + _metadata_us(steps)
     area = info.width_px * info.height_px
     total_ns = _decode_ns(info, area, steps.shrink)
     area //= steps.shrink * steps.shrink
@@ -61,6 +63,11 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
 def encode_us(steps: Steps, engine: Engine) -> int:
     """The part of it that the encoder takes, for all frames."""
     return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
+def _metadata_us(steps: Steps) -> int:
+    read = min(steps.source.metadata_bytes, _METADATA_BYTES) if steps.describe and steps.describe.metadata else 0
+    return int(read * _METADATA_NS / 1000)
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -93,7 +100,7 @@ def _is_cmyk(info: MediaInfo) -> bool:
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if steps.describe:
-        return _TOLD_US * 1e3
+        return (_TOLD_US + _metadata_us(steps)) * 1e3
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
     alpha = _has_alpha(steps)

@@ -1,8 +1,7 @@
-"""What is told of a picture, as one JSON object: what its header says, and on request its metadata, colours and hashes.
+"""What is told of a picture: what its header says, and on request its metadata, colours and hashes.
 
 Takes    the header as libvips read it, or None where our own reader has found all there is; a sample as rows of eight
          bits, grey or RGB, with alpha or without.
-Units    pixels, milliseconds, bytes; shares of one.
 Errors   none of its own: whatever metadata holds, there is an answer.
 """
 
@@ -11,13 +10,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from imagemill.engines.decoded import PROFILE, Image
 from imagemill.engines.description import colours, exif, hashes, iptc, placeholder, profile, xmp
 from imagemill.engines.description.words import Room
+from imagemill.model.description import Description, Metadata, Share
 from imagemill.model.media import MediaInfo
 from imagemill.model.recipe import Describe
-from imagemill.plan.geometry import Size
 
 _SPACES: Mapping[str, str] = {
     "b-w": "gray", "grey16": "gray", "cmyk": "cmyk", "lab": "lab", "labs": "lab", "labq": "lab", "xyz": "xyz",
@@ -29,50 +29,49 @@ _LAST_UPRIGHT = 4
 """EXIF orientations above it lie on their side."""
 _RGB, _RGBA = 3, 4
 _OPAQUE = 0xFF
-Facts = dict[str, Any]
 
 
-def seen(size_bytes: int, info: MediaInfo, header: Image | None) -> Facts:
+def seen(size_bytes: int, info: MediaInfo, header: Image | None) -> Description:
     """What the header says; *size_bytes* is the length of the file."""
-    delays_ms = _of(header, "delay") or ()
+    delays_ms = (_of(header, "delay") or ()) if info.frames > 1 else ()
     sides = (info.width_px, info.height_px)
     width, height = sides if info.orientation <= _LAST_UPRIGHT else sides[::-1]
-    return {
-        "format": info.format,
-        "bytes": size_bytes,
-        "width": width,
-        "height": height,
-        "stored_width": info.width_px,
-        "stored_height": info.height_px,
-        "orientation": info.orientation,
-        "frames": info.frames,
-        "duration_ms": sum(delays_ms) if info.frames > 1 and delays_ms else None,
-        "loops": _of(header, "loop") if info.frames > 1 else None,
-        "alpha": info.has_alpha,
-        "color_space": _space(info, header),
-        "bits": _of(header, "heif-bitdepth") or info.bits,
-        "icc_profile": profile.name(_blob(header, PROFILE)) or None,
-    }
+    return Description(
+        format=info.format,
+        bytes=size_bytes,
+        width=width,
+        height=height,
+        stored_width=info.width_px,
+        stored_height=info.height_px,
+        orientation=info.orientation,
+        frames=info.frames,
+        duration_ms=sum(delays_ms) if delays_ms else None,
+        loops=_of(header, "loop") if delays_ms else None,
+        alpha=info.has_alpha,
+        color_space=_space(info, header),
+        bits=_of(header, "heif-bitdepth") or info.bits,
+        icc_profile=profile.name(_blob(header, PROFILE)) or None,
+    )
 
 
-def metadata(header: Image | None) -> Facts:
-    """EXIF, XMP and IPTC; null where there is none. Of what is longer than the room for all, the rest is left out."""
+def metadata(header: Image | None) -> Metadata:
+    """EXIF, XMP and IPTC; of what is longer than the room for all, the rest is left out."""
     room = Room()
-    found: Facts = {}
+    found: dict[str, Any] = {}
     for name, field, read in _METADATA:
         raw = _blob(header, field)
         found[name] = (read(raw, room) or None) if raw else None
-    return {**found, "truncated": room.was_short}
+    return Metadata(**found, truncated=room.was_short)
 
 
-def looked_at(describe: Describe, sample: Any) -> Facts:
-    """What is asked of the pixels of *sample*."""
+def looked_at(description: Description, describe: Describe, sample: Any) -> Description:
+    """*description* with what *describe* asks of the pixels of *sample*."""
     rows = _rgba(sample)
-    found: Facts = {}
+    found: dict[str, Any] = {}
     if describe.colours:
         shares = colours.palette(rows, describe.colours)
         found["dominant_color"] = shares[0][0] if shares else None
-        found["palette"] = [{"color": colour, "share": share} for colour, share in shares]
+        found["palette"] = tuple(Share(*one) for one in shares)
     for wanted, name, make in (
         (describe.blurhash, "blurhash", hashes.blurhash),
         (describe.thumbhash, "thumbhash", hashes.thumbhash),
@@ -81,17 +80,12 @@ def looked_at(describe: Describe, sample: Any) -> Facts:
     ):
         if wanted:
             found[name] = make(rows)
-    return found
+    return replace(description, **found)
 
 
-def sized(size: Size) -> Facts:
-    """How large what the recipe makes would be."""
-    return {"rendition": {"width": size.width, "height": size.height}}
-
-
-def written(facts: Facts) -> bytes:
-    """*facts* as they are answered."""
-    return msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n"
+def written(description: Description) -> bytes:
+    """*description* as it is answered."""
+    return msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n"
 
 
 def _of(header: Image | None, name: str) -> Any:

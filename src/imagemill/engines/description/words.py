@@ -29,8 +29,11 @@ class Room:
         """*value* as it may be shown; None where there is no room for it."""
         if len(value) > MOST_TEXT:
             value, self.was_short = value[:MOST_TEXT], True
-        shown = "".join(c if c.isprintable() or c in _SHOWN_CONTROLS else "\N{REPLACEMENT CHARACTER}" for c in value)
-        return shown if self.take(len(shown)) else None
+        if not self.take(len(value)):
+            return None
+        if value.isprintable():
+            return value
+        return "".join(c if c.isprintable() or c in _SHOWN_CONTROLS else "\N{REPLACEMENT CHARACTER}" for c in value)
 
 
 def decoded(raw: bytes) -> str:
