@@ -30,7 +30,7 @@ from imagemill import (
     wiring_port,
 )
 from imagemill.configuration import PREFIX, config_path, load, masked
-from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError
+from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceForbidden
 from imagemill.model.signing import MARK, sign
 from imagemill.obs import logs
 from imagemill.plan.negotiate import client
@@ -55,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"imagemill: settings: {e}", file=sys.stderr)
         return _WRONG_USE
     except ImagemillError as e:
-        print(f"imagemill: {e.code}: {e}", file=sys.stderr)
+        # whoever asks here may know why
+        reason = f" ({e.reason})" if isinstance(e, SourceForbidden) and e.reason else ""
+        print(f"imagemill: {e.code}: {e}{reason}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -123,6 +123,12 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Of a rendition, as encoded."""
     operations: Positive = 16
     """In one recipe."""
+    layers: Annotated[int, Meta(ge=0, le=64)] = 8
+    """Pictures laid over one picture, those in layers' own recipes included; 0 = none may be."""
+    layer_depth: Positive = 2
+    """How deep layers nest: a layer of a layer's own recipe is the second."""
+    layer_bytes: Positive = 8 * MiB
+    """Of the sources of all layers of one request together, or of one job."""
     blur_sigma: Positive = 100
     """Largest ``blur``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
@@ -184,7 +190,8 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     max_rss_bytes: Positive = 512 * MiB
     """Private memory after a job above which a worker is replaced."""
     address_space_bytes: Positive = 2048 * MiB
-    """Address space of one worker; at least twice ``limits.source_bytes`` plus ``output_bytes``."""
+    """Address space of one worker; at least twice ``limits.source_bytes`` plus ``layer_bytes`` and
+    ``output_bytes``."""
     poison_s: Seconds = 300.0
     """How long a source that killed workers twice is refused."""
     speed: Literal["fast", "balanced", "small"] = "balanced"
@@ -198,11 +205,15 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """CPU for fewer bytes: 0 is fastest."""
     jpeg_optimize: bool | None = None
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 0.2 to 0.5 ms more CPU a picture."""
+    quality_auto: bool = False
+    """Whether ``quality=auto`` is offered: a worker then holds 30 MB more. Needs the extra ``quality``."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
     """Where the URL names no ``quality``."""
     webp_quality: Annotated[int, Meta(ge=1, le=100)] = 79
     """Where the URL names no ``quality``."""
     avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63
+    """Where the URL names no ``quality``."""
+    jxl_quality: Annotated[int, Meta(ge=1, le=100)] = 75
     """Where the URL names no ``quality``."""
 
 
@@ -520,9 +531,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         for name, most in _ORDERED:
             if attrgetter(name)(self) > attrgetter(most)(self):
                 raise SettingsError(f"{name} must not exceed {most}")
-        if self.limits.output_bytes + self.limits.source_bytes > self.engine.address_space_bytes // 2:
+        shared = self.limits.output_bytes + self.limits.source_bytes + self.limits.layer_bytes
+        if shared > self.engine.address_space_bytes // 2:
             raise SettingsError(
-                "limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes"
+                "limits.source_bytes, layer_bytes and output_bytes together exceed half of engine.address_space_bytes"
             )
 
 

@@ -204,7 +204,7 @@ class Service:
             HttpStore(self.client), self.stores.sources, self.stores.buckets, self.sources, self.failures,
             self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
-        renderer = Renderer(origin, self.pool, self.gate, cache, self._engine)
+        renderer = Renderer(origin, self.pool, self.gate, cache, self._engine, layer_bytes=settings.limits.layer_bytes)
         self.transcoder = Transcoder(
             renderer, self.l1, self.redis or Alone(), self.failures,
             caches.versions, self.purges, cache, wait_s=shared.wait_s,

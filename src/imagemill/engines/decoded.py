@@ -12,7 +12,7 @@ import numpy as np
 
 from imagemill.engines import libvips, scaler, turbo
 from imagemill.model.errors import ImageCorrupt
-from imagemill.model.media import ANIMATED, Format, MediaInfo
+from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.steps import Scale, Steps
 
 pyvips = libvips.load()
@@ -26,6 +26,8 @@ _LOADERS = {
     Format.GIF: "gifload_buffer",
     Format.AVIF: "heifload_buffer",
 }
+STRIPS = frozenset({Format.GIF, Format.WEBP})
+"""Formats whose frames libvips reads, below one another."""
 _GREY_BANDS = 2
 _CHROMA_HALVED = 2
 
@@ -35,7 +37,7 @@ def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: in
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
     if shrink > 1:
         options["shrink"] = shrink
-    if format_ in ANIMATED and frames > 1:
+    if format_ in STRIPS and frames > 1:
         options["n"] = frames
     loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
     image = loader(source, **options)
@@ -117,6 +119,11 @@ class Decoded:
         if self.has_profile:
             image.set_type(pyvips.GValue.blob_type, PROFILE, self._header.get(PROFILE))
         return image
+
+    @property
+    def header(self) -> Image | None:
+        """The source as libvips opened it, where that was done: for what stands beside its pixels."""
+        return self._header
 
     @property
     def has_profile(self) -> bool:

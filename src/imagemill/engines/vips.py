@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,16 +14,24 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import description, encoders, scaler
+from imagemill.engines import deep, description, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import STRIPS, Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.extras import Extras, kept
+from imagemill.engines.judging import Aim, is_aimed
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
-from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.pixels import srgb
+from imagemill.engines.search import within
+from imagemill.engines.spaces import finished, own_profile, profile_for
 from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.media import Format, MediaInfo, Rendition
+from imagemill.model.operations.encoding import EIGHT_BITS
+from imagemill.model.recipe import Describe, Encode, Metadata, Space
+from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
@@ -41,29 +49,47 @@ class Vips:
     def __init__(self, limits: Limits, settings: Engine) -> None:
         self._limits = limits
         self._settings = settings
+        self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
-        image = None
-        if needs_libvips(info):
-            with _as_ours(info.format):
-                image = open_source(source, info.format)
-                info = self._agreed(image, info)
-        work = [self._resolve(task, info) for task in tasks]
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
+        with _as_ours(info.format):
+            image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
+        layers = Layers(given, self, self._limits)
+        work = [self._resolve(task, info, layers.infos) for task in tasks]
+        self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
-        header = image if any(steps.describe for steps in work) else None
         del image
         for task, steps in zip(tasks, work, strict=True):
             with _as_ours(info.format):
                 if steps.describe:
-                    known = description.seen(len(source), info, header)
-                    body = self._told(known, shared, task, steps, header)
+                    known = description.seen(len(source), info, shared.header)
+                    body = self._told(known, shared, task, steps, layers)
                 else:
-                    body = self._made(shared, steps)
+                    body = self._made(shared, steps, layers)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
-            yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+            size, quality = steps.size, self._aim.quality(steps)
+            yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
+
+    def opened(self, source: memoryview, info: MediaInfo, *, whole: bool = False) -> tuple[Image | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says."""
+        if not (whole or needs_libvips(info)):
+            return None, info
+        image = open_source(source, info.format)
+        return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
+        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, steps.source)
+        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+        rows = shared.rows(steps)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, Context(layer=layers.picture)))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -72,32 +98,50 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _made(self, shared: Decoded, steps: Steps, layers: Layers) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        rows = shared.rows(steps)
+        extras = kept(shared.header, steps, self._limits)
+        rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
+            return self._written(shared.image(steps), steps, extras, layers)
         rows, left = _on_rows(rows, steps)
-        if not shared.has_profile and _is_finished(rows, left):
-            body = encoders.from_rows(rows, steps, self._settings)
+        if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
+            steps = self._aim.at(steps, rows)
+            body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, layers)
 
-    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, header: Image | None) -> bytes:
+    def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
+        return encoders.from_rows(rows, steps, self._settings, extras)
+
+    def _written(self, image: Image, steps: Steps, extras: Extras, layers: Layers) -> bytes:
+        """*image* brought through *steps*, and encoded."""
+        image = self._apply(image, steps, layers)
+        extras = replace(extras, icc=profile_for(image, steps))
+        if steps.encode.max_bytes or is_aimed(steps):
+            image = image.copy_memory()
+        if is_aimed(steps):
+            first = image.crop(0, 0, image.width, steps.size.height)
+            pixels = np.frombuffer(first.write_to_memory(), np.uint8)
+            steps = self._aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
+        body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
+        assert body is not None
+        return body
+
+    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, layers: Layers) -> bytes:
         """What is *known* from the header, and what else is asked for, as JSON."""
         describe = steps.describe
         assert describe
         if changes_pixels(task.recipe):
             known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
         if describe.metadata:
-            known = replace(known, metadata=description.metadata(header))
+            known = replace(known, metadata=description.metadata(shared.header))
         if describe.needs_pixels:
-            known = description.looked_at(known, describe, self._sample(shared, steps))
+            known = description.looked_at(known, describe, self._sample(shared, steps, layers))
         return description.written(known)
 
-    def _sample(self, shared: Decoded, steps: Steps) -> Any:
+    def _sample(self, shared: Decoded, steps: Steps, layers: Layers) -> Any:
         """The pixels of one picture after its steps, as rows."""
         rows, left = shared.rows(steps), steps.steps
         if rows is not None:
@@ -105,7 +149,7 @@ class Vips:
             if not shared.has_profile and _is_finished(rows, left):
                 return rows
         image = shared.image(steps) if rows is None else shared.wrapped(rows)
-        image = self._apply(image, replace(steps, steps=left))
+        image = self._apply(image, replace(steps, steps=left), layers)
         pixels = np.frombuffer(image.write_to_memory(), np.uint8)
         return pixels.reshape(image.height, image.width, image.bands)
 
@@ -117,7 +161,7 @@ class Vips:
             same = max(width, height) <= max(info.width_px, info.height_px)
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        frames = image.get("n-pages") if info.format in ANIMATED and image.get_typeof("n-pages") else 1
+        frames = image.get("n-pages") if info.format in STRIPS and image.get_typeof("n-pages") else 1
         found = replace(
             info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
             has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
@@ -125,19 +169,24 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
         check_source(info, self._limits, frames=steps.frames)
         check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
+        if steps.format is Format.JXL:
+            jxl.require()
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _apply(self, image: Image, steps: Steps, layers: Layers) -> Image:
+        if steps.encode.bits != EIGHT_BITS:
+            return deep.applied(image, steps)
+        own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context()), steps)
-        joined = _each_scaled(image, steps)
+            return finished(applied(image, steps.steps, Context(layer=layers.picture)), steps, own)
+        joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, layers, own), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -171,13 +220,31 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+def _has_to_say_colours(steps: Steps) -> bool:
+    """Whether pixels without a profile are to be written with one."""
+    return steps.encode.profile or steps.encode.space is Space.P3
+
+
+def _asks_for_metadata(task: Task) -> bool:
+    match task.recipe[-1]:
+        case Encode(metadata=wanted):
+            return wanted is not Metadata.STRIP
+        case Describe(metadata=wanted):
+            return wanted
+    return False
+
+
+def _one_by_one(image: Image, steps: Steps, layers: Layers, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     height = steps.source.height_px
-    strip = srgb(image).copy_memory()
+    strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     found: dict[Any, Any] = {}
     return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps)
+        finished(
+            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found, layers.picture)),
+            steps,
+            own,
+        )
         for n in range(steps.frames)
     ]
 
@@ -198,19 +265,12 @@ def _each_scaled(image: Image, steps: Steps) -> Image | None:
     scaled = pyvips.Image.new_from_memory(
         np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
+    return finished(scaled.copy(interpretation=strip.interpretation), steps, b"")
 
 
 def _orientation(image: Image) -> int:
     value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
-
-
-def _finish(image: Image, steps: Steps) -> Image:
-    image = srgb(image)
-    if steps.format in {Format.WEBP, Format.AVIF, Format.GIF} and image.bands < RGB:
-        image = image.colourspace("srgb")
-    return image
 
 
 @contextmanager

@@ -83,4 +83,4 @@ class Description(Struct, frozen=True, kw_only=True):
     phash: str | UnsetType = UNSET
     """For ``phash=1``: 16 hex digits. Pictures that look alike differ in few of its 64 bits."""
     placeholder: str | UnsetType = UNSET
-    """For ``placeholder=1``: a ``data:`` URI of a WebP, at most 24 pixels a side."""
+    """For ``placeholder=1``: a ``data:`` URI of a WebP of at most 32 pixels a side and 512 bytes."""

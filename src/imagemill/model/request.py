@@ -55,6 +55,6 @@ class Plan(Struct, frozen=True):
     """The one that was asked for, where that is another."""
     expires_at_s: int | None = None
     tags: tuple[str, ...] = ()
-    """Sorted; not part of the key."""
+    """Sorted; not part of the key. Those of the sources of layers are among them, see `model.keys.layer_tags`."""
     filename: str = ""
     attachment: bool = False

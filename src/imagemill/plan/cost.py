@@ -6,10 +6,13 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 """
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import Format, MediaInfo
+from imagemill.model.media import LOSSLESS, Format, MediaInfo
 from imagemill.plan.operations import PRICE
-from imagemill.plan.profiles import chosen
-from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
+from imagemill.plan.operations.encoding import encodes
+from imagemill.plan.operations.layers import ready_ns
+from imagemill.plan.profiles import profile_of
+from imagemill.plan.steps import Canvas, Crisp, Overlay, Scale, Smooth, Steps
+from imagemill.plan.target import MOST
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -19,13 +22,18 @@ _METADATA_NS, _METADATA_BYTES = 300.0, 400_000
 """A byte of metadata that is told; and more are not read."""
 _TOLD_US = 6_000
 """To tell colours and hashes of a sample."""
+_SCORE_US, _SAMPLE_PX = 130_000, 256 * 256
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
-_CMYK_US = 18_000
+_CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
-_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
+_LAYER_NS = 500e3
+"""To open another picture."""
+_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0,
+              Format.APNG: 50.0, Format.TIFF: 50.0, Format.JXL: 60.0}  # fmt: skip
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0,
+            Format.APNG: 40.0, Format.TIFF: 40.0, Format.JXL: 60.0}  # fmt: skip
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
@@ -44,20 +52,34 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
-    info = steps.source
     if steps.describe and not steps.describe.needs_pixels:
         return _HEADER_US + _metadata_us(steps)
+    each_ns, once_ns, area = _pixels_ns(steps)
+    each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
+    return _BASE_US + _search_us(steps, engine) + int((each_ns * steps.frames + once_ns) / 1000)
+
+
+def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
+    """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
+    info = steps.source
     area = info.width_px * info.height_px
-    total_ns = _decode_ns(info, area, steps.shrink)
+    each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
     area //= steps.shrink * steps.shrink
-    total_ns += area * _colours_ns(info)
+    each_ns += area * _colours_ns(info)
     for step in steps.steps:
+        if isinstance(step, Overlay):
+            once_ns += _layer_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
-        total_ns += cost_ns
+        each_ns += cost_ns
     if info.icc_bytes:
-        total_ns += area * _PROFILE_NS
-    total_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
+        each_ns += area * _PROFILE_NS
+    return each_ns, once_ns, area
+
+
+def _layer_ns(step: Overlay, area: int) -> float:
+    """What a layer takes until it can be laid on a frame of that *area*."""
+    each_ns, once_ns, _ = _pixels_ns(step.made)
+    return _LAYER_NS + each_ns + once_ns + ready_ns(step, area)
 
 
 def encode_us(steps: Steps, engine: Engine) -> int:
@@ -68,6 +90,13 @@ def encode_us(steps: Steps, engine: Engine) -> int:
 def _metadata_us(steps: Steps) -> int:
     read = min(steps.source.metadata_bytes, _METADATA_BYTES) if steps.describe and steps.describe.metadata else 0
     return int(read * _METADATA_NS / 1000)
+
+
+def _search_us(steps: Steps, engine: Engine) -> int:
+    """What it takes to find the quality that reaches a score: encodes of a sample, and their scores."""
+    if not steps.encode.target_centi or steps.format in LOSSLESS:
+        return 0
+    return MOST * (_SCORE_US + int(_encode_ns(steps, _SAMPLE_PX, engine) / 1000))
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -121,12 +150,12 @@ def _has_alpha(steps: Steps) -> bool:
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
-    return chosen(engine, steps.speed).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
+    return profile_of(steps, engine).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
 
 
 def _effort(steps: Steps, engine: Engine) -> float:
     fine = 1.5 if steps.quality > _FINE else 1.0
-    profile = chosen(engine, steps.speed)
+    profile = profile_of(steps, engine)
     match steps.format:
         case Format.JPEG if profile.jpeg_trellis:
             return _JPEG_TRELLIS * fine
@@ -138,13 +167,15 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
         case Format.GIF:
             return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
-        case Format.PNG:
+        case Format.PNG | Format.APNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 
 
 def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
+    if any(isinstance(s, Overlay) for s in steps.steps):
+        return False
     if steps.source.channels == 1:
         return True
     return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)

@@ -4,17 +4,17 @@ from msgspec.structs import replace
 
 from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.keys import result_key, source_key
-from imagemill.model.media import Format
-from imagemill.model.recipe import Describe, Encode, Recipe
+from imagemill.model.keys import layer_tags, result_key, source_key
+from imagemill.model.media import LOSSLESS, Format
+from imagemill.model.recipe import Describe, Encode, Recipe, layers
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.grid import on_grid
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.operations import CHECK
+from imagemill.plan.operations.encoding import refuse_shallow
 from imagemill.settings import Limits, Negotiation
 
 NEGOTIATION = Negotiation()
-_LOSSLESS = frozenset({Format.PNG, Format.GIF})
 
 
 def prepare(request: ImageRequest, limits: Limits, client: Client = ANYONE, policy: Negotiation = NEGOTIATION) -> Plan:
@@ -33,7 +33,7 @@ def prepare(request: ImageRequest, limits: Limits, client: Client = ANYONE, poli
         ttl_s=ttl_s,
         asked_ttl_s=request.ttl_s if request.ttl_s != ttl_s else None,
         expires_at_s=request.expires_at_s,
-        tags=tuple(sorted(request.tags)),
+        tags=tuple(sorted((*request.tags, *layer_tags(recipe)))),
         filename=request.filename,
         attachment=request.attachment,
     )
@@ -59,7 +59,7 @@ def _for(client: Client, request: ImageRequest, limits: Limits, policy: Negotiat
 
 def _takes_default(last: Encode) -> bool:
     """Whether the quality is left to the server, and there is one."""
-    return not (last.quality or last.target_centi or last.lossless or last.format in _LOSSLESS)
+    return not (last.quality or last.target_centi or last.lossless or last.format in LOSSLESS)
 
 
 def _is_auto(recipe: Recipe) -> bool:
@@ -73,13 +73,26 @@ def normal(recipe: Recipe) -> Recipe:
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]
-    return (*recipe[:-1], replace(last, quality=0)) if last.format in _LOSSLESS and last.quality else recipe
+    if last.format not in LOSSLESS or not (last.quality or last.target_centi):
+        return recipe
+    return (*recipe[:-1], replace(last, quality=0, target_centi=0))
 
 
 def check(recipe: Recipe, limits: Limits) -> None:
-    """Refuse what no source could make acceptable."""
+    """Refuse what no source could make acceptable, of layers' own recipes, too."""
+    _check(recipe, limits)
+    for number, (depth, layer) in enumerate(layers(recipe), 1):
+        if depth > limits.layer_depth:
+            raise LimitExceeded("layer_depth", f"layers: {depth} > {limits.layer_depth} deep")
+        if number > limits.layers:
+            raise LimitExceeded("layers", f"layers: more than {limits.layers}")
+        _check(layer.recipe, limits)
+
+
+def _check(recipe: Recipe, limits: Limits) -> None:
     if len(recipe) > limits.operations:
         raise LimitExceeded("operations", f"operations: {len(recipe)} > {limits.operations}")
     for op in recipe:
         if judge := CHECK.get(type(op)):
             judge(op, limits)
+    refuse_shallow(recipe)

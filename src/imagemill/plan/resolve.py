@@ -4,16 +4,19 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
+from imagemill.plan.operations.encoding import settle
 from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
 from imagemill.settings import Engine, Limits
@@ -21,6 +24,9 @@ from imagemill.settings import Engine, Limits
 ENGINE = Engine()
 SAMPLE_SIDE_PX = 100
 """The longer side of what colours and hashes are told of: ThumbHash takes no more, and the others need less."""
+NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
+_AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
 of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
@@ -33,12 +39,19 @@ def resolve(
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
     engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named."""
+
+    def layer(source: SourceRef, own: Recipe) -> Steps:
+        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        check_output(made, limits)
+        return made
+
     size = Size(info.width_px, info.height_px)
     steps: list[Step] = []
     for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed))
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
@@ -54,6 +67,7 @@ def resolve(
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
+    settle(last, format_, frames, steps)
     return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
 
 

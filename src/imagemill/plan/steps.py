@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Describe, Encode, Speed
+from imagemill.model.recipe import Blend, Describe, Encode, Place, Shadow, SourceRef, Speed
 from imagemill.plan.geometry import Box, Size
 
 
@@ -66,6 +66,18 @@ class Underlay(Struct, frozen=True):
     """Lay the picture on a colour of the same size."""
 
     rgba: int
+
+
+class Overlay(Struct, frozen=True):
+    """Lay another picture on this one, which keeps its size."""
+
+    source: SourceRef
+    made: "Steps"
+    """What is done to the other picture first."""
+    place: Place
+    blend: Blend
+    tile: bool
+    shadow: Shadow | None
 
 
 Step = Struct

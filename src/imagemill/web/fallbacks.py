@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from imagemill.model import errors
 from imagemill.model.errors import ImagemillError, PreconditionFailed
-from imagemill.model.keys import result_key, source_key
+from imagemill.model.keys import layer_tags, result_key, source_key
 from imagemill.model.request import Plan, SourceRef
 from imagemill.service.transcode import Served
 from imagemill.settings import DEFAULT_FALLBACK, Fallback
@@ -44,7 +44,7 @@ class Fallbacks:
     def plan(self, plan: Plan, error: ImagemillError) -> Plan | None:
         """What to make in place of *plan*, which ended in *error*; None = there is nothing.
 
-        Tags and lifetime are left out: they are those of the picture that was asked for.
+        Tags and lifetime are left out, but for the tags of layers: they are those of the picture that was asked for.
         """
         if not isinstance(error, REPLACED):
             return None
@@ -53,7 +53,7 @@ class Fallbacks:
             return None
         return replace(
             plan, key=result_key(source, plan.recipe, plan.candidates), source=source, source_key=source_key(source),
-            ttl_s=None, asked_ttl_s=None, tags=(),
+            ttl_s=None, asked_ttl_s=None, tags=layer_tags(plan.recipe),
         )  # fmt: skip
 
     def reply(self, call: Call, plan: Plan, served: Served, error: ImagemillError, now_s: float, *,

@@ -66,7 +66,7 @@ class Native:
     ) -> None:
         self._canonical_url = canonical_url
         self._client_hints = client_hints
-        self._terms = Terms(limits, self.source)
+        self._terms = Terms(limits, self.source, order.of_layer)
         self._presets = presets.Named(named, self._terms)
 
     def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:

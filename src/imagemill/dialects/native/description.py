@@ -9,7 +9,7 @@ PARAMETERS = (
     Parameter("blurhash", "", "0|1", "BlurHash, 4 by 3 components (3 by 4 where the picture is higher than wide)."),
     Parameter("thumbhash", "", "0|1", "ThumbHash, in base64."),
     Parameter("phash", "", "0|1", "Perceptual hash: 64 bits in 16 hex digits."),
-    Parameter("placeholder", "", "0|1", "A picture of at most 24 pixels a side as a `data:` URI."),
+    Parameter("placeholder", "", "0|1", "A picture of at most 32 pixels a side and 512 bytes as a `data:` URI."),
 )
 
 

@@ -24,6 +24,7 @@ FIXED: tuple[Reader, ...] = (
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    layers.LAYER,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
@@ -56,11 +57,21 @@ def recipe(given: Given, terms: Terms, last: tuple[Reader, ...] = WRITING) -> Re
 def _changes(given: Given, terms: Terms) -> Iterator[Operation]:
     if "ops" not in given:
         geometry.refuse_idle(given)
+        layers.refuse_idle(given)
         yield from _all(FIXED, given, terms)
         return
     if mixed := sorted(_ALONE & given.keys()):
         raise BadOption(f"{mixed[0]}: not together with ops, which says all that is to be done")
-    for part in given["ops"].split("/"):
+    yield from _explicit_all(given["ops"], terms)
+
+
+def of_layer(text: str, terms: Terms) -> Recipe:
+    """What is done to a layer whose own ``ops`` is *text*, maybe empty: upright first, as any picture."""
+    return (*_all(READING, {}, terms), *(_explicit_all(text, terms) if text else ()))
+
+
+def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
+    for part in text.split("/"):
         yield _explicit(part, terms)
 
 
@@ -78,6 +89,7 @@ def _explicit(part: str, terms: Terms) -> Operation:
         raise BadOption(f"ops: {name[:40]!r} is none of {', '.join(_BY_NAME)}")
     given = _named(reader, rest if colon or reader.parameters[0] not in _FLAGS else "1")
     geometry.refuse_idle(given)
+    layers.refuse_idle(given)
     made = reader.read(given, terms)
     if made is None:
         raise BadOption(f"ops: {part[:80]!r} does nothing")

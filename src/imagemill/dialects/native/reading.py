@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from imagemill.model.errors import BadOption, BadRequest, TargetTooLong
 from imagemill.model.media import Format
-from imagemill.model.recipe import Operation, SourceRef
+from imagemill.model.recipe import Operation, Recipe, SourceRef
 from imagemill.settings import Limits
 
 MAX_DIGITS = 7
@@ -45,6 +45,10 @@ class Terms(Struct, frozen=True):
     limits: Limits
     source: Callable[[str], SourceRef]
     """The source that a value names, or `BadOption`."""
+    ops: "Callable[[str, Terms], Recipe] | None" = None
+    """What is done to a layer whose own ``ops`` is that text."""
+    depth: int = 0
+    """How many layers deep they stand."""
 
 
 class Reader(Struct, frozen=True):

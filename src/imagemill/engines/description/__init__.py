@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from imagemill.engines import placeholder
 from imagemill.engines.decoded import PROFILE, Image
-from imagemill.engines.description import colours, exif, hashes, iptc, placeholder, profile, xmp
+from imagemill.engines.description import colours, exif, hashes, iptc, profile, xmp
 from imagemill.engines.description.words import Room
 from imagemill.model.description import Description, Metadata, Share
 from imagemill.model.media import MediaInfo
@@ -76,7 +77,7 @@ def looked_at(description: Description, describe: Describe, sample: Any) -> Desc
         (describe.blurhash, "blurhash", hashes.blurhash),
         (describe.thumbhash, "thumbhash", hashes.thumbhash),
         (describe.phash, "phash", hashes.phash),
-        (describe.placeholder, "placeholder", placeholder.data_uri),
+        (describe.placeholder, "placeholder", _placeholder),
     ):
         if wanted:
             found[name] = make(rows)
@@ -86,6 +87,10 @@ def looked_at(description: Description, describe: Describe, sample: Any) -> Desc
 def written(description: Description) -> bytes:
     """*description* as it is answered."""
     return msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n"
+
+
+def _placeholder(rows: Any) -> str:
+    return placeholder.data_uri(rows if (rows[..., -1] != _OPAQUE).any() else rows[..., :_RGB])
 
 
 def _of(header: Image | None, name: str) -> Any:

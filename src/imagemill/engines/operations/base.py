@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from imagemill.engines.decoded import Image
+from imagemill.plan.steps import Overlay
 
 
 class Alpha(Enum):
@@ -40,6 +41,8 @@ class Context(Struct):
     """Which frame it is; the first is 0."""
     found: dict[Any, Any] = {}
     """What the first frame has settled for the others, by step."""
+    layer: Callable[[Overlay], Image] | None = None
+    """The picture that a step lays on this one: in memory, sRGB with alpha."""
 
 
 class How(Struct, frozen=True):
