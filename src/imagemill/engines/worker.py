@@ -111,9 +111,10 @@ class Worker:
         for last, rendition in _with_last(made, len(job.tasks)):
             done = time.perf_counter()
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
-            if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
-                raise SystemExit(0)
-            self._output[0] = wire.TAKEN
+            if not last:
+                if not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
+                    raise SystemExit(0)
+                self._output[0] = wire.TAKEN  # and not after the last: it is the first byte of what the front reads now
             sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
 
