@@ -28,24 +28,41 @@ from imagemill.model.recipe import (
     Background,
     Blend,
     Blur,
+    Brightness,
+    Colorize,
+    Contrast,
     Crop,
     Describe,
+    Duotone,
     Encode,
     Fit,
     Flip,
     Flop,
+    Gamma,
+    Gradient,
     Gravity,
+    Grayscale,
+    Hue,
     Layer,
+    Mask,
+    Negate,
+    Pixelate,
     Place,
     Position,
     Resize,
     Rotate,
+    Round,
+    Saturation,
+    Sepia,
     Shadow,
+    Shape,
     Sharpen,
     SourceRef,
     Space,
     Speed,
     Subsampling,
+    Tint,
+    Unsharp,
     sources,
 )
 from imagemill.plan.cost import estimate_us
@@ -110,6 +127,7 @@ def recipe(chance, width, height):
         ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
     if chance.random() < 0.15:
         ops.append(Sharpen(chance.choice([50, 100, 300])))
+    ops += looks(chance)
     if chance.random() < 0.15:
         ops += [layer(chance) for _ in range(chance.choice([1, 1, 2]))]
     if chance.random() < 0.15:
@@ -176,6 +194,24 @@ def layer(chance):
         tile=chance.random() < 0.15,
         shadow=Shadow() if chance.random() < 0.2 else None,
     )
+
+
+LOOKS = {
+    Unsharp: lambda c: Unsharp(c.choice([50, 100, 300, 2000])), Pixelate: lambda c: Pixelate(c.choice([2, 10, 50])),
+    Brightness: lambda c: Brightness(c.choice([-30, 30])), Contrast: lambda c: Contrast(c.choice([-30, 30])),
+    Saturation: lambda c: Saturation(c.choice([-100, -30, 50])), Hue: lambda c: Hue(c.choice([10, 200])), Gamma: lambda _: Gamma(180),
+    Grayscale: lambda _: Grayscale(), Sepia: lambda _: Sepia(), Negate: lambda _: Negate(), Tint: lambda _: Tint(0xC08040FF),
+    Duotone: lambda _: Duotone(0x102040FF, 0xFFE0C0FF), Colorize: lambda _: Colorize(0xC0804060),
+    Gradient: lambda c: Gradient(0x000000FF, 0x00000000, c.choice([0, 90, 33])), Round: lambda c: Round(*[c.choice([10, 200, 8192])] * 4),
+    Mask: lambda c: Mask(c.choice(list(Shape))),
+}  # fmt: skip
+"""Each operation that changes the look, in the fixed order."""
+
+
+def looks(chance):
+    """None in most recipes, else one to four of them."""
+    chosen = chance.sample(list(LOOKS), chance.choice([0, 0, 1, 1, 2, 4]))
+    return [make(chance) for kind, make in LOOKS.items() if kind in chosen]
 
 
 async def actual_ms(pool, source, ops, layers):

@@ -48,12 +48,17 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, unsharp, pixelate,
+brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
 has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
 is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
+
+**Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
+and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
+sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
 
 **Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
 WebP; elsewhere the first frame counts. `auto` takes the first of

@@ -130,7 +130,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     layer_bytes: Positive = 8 * MiB
     """Of the sources of all layers of one request together, or of one job."""
     blur_sigma: Positive = 100
-    """Largest ``blur``."""
+    """Largest sigma of ``blur`` and ``unsharp``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
     """Largest ``sharpen``."""
     dpr: Positive = 4

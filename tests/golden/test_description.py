@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from golden import pictures, reference_description, sources
+from golden.mill import mill
 from imagemill.dialects.native import Native
 from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
@@ -166,6 +167,22 @@ def test_of_what_operations_make():
     assert [c["share"] for c in found["palette"]] == [1.0]
     assert found["dominant_color"] == "#fa1414"
     assert reference_description.thumbhash_facts(found["thumbhash"])[1] < 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_of_what_is_left_of_a_border(kind):
+    """What only pixels can say of sizes is looked for, also where nothing else is asked of them, in all frames."""
+    frames = [Image.new("RGB", (60, 40), "white") for _ in range(2)]
+    frames[0].paste((200, 0, 0), (10, 10, 30, 20))
+    frames[1].paste((200, 0, 0), (30, 20, 50, 30))
+    options = {"save_all": True, "append_images": frames[1:], "lossless": True} if kind == "WEBP" else {}
+    source = pictures.encoded(frames[0], kind, **options)
+
+    size = told(source, trim="10")["rendition"]
+
+    made = mill(source, trim="10")
+    assert (size["width"], size["height"]) == (made.width_px, made.height_px) == ((40, 20) if options else (20, 10))
+    assert told(source, trim="10", palette="3")["rendition"] == size
 
 
 def test_metadata_of_a_file():

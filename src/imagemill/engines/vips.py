@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 from imagemill.engines import deep, description, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import STRIPS, Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
 from imagemill.engines.extras import Extras, kept
 from imagemill.engines.judging import Aim, is_aimed
 from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
+from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
@@ -31,12 +32,11 @@ from imagemill.model.keys import etag
 from imagemill.model.media import Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Describe, Encode, Metadata, Space
-from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
-from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import changes_pixels, check_output, resolve
-from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
+from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
+from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
@@ -59,17 +59,19 @@ class Vips:
         with _as_ours(info.format):
             image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
         layers = Layers(given, self, self._limits)
-        work = [self._resolve(task, info, layers.infos) for task in tasks]
+        work = [self._resolve(task, info, layers) for task in tasks]
         self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
-        for task, steps in zip(tasks, work, strict=True):
+        for task, begun in zip(tasks, work, strict=True):
+            context = Context(layer=layers.picture)
             with _as_ours(info.format):
+                steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
                 if steps.describe:
                     known = description.seen(len(source), info, shared.header)
-                    body = self._told(known, shared, task, steps, layers)
+                    body = self._told(known, shared, task, steps, context)
                 else:
-                    body = self._made(shared, steps, layers)
+                    body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
@@ -87,9 +89,10 @@ class Vips:
         image, info = self.opened(source, steps.source)
         shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
         rows = shared.rows(steps)
-        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps)
+        context = Context(layer=layers.picture)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
-        return srgb(applied(found, left, Context(layer=layers.picture)))
+        return srgb(applied(found, left, context))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -98,26 +101,37 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps, layers: Layers) -> bytes:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
+        """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+
+        def answer(asked: Steps) -> Box:
+            self._check(asked, info)
+            return _trimmed(shared.picture(asked), asked, context)
+
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         extras = kept(shared.header, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return self._written(shared.image(steps), steps, extras, layers)
-        rows, left = _on_rows(rows, steps)
+            return self._written(shared.image(steps), steps, extras, context)
+        rows, left = _on_rows(rows, steps, context)
         if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
             steps = self._aim.at(steps, rows)
             body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, layers)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
 
     def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
         return encoders.from_rows(rows, steps, self._settings, extras)
 
-    def _written(self, image: Image, steps: Steps, extras: Extras, layers: Layers) -> bytes:
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
         """*image* brought through *steps*, and encoded."""
-        image = self._apply(image, steps, layers)
+        image = self._apply(image, steps, context)
         extras = replace(extras, icc=profile_for(image, steps))
         if steps.encode.max_bytes or is_aimed(steps):
             image = image.copy_memory()
@@ -129,7 +143,7 @@ class Vips:
         assert body is not None
         return body
 
-    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, layers: Layers) -> bytes:
+    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, context: Context) -> bytes:
         """What is *known* from the header, and what else is asked for, as JSON."""
         describe = steps.describe
         assert describe
@@ -138,18 +152,18 @@ class Vips:
         if describe.metadata:
             known = replace(known, metadata=description.metadata(shared.header))
         if describe.needs_pixels:
-            known = description.looked_at(known, describe, self._sample(shared, steps, layers))
+            known = description.looked_at(known, describe, self._sample(shared, steps, context))
         return description.written(known)
 
-    def _sample(self, shared: Decoded, steps: Steps, layers: Layers) -> Any:
+    def _sample(self, shared: Decoded, steps: Steps, context: Context) -> Any:
         """The pixels of one picture after its steps, as rows."""
         rows, left = shared.rows(steps), steps.steps
         if rows is not None:
-            rows, left = _on_rows(rows, steps)
+            rows, left = _on_rows(rows, steps, context)
             if not shared.has_profile and _is_finished(rows, left):
                 return rows
         image = shared.image(steps) if rows is None else shared.wrapped(rows)
-        image = self._apply(image, replace(steps, steps=left), layers)
+        image = self._apply(image, replace(steps, steps=left), context)
         pixels = np.frombuffer(image.write_to_memory(), np.uint8)
         return pixels.reshape(image.height, image.width, image.bands)
 
@@ -169,24 +183,28 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
         check_source(info, self._limits, frames=steps.frames)
-        check_output(steps, self._limits)
+        if steps.border is None:
+            check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
         if steps.format is Format.JXL:
             jxl.require()
-        return steps
 
-    def _apply(self, image: Image, steps: Steps, layers: Layers) -> Image:
+    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:
             return deep.applied(image, steps)
         own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return finished(applied(image, steps.steps, Context(layer=layers.picture)), steps, own)
+            return finished(applied(image, steps.steps, context), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, layers, own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -199,13 +217,34 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
+    """What is left of all frames of *image* by the border that *steps* end with."""
+    assert steps.border is not None
+    asked = steps.steps[steps.border]
+    assert isinstance(asked, Border)
+    ready = srgb(image).copy_memory()
+    for n in range(steps.frames):
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
+    whole = Box(0, 0, asked.of.width, asked.of.height)
+    return evened(context.found.get(asked, whole), asked.of, asked.trim)
+
+
+def _frame(strip: Image, number: int, steps: Steps) -> Image:
+    height = strip.height if steps.frames == 1 else steps.source.height_px
+    return strip.crop(0, number * height, strip.width, height)
+
+
+def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
         match left:
             case [Cut() as cut, *_]:
                 box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Chosen() as chosen, *_]:
+                box = chosen_box(as_image(rows), chosen, context)
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -234,18 +273,11 @@ def _asks_for_metadata(task: Task) -> bool:
     return False
 
 
-def _one_by_one(image: Image, steps: Steps, layers: Layers, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    height = steps.source.height_px
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    found: dict[Any, Any] = {}
     return [
-        finished(
-            applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found, layers.picture)),
-            steps,
-            own,
-        )
-        for n in range(steps.frames)
+        finished(applied(_frame(strip, n, steps), steps.steps, context.at(n)), steps, own) for n in range(steps.frames)
     ]
 
 

@@ -5,13 +5,17 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
          lie between a photograph and noise: most renders take a half to a third of their estimate.
 """
 
+from msgspec.structs import replace
+
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, Format, MediaInfo
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
+from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.operations.layers import ready_ns
 from imagemill.plan.profiles import profile_of
-from imagemill.plan.steps import Canvas, Crisp, Overlay, Scale, Smooth, Steps
+from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
 from imagemill.plan.target import MOST
 from imagemill.settings import Engine, Limits
 
@@ -22,7 +26,7 @@ _METADATA_NS, _METADATA_BYTES = 300.0, 400_000
 """A byte of metadata that is told; and more are not read."""
 _TOLD_US = 6_000
 """To tell colours and hashes of a sample."""
-_SCORE_US, _SAMPLE_PX = 130_000, 256 * 256
+_SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
@@ -48,20 +52,25 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
+_MASKS = (Round, Mask)
+_MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask | Backdrop | Slant
+"""What makes more colours than there were."""
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
-    if steps.describe and not steps.describe.needs_pixels:
+    if steps.describe and not (steps.steps or steps.describe.needs_pixels):
         return _HEADER_US + _metadata_us(steps)
     each_ns, once_ns, area = _pixels_ns(steps)
-    each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
-    return _BASE_US + _search_us(steps, engine) + int((each_ns * steps.frames + once_ns) / 1000)
+    if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
+        each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
+        once_ns += _search_ns(steps, engine)
+    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
 
 
 def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
-    info = steps.source
+    info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
     area = info.width_px * info.height_px
     each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
     area //= steps.shrink * steps.shrink
@@ -92,11 +101,11 @@ def _metadata_us(steps: Steps) -> int:
     return int(read * _METADATA_NS / 1000)
 
 
-def _search_us(steps: Steps, engine: Engine) -> int:
+def _search_ns(steps: Steps, engine: Engine) -> float:
     """What it takes to find the quality that reaches a score: encodes of a sample, and their scores."""
     if not steps.encode.target_centi or steps.format in LOSSLESS:
-        return 0
-    return MOST * (_SCORE_US + int(_encode_ns(steps, _SAMPLE_PX, engine) / 1000))
+        return 0.0
+    return MOST * (_SCORE_NS + _encode_ns(steps, _SAMPLE_PX, engine))
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -146,7 +155,9 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 
 def _has_alpha(steps: Steps) -> bool:
-    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+    return steps.source.has_alpha or any(
+        isinstance(s, _MASKS) or (isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE) for s in steps.steps
+    )
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
@@ -178,4 +189,4 @@ def _has_palette(steps: Steps) -> bool:
         return False
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)
+    return steps.source.format is Format.GIF and not any(isinstance(s, _MIXING) for s in steps.steps)

@@ -4,7 +4,7 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -14,11 +14,26 @@ from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.operations import RESOLVE
+from imagemill.plan.operations import RESOLVE, colours, look
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.encoding import settle
-from imagemill.plan.operations.geometry import background
-from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
+from imagemill.plan.operations.geometry import OPAQUE, background
+from imagemill.plan.steps import (
+    Border,
+    Canvas,
+    Chosen,
+    Crisp,
+    Cut,
+    Mirror,
+    Scale,
+    Smooth,
+    Step,
+    Steps,
+    Trimmed,
+    Turn,
+    Underlay,
+    Upright,
+)
 from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
@@ -30,6 +45,8 @@ _AS_LAYER = Encode(Format.PNG)
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
 of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
+_ALPHA_BLIND = frozenset({Canvas, Crisp, Cut, Mirror, Scale, Smooth, Turn, Underlay})
+"""Steps to which white is as good as nothing where all of it is laid on white in the end."""
 
 
 def resolve(
@@ -41,7 +58,11 @@ def resolve(
     engine: Engine = ENGINE,
     layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named.
+
+    Where the recipe trims, sizes are certain up to there: the steps end with a `Border`, and what that finds is one
+    more of *trimmed*. See `resolved`.
+    """
 
     def layer(source: SourceRef, own: Recipe) -> Steps:
         made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
@@ -55,13 +76,17 @@ def resolve(
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
+        if new and isinstance(new[-1], Border):
+            break
+    steps = colours.joined(steps)
     last = recipe[-1]
     if isinstance(last, Describe):
         return _told(last, steps, size, info)
     assert isinstance(last, Encode)
-    format_ = _format(last, candidates, info, size, engine)
+    seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
+    format_ = _format(last, candidates, seen, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
-        steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
+        steps = _whitened(steps)
     frames = info.frames if format_ in ANIMATED else 1
     if frames * size.width * size.height > limits.total_pixels:
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
@@ -72,7 +97,12 @@ def resolve(
 
 
 def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
-    """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all."""
+    """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all.
+
+    A border is looked for in all frames, as it is where they are written.
+    """
+    if steps and isinstance(steps[-1], Border):
+        return Steps(info, tuple(steps), Format.JSON, 0, size, info.frames, _shrink(steps, info), describe=describe)
     if not describe.needs_pixels:
         return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
     ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
@@ -84,6 +114,31 @@ def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) ->
 def changes_pixels(recipe: Recipe) -> bool:
     """Whether anything but the one fixed turn is asked for."""
     return any(not isinstance(op, AutoOrient) for op in recipe[:-1])
+
+
+def resolved(
+    recipe: Recipe,
+    candidates: tuple[Format, ...],
+    info: MediaInfo,
+    limits: Limits,
+    find: Callable[[Steps], Box],
+    engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
+) -> Steps:
+    """As `resolve`, until every size is certain: *find* says what the `Border` that steps end with comes to."""
+    trimmed: tuple[Box, ...] = ()
+    while (steps := resolve(recipe, candidates, info, limits, trimmed, engine, layers)).border is not None:
+        trimmed = (*trimmed, find(steps))
+    return steps
+
+
+def _whitened(steps: list[Step]) -> list[Step]:
+    """White in place of nothing, where nobody can tell: no transparency comes out, and no step asks for it."""
+    safe = next((n for n in range(len(steps), 0, -1) if type(steps[n - 1]) not in _ALPHA_BLIND), 0)
+    return [
+        replace(step, rgba=WHITE) if n >= safe and isinstance(step, Canvas) and not step.rgba & OPAQUE else step
+        for n, step in enumerate(steps)
+    ]
 
 
 def _steps(op: Operation, scene: Scene) -> tuple[list[Step], Size]:
@@ -139,8 +194,12 @@ def _shrink(steps: list[Step], info: MediaInfo) -> int:
     width, height, spare = info.width_px, info.height_px, 1
     for step in steps:
         match step:
+            case Trimmed():  # found in the whole picture, to the pixel
+                return 1
             case Cut():
                 width, height, spare = step.box.width, step.box.height, 2
+            case Chosen():
+                width, height, spare = step.size.width, step.size.height, 2
             case Upright() if step.orientation > 4:  # noqa: PLR2004
                 width, height = height, width
             case Turn() if step.quarters != 2:  # noqa: PLR2004

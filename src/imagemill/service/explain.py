@@ -11,11 +11,13 @@ from imagemill.model.media import Format, MediaInfo
 from imagemill.model.recipe import sources
 from imagemill.model.request import Plan, SourceRef
 from imagemill.plan.cost import estimate_us
-from imagemill.plan.resolve import resolve
+from imagemill.plan.geometry import Box
+from imagemill.plan.resolve import resolved
+from imagemill.plan.steps import Steps
 from imagemill.settings import Engine, Limits
 
 _SUPPOSED = MediaInfo(Format.JPEG, 4000, 3000)
-"""The source is not read: its cost is told for a photograph of 12 megapixels."""
+"""The source is not read: its cost is told for a photograph of 12 megapixels, of which nothing is trimmed."""
 _SUPPOSED_LAYER = MediaInfo(Format.PNG, 800, 600, channels=4, has_alpha=True)
 
 
@@ -49,7 +51,7 @@ def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
         supposed += f", layers of {layer.format} of {layer.width_px} x {layer.height_px} px"
     try:
         layers = dict.fromkeys(sources(plan.recipe), _SUPPOSED_LAYER)
-        steps = resolve(plan.recipe, plan.candidates, _SUPPOSED, limits, engine=engine, layers=layers)
+        steps = resolved(plan.recipe, plan.candidates, _SUPPOSED, limits, _untrimmed, engine, layers)
     except ImagemillError as e:
         return {"for": supposed, "refused": e.code, "detail": str(e)}
     return {
@@ -61,3 +63,7 @@ def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
         "cpu_ms": round(estimate_us(steps, engine) / 1000, 1),
         "cpu_limit_ms": limits.cpu_s * 1000,
     }
+
+
+def _untrimmed(steps: Steps) -> Box:
+    return Box(0, 0, steps.size.width, steps.size.height)

@@ -10,20 +10,27 @@ Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operation
 
 from collections.abc import Iterator
 
-from imagemill.dialects.native import encoding, frames, geometry, layers, look
+from imagemill.dialects.native import borders, encoding, frames, geometry, layers, look
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
 
 READING: tuple[Reader, ...] = (geometry.ORIENT,)
 FIXED: tuple[Reader, ...] = (
+    geometry.TRIM,
     geometry.CROP,
+    geometry.ASPECT,
     geometry.ROTATE,
     geometry.FLIP,
     geometry.FLOP,
+    borders.TILT,
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    *look.COLOURS,
+    *look.EDGES,
+    borders.EXTEND,
+    borders.PAD,
     layers.LAYER,
     layers.BACKGROUND,
 )
@@ -32,6 +39,7 @@ WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
 PARAMETERS: tuple[Parameter, ...] = (
     *frames.PARAMETERS,
     *geometry.PARAMETERS,
+    *borders.PARAMETERS,
     *look.PARAMETERS,
     *layers.PARAMETERS,
     Parameter(
@@ -56,8 +64,7 @@ def recipe(given: Given, terms: Terms, last: tuple[Reader, ...] = WRITING) -> Re
 
 def _changes(given: Given, terms: Terms) -> Iterator[Operation]:
     if "ops" not in given:
-        geometry.refuse_idle(given)
-        layers.refuse_idle(given)
+        _refuse_idle(given)
         yield from _all(FIXED, given, terms)
         return
     if mixed := sorted(_ALONE & given.keys()):
@@ -75,6 +82,12 @@ def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
         yield _explicit(part, terms)
 
 
+def _refuse_idle(given: Given) -> None:
+    geometry.refuse_idle(given)
+    borders.refuse_idle(given)
+    layers.refuse_idle(given)
+
+
 def _all(readers: tuple[Reader, ...], given: Given, terms: Terms) -> Iterator[Operation]:
     for reader in readers:
         if (made := reader.read(given, terms)) is not None:
@@ -88,8 +101,7 @@ def _explicit(part: str, terms: Terms) -> Operation:
     if reader is None:
         raise BadOption(f"ops: {name[:40]!r} is none of {', '.join(_BY_NAME)}")
     given = _named(reader, rest if colon or reader.parameters[0] not in _FLAGS else "1")
-    geometry.refuse_idle(given)
-    layers.refuse_idle(given)
+    _refuse_idle(given)
     made = reader.read(given, terms)
     if made is None:
         raise BadOption(f"ops: {part[:80]!r} does nothing")
