@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import openapi  # beside this file
+import operations  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
@@ -319,11 +320,17 @@ def openapi_page() -> str:
     return openapi.document(HERE / "jobs.md")
 
 
+def operations_page() -> str:
+    """Every operation."""
+    return operations.page(_NOTE)
+
+
 PAGES = {
     "openapi.json": openapi_page,
     "commands.md": commands_page,
     "parameters.md": parameters,
     "info.md": info_page,
+    "operations.md": operations_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from imagemill.model.signing import sign
-from support.node import PHOTO, Node, SourceServer, serving
+from support.node import PHOTO, SAMPLES, Node, SourceServer, serving
 
 SAMPLE = "source=local:sample/dandelion.jpg"
 KEY = "a-key-of-at-least-thirty-two-bytes-or-more"
@@ -106,6 +108,19 @@ def test_signed(tmp_path: Path) -> None:
         assert node.get(target.replace("/info", "/image")).status == 403
         assert node.get(f"/info?{SAMPLE}").status == 403
         assert node.get("/explain/info?x").status == 404
+
+
+def test_of_a_file(tmp_path: Path) -> None:
+    """`imagemill info` says the same, and why not."""
+    command = [sys.executable, "-m", "imagemill", "info"]
+    made = subprocess.run(
+        [*command, SAMPLES / "dandelion.jpg", "--palette", "2", "--width", "30"], capture_output=True, check=True
+    )
+    told = json.loads(made.stdout)
+    missing = subprocess.run([*command, tmp_path / "none.jpg"], capture_output=True, check=False)
+
+    assert (told["width"], told["rendition"], len(told["palette"])) == (3000, {"width": 30, "height": 20}, 2)
+    assert (missing.returncode, missing.stdout, b"No such file" in missing.stderr) == (1, b"", True)
 
 
 # fallbacks
