@@ -70,7 +70,7 @@ def _add_parameters(parser: Any, parameters: tuple[wiring.Parameter, ...]) -> No
                 [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
             )
             parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
-                                help=parameter.meaning)  # fmt: skip
+                                help=parameter.meaning.replace("%", "%%"))  # fmt: skip
 
 
 def _info(arguments: argparse.Namespace) -> int:
