@@ -235,6 +235,19 @@ def test_what_stands_in_a_plain_jpeg():
     assert told(whole, metadata="1")["metadata"]["iptc"] == {"keywords": ["sea"]}
 
 
+def test_no_markup():
+    """What a stranger wrote is no HTML, and is what he wrote (R16)."""
+    exif = Image.Exif()
+    exif[0x013B] = "<script>alert('&')</script>"
+    source = pictures.encoded(pictures.corners(), "JPEG", exif=exif.tobytes())
+    plan = prepare(Native(LIMITS, str).described(b"source=local:a/b&metadata=1"), LIMITS)
+
+    (made,) = Vips(LIMITS, Engine()).run(memoryview(source), probe(source), [Task(plan.recipe)])
+
+    assert not set(b"<>&") & set(made.body)
+    assert json.loads(made.body)["metadata"]["exif"]["image"]["Artist"] == "<script>alert('&')</script>"
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (5000, 1), (100, 100), (101, 99)])
 def test_any_size(size):
     """From one pixel to a line."""

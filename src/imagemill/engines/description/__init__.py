@@ -85,8 +85,11 @@ def looked_at(description: Description, describe: Describe, sample: Any) -> Desc
 
 
 def written(description: Description) -> bytes:
-    """*description* as it is answered."""
-    return msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n"
+    """*description* as it is answered: nothing in it can be taken for HTML, whoever ignores its type (threat R16)."""
+    body = msgspec.json.format(msgspec.json.encode(description), indent=1) + b"\n"
+    for mark in (b"<", b">", b"&"):  # they stand in texts alone
+        body = body.replace(mark, b"\\u%04x" % ord(mark))
+    return body
 
 
 def _placeholder(rows: Any) -> str:
