@@ -9,7 +9,7 @@ from imagemill.plan.prepare import prepare
 from imagemill.settings import Limits, Presets
 
 LIMITS = Limits()
-PRESETS = Presets({"card": "width=300&height=200&format=webp&quality=70"})
+PRESETS = Presets({"card": "width=300&height=200&format=webp&quality=70&metadata=all"})
 DIALECT = Native(LIMITS, lambda url: url, PRESETS)
 ONLY = Native(LIMITS, lambda url: url, Presets(PRESETS.named, only=True))
 SOURCE = "source=local:a/b"
