@@ -1,11 +1,12 @@
 """Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
 
-    python bench/cost.py [recipes] [--all] [--with=Chosen]
+    python bench/cost.py [recipes] [--all] [--texts] [--with=Chosen]
 
 For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
 most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
-every recipe, else the worst ones; ``--with`` draws only recipes that have such a step (of `plan.steps`: ``Chosen`` is a
-smart crop). The seed is fixed; the sources are the sample photograph and pictures made here.
+every recipe, else the worst ones; ``--texts`` has a text in each; ``--with`` draws only recipes that have such a step
+(of `plan.steps`: ``Chosen`` is a smart crop). The seed is fixed; the sources are the sample photograph and pictures
+made here.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ import random
 import statistics
 import sys
 from contextlib import aclosing
-from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -31,36 +31,54 @@ from imagemill.model.recipe import (
     Background,
     Blend,
     Blur,
+    Brightness,
+    Colorize,
+    Contrast,
     Crop,
     Detect,
+    Duotone,
     Encode,
     Extend,
     Fill,
     Fit,
     Flip,
     Flop,
+    Gamma,
+    Gradient,
     Gravity,
+    Grayscale,
+    Hue,
     Layer,
+    Mask,
+    Negate,
     Pad,
+    Pixelate,
     Place,
     Position,
     Resize,
     Rotate,
+    Round,
+    Saturation,
+    Sepia,
     Shadow,
+    Shape,
     Sharpen,
     SourceRef,
     Space,
     Speed,
     Subsampling,
+    Text,
     Tilt,
+    Tint,
     Trim,
+    Unsharp,
     sources,
 )
 from imagemill.plan.cost import estimate_us
 from imagemill.plan.geometry import Box
 from imagemill.plan.operations.encoding import ABILITIES
 from imagemill.plan.prepare import check, normal
-from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.resolve import check_output, resolved
 from imagemill.plan.steps import Overlay
 from imagemill.samples import __path__ as samples
 from imagemill.settings import Engine, Limits
@@ -69,6 +87,7 @@ LIMITS = Limits(cpu_s=1000.0)
 ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
 OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF, Format.APNG,
        Format.TIFF, Format.JXL]  # fmt: skip
+TEXTS = 1.0 if "--texts" in sys.argv else 0.1
 LAYERS = ["alpha.png", "alpha.webp", "small.png", "small.jpeg", "mid.jpeg", "cmyk.jpg", "noise.webp", "mid.avif",
           "anim.gif"]  # fmt: skip
 SLACK_MS = 3.0
@@ -127,6 +146,9 @@ def recipe(chance, width, height):
         ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
     if chance.random() < 0.15:
         ops.append(Sharpen(chance.choice([50, 100, 300])))
+    ops += looks(chance)
+    if chance.random() < TEXTS:
+        ops.append(text(chance))
     if chance.random() < 0.15:
         fill = chance.choice(list(Fill))
         added = [Extend(1600, 1000, fill=fill), Extend(1, 1, is_ratio=True, fill=fill), Pad(20, 60, 20, 60, fill)]
@@ -188,6 +210,37 @@ def layer(chance):
     )
 
 
+LOOKS = {
+    Unsharp: lambda c: Unsharp(c.choice([50, 100, 300, 2000])), Pixelate: lambda c: Pixelate(c.choice([2, 10, 50])),
+    Brightness: lambda c: Brightness(c.choice([-30, 30])), Contrast: lambda c: Contrast(c.choice([-30, 30])),
+    Saturation: lambda c: Saturation(c.choice([-100, -30, 50])), Hue: lambda c: Hue(c.choice([10, 200])), Gamma: lambda _: Gamma(180),
+    Grayscale: lambda _: Grayscale(), Sepia: lambda _: Sepia(), Negate: lambda _: Negate(), Tint: lambda _: Tint(0xC08040FF),
+    Duotone: lambda _: Duotone(0x102040FF, 0xFFE0C0FF), Colorize: lambda _: Colorize(0xC0804060),
+    Gradient: lambda c: Gradient(0x000000FF, 0x00000000, c.choice([0, 90, 33])), Round: lambda c: Round(*[c.choice([10, 200, 8192])] * 4),
+    Mask: lambda c: Mask(c.choice(list(Shape))),
+}  # fmt: skip
+"""Each operation that changes the look, in the fixed order."""
+
+
+def looks(chance):
+    """None in most recipes, else one to four of them."""
+    chosen = chance.sample(list(LOOKS), chance.choice([0, 0, 1, 1, 2, 4]))
+    return [make(chance) for kind, make in LOOKS.items() if kind in chosen]
+
+
+def text(chance):
+    """From a caption to a page, in all sizes; some turned, some shadowed."""
+    words = " ".join(
+        chance.choice(["moon", "Dandelion", "שלום", "a", "Ångström\n", "<b>"])
+        for _ in range(chance.choice([1, 3, 10, 60]))
+    )
+    return Text(
+        words[:512].strip(), size_px=chance.choice([12, 32, 32, 80, 300]), width_px=chance.choice([0, 0, 100, 400]),
+        place=Place(Position(0, 0), centidegrees=chance.choice([0, 0, 0, 9_000, -1_500]), opacity_percent=chance.choice([100, 50])),
+        shadow=chance.choice([None, None, Shadow(), Shadow(10, 10, 2_000)]),
+    )  # fmt: skip
+
+
 async def actual_ms(pool, source, ops, layers):
     """CPU of the worker, the least of three."""
     found = []
@@ -210,7 +263,7 @@ async def measure(count, wanted):
                 check(ops, LIMITS)
                 layers = {named: made[named.address] for named in sources(ops)}
                 infos = {named: probe(body) for named, body in layers.items()}
-                steps = resolved(partial(resolve, ops, (), info, LIMITS, layers=infos), untrimmed)
+                steps = resolved(ops, (), info, LIMITS, untrimmed, layers=infos)
                 if wanted and wanted not in {type(step).__name__ for step in steps.steps}:
                     continue
                 check_output(steps, LIMITS)

@@ -49,7 +49,8 @@ an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
 _PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
-extend, pad, background, encode.
+unsharp, pixelate, brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, extend, pad,
+watermark, text, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
@@ -75,6 +76,10 @@ decides for all. What is found is a matter of the detector's version, too; name 
 `extend=w,h` leaves a side alone that is larger already; `extend=16:9` adds to one side only. What is added, and the corners of a tilt, is `fill`;
 else `background`; else nothing, which is white where the format has no transparency. `fill=blur` is the picture itself, scaled to cover all, blurred
 with a sigma of a fortieth of the longer side.
+
+**Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
+and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
+sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
 
 **Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
 WebP; elsewhere the first frame counts. `auto` takes the first of

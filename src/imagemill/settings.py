@@ -128,7 +128,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     layer_bytes: Positive = 8 * MiB
     """Of the sources of all layers of one request together, or of one job."""
     blur_sigma: Positive = 100
-    """Largest ``blur``."""
+    """Largest sigma of ``blur`` and ``unsharp``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
     """Largest ``sharpen``."""
     dpr: Positive = 4
@@ -213,6 +213,16 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the URL names no ``quality``."""
     jxl_quality: Annotated[int, Meta(ge=1, le=100)] = 75
     """Where the URL names no ``quality``."""
+
+
+class Text(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[text]``: what texts on pictures are written in. No font of the system is used unless it is named here."""
+
+    fonts: tuple[str, ...] = ()
+    """Folders with fonts, or single files, as absolute paths. The user that workers run as (``nobody`` where the
+    service is started as root) must be able to read them. DejaVu Sans ships with imagemill."""
+    missing: Literal["error", "box"] = "error"
+    """What becomes of a character that no font has: ``error`` refuses the request, ``box`` draws a box."""
 
 
 class Gate(Struct, frozen=True, forbid_unknown_fields=True):
@@ -487,6 +497,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     negotiation: Negotiation = Negotiation()
     presets: Presets = Presets()
     engine: Engine = Engine()
+    text: Text = Text()
     gate: Gate = Gate()
     fetch: Fetch = Fetch()
     sources: Sources = Sources()

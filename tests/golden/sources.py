@@ -149,7 +149,9 @@ def _rotated():
 
 def _animated_webp():
     ground = np.asarray(pictures.gradient(WIDTH, HEIGHT))
-    frames = [Image.fromarray(np.ascontiguousarray(one)) for one in (ground, ground[:, ::-1], 255 - ground)]
+    frames = [
+        Image.fromarray(np.ascontiguousarray(one)) for one in (ground, ground[:, ::-1] // 2, 255 - ground[::-1] // 4)
+    ]
     return _animated("animated-webp", frames, "WEBP", lossless=True)
 
 
@@ -161,7 +163,8 @@ def _animated_gif():
         frame = Image.new("P", (WIDTH, HEIGHT), 0)
         frame.putpalette([part for colour in colours for part in colour])
         for stripe in range(3):
-            frame.paste(stripe + 1, (20, 8 + 24 * ((stripe + number) % 3), 100, 32 + 24 * ((stripe + number) % 3)))
+            top = 8 + 24 * ((stripe + number) % 3)
+            frame.paste(stripe + 1, (20 + 8 * number, top, 100 + 4 * stripe, top + 24))
         frames.append(frame)
     return _animated("animated-gif", frames, "GIF", disposal=2, transparency=0)
 

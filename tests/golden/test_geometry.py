@@ -23,12 +23,12 @@ def test_percent(source, given, size):
 @sources.everywhere
 def test_least_sides(source):
     """A minimum wins over the box, proportions held; what sticks out of the box stays, but for cover."""
-    source.check(lambda pixels: again.scaled(pixels, 60, 40), 2.0, **{"width": 30, "height": 30, "min-height": 40})
+    source.check(lambda pixels: again.scaled(pixels, 60, 40), 2.0, width=30, height=30, min_height=40)
     source.check(
         lambda pixels: again.at(again.scaled(pixels, 75, 50), 28, 0, 20, 50), 2.0,
-        ops="resize:20;min-height=50/crop:20,50",
+        ops="resize:20;min_height=50/crop:20,50",
     )  # fmt: skip
-    larger = {"min-width": 150, "min-height": 120, "enlarge": "1"}
+    larger = {"min_width": 150, "min_height": 120, "enlarge": "1"}
     source.check(lambda pixels: again.scaled(pixels, 180, 120), 5.0, **larger)  # another filter enlarges
 
 
@@ -45,9 +45,7 @@ def test_border_of_one_colour(source):
     """Pad and extend: the picture where it is wanted, the colour around it."""
     source.check(lambda p: again.laid(p, 170, 100, 40, 5, RED), 1.0, pad="5,10,15,40", fill="f00")
     source.check(lambda p: again.laid(p, 170, 100, 40, 5), 1.0, pad="5,10,15,40")
-    source.check(
-        lambda p: again.laid(p, 130, 80, 10, 0, RED), 1.0, extend="130,20", fill="f00", **{"extend-gravity": "east"}
-    )
+    source.check(lambda p: again.laid(p, 130, 80, 10, 0, RED), 1.0, extend="130,20", fill="f00", extend_gravity="east")
     source.check(lambda p: again.laid(p, 120, 120, 0, 20, (0, 0, 255, 128)), 1.0, extend="1:1", fill="0000ff80")
     source.check(lambda p: again.laid(p, 160, 80, 20, 0, RED), 1.0, width="160", height="80", fit="contain", fill="f00")
 
@@ -72,8 +70,8 @@ def test_tilt(source, degrees):
 
 
 @sources.everywhere
-@pytest.mark.parametrize(("given", "rgba", "corner"), [({}, None, (0, 0)), ({"trim-corner": "bottom-right"}, None, (-1, -1)),
-                                                       ({"trim-color": "00000000"}, (0, 0, 0, 0), (0, 0))])  # fmt: skip
+@pytest.mark.parametrize(("given", "rgba", "corner"), [({}, None, (0, 0)), ({"trim_corner": "bottom-right"}, None, (-1, -1)),
+                                                       ({"trim_color": "00000000"}, (0, 0, 0, 0), (0, 0))])  # fmt: skip
 def test_trim_what_is_there(source, given, rgba, corner):
     """Cut to what any frame needs; a picture that is nothing but border is left as it is."""
     box = again.content(source.frames, 40, rgba, corner=corner) or (0, 0, sources.WIDTH, sources.HEIGHT)
@@ -83,7 +81,7 @@ def test_trim_what_is_there(source, given, rgba, corner):
 @sources.everywhere
 def test_trim_undoes_a_border(source):
     """A border that was added is found to the pixel, whatever the source is; trims are done where they stand."""
-    source.check(lambda p: p, 1.0, ops="pad:7,9,0,30;fill=0f0/trim:10;trim-color=0f0")
+    source.check(lambda p: p, 1.0, ops="pad:7,9,0,30;fill=0f0/trim:10;trim_color=0f0")
     source.check(
         lambda p: again.laid(p, 130, 90, 5, 5, (0, 0, 255, 255)), 2.0,
         ops="pad:3;fill=0f0/trim:0/pad:12;fill=00f/trim:5/pad:5;fill=00f",
@@ -99,7 +97,7 @@ def bordered(left, top, right, bottom, colour=(200, 30, 40), ground=(255, 255, 2
 @pytest.mark.parametrize(("equal", "size"), [("", (30, 20)), ("x", (34, 20)), ("y", (30, 27)), ("xy", (34, 27))])
 def test_trim_evenly(equal, size):
     """As much from opposite sides, the less of the two."""
-    given = {"trim-equal": equal} if equal else {}
+    given = {"trim_equal": equal} if equal else {}
     made = mill(bordered(9, 10, 5, 3), trim=10, **given)
     assert (made.width_px, made.height_px) == size
 

@@ -72,7 +72,7 @@ class Decoded:
             look: Opens and judges it, where that turns out to be needed after all.
         """
         self._source = source
-        self.info = info
+        self._info = info
         self._shrink = min(steps.shrink for steps in work)
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
@@ -89,9 +89,9 @@ class Decoded:
             return self._rows
         if self._image is not None or self._frames > 1:
             return None
-        rows = turbo.decode(self._source, self.info, self._shrink, coarse=self._coarse)
+        rows = turbo.decode(self._source, self._info, self._shrink, coarse=self._coarse)
         if rows is not None:
-            rows = rows[: max(1, self.info.height_px // self._shrink), : max(1, self.info.width_px // self._shrink)]
+            rows = rows[: max(1, self._info.height_px // self._shrink), : max(1, self._info.width_px // self._shrink)]
         elif self._opened is not None and _mixes(self._opened, steps):
             rows = np.frombuffer(self._opened.write_to_memory(), np.uint8)
             rows = rows.reshape(self._opened.height, self._opened.width, self._opened.bands)
@@ -139,7 +139,7 @@ class Decoded:
             self._opened = self._header = self._look()
         if self._shrink == self._frames == 1:
             return self._opened
-        return open_source(self._source, self.info.format, shrink=self._shrink, frames=self._frames)
+        return open_source(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
 
 
 def as_image(rows: Any) -> Image:

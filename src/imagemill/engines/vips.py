@@ -6,7 +6,7 @@ Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` w
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -23,21 +23,22 @@ from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Encode, Metadata, Space
-from imagemill.model.source import SourceRef
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve, resolved
-from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
-from imagemill.settings import Engine, Limits
+from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
+from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
 _OPAQUE_BANDS = frozenset({1, 3})
@@ -46,9 +47,10 @@ _OPAQUE_BANDS = frozenset({1, 3})
 class Vips:
     """The engine, inside a worker process."""
 
-    def __init__(self, limits: Limits, settings: Engine) -> None:
+    def __init__(self, limits: Limits, settings: Engine, lettering: Lettering | None = None) -> None:
         self._limits = limits
         self._settings = settings
+        self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
@@ -59,14 +61,14 @@ class Vips:
         with _as_ours(info.format):
             image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
         layers = Layers(given, self, self._limits)
-        work = [self._resolve(task, info, layers.infos) for task in tasks]
+        work = [self._resolve(task, info, layers) for task in tasks]
         self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
+            context = self._context(layers)
             with _as_ours(info.format):
-                context = Context(layer=layers.picture)
-                steps = begun if begun.border is None else self._settled(shared, task, layers, context)
+                steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
                 body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
@@ -80,11 +82,15 @@ class Vips:
         image = open_source(source, info.format)
         return image, self._agreed(image, info)
 
-    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
-        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
-        image, info = self.opened(source, steps.source)
-        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
-        context = Context(layer=layers.picture)
+    def layer(self, source: memoryview, step: Overlay, layers: Layers) -> Image:
+        """What *step* lays, made of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, step.made.source)
+        task, steps = Task(step.waits), step.made
+        begun = self._resolve(task, info, layers) if step.waits else steps
+        shared = Decoded(source, info, [begun], image, partial(self._looked_at, source, info))
+        context = self._context(layers)
+        if begun.border is not None:
+            steps = self._settled(shared, task, info, layers, context)
         rows = shared.rows(steps)
         found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
@@ -97,19 +103,15 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _settled(self, shared: Decoded, task: Task, layers: Layers, context: Context) -> Steps:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
         """All steps of *task*, one of which has to be answered by pixels before there can be others."""
 
         def answer(asked: Steps) -> Box:
-            self._check(asked)
+            self._check(asked, info)
             return _trimmed(shared.picture(asked), asked, context)
 
-        attempt = partial(
-            resolve, task.recipe, task.candidates, shared.info, self._limits,
-            engine=self._settings, layers=layers.infos,
-        )  # fmt: skip
-        steps = resolved(attempt, answer)
-        self._check(steps)
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
+        self._check(steps, info)
         return steps
 
     def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
@@ -159,18 +161,21 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo, layers: Mapping[SourceRef, MediaInfo]) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers)
-        self._check(steps)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
+        self._check(steps, info)
         return steps
 
-    def _check(self, steps: Steps) -> None:
-        check_source(steps.source, self._limits, frames=steps.frames)
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
+        check_source(info, self._limits, frames=steps.frames)
         if steps.border is None:
             check_output(steps, self._limits)
         check_cost(steps, self._settings, self._limits)
         if steps.format is Format.JXL:
             jxl.require()
+
+    def _context(self, layers: Layers) -> Context:
+        return Context(layer=layers.picture, lettering=self._lettering)
 
     def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:
@@ -180,7 +185,8 @@ class Vips:
             return finished(applied(image, steps.steps, context), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
+            joined = finished(joined, steps, own).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -200,7 +206,7 @@ def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
     assert isinstance(asked, Border)
     ready = srgb(image).copy_memory()
     for n in range(steps.frames):
-        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], replace(context, frame=n))
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
     whole = Box(0, 0, asked.of.width, asked.of.height)
     return evened(context.found.get(asked, whole), asked.of, asked.trim)
 
@@ -245,13 +251,10 @@ def _asks_for_metadata(task: Task) -> bool:
     return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
 
 
-def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    return [
-        finished(applied(_frame(strip, n, steps), steps.steps, replace(context, frame=n)), steps, own)
-        for n in range(steps.frames)
-    ]
+    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
 
 
 def _each_scaled(image: Image, steps: Steps) -> Image | None:

@@ -83,8 +83,6 @@ class Layer(Struct, frozen=True, tag="layer"):
         """Keep its recipe to what makes a picture."""
         if any(isinstance(op, Encode | Describe) for op in self.recipe):
             raise BadOption("layer: a layer is not encoded by itself")
-        if any(isinstance(op, Trim) for op in self.recipe):
-            raise BadOption("layer: a layer is not trimmed, since its size has to be known before its pixels are")
         if not 0 <= self.width_ppm <= 10 * MILLION:
             raise BadOption("layer: a width of at most 1000 %")
 

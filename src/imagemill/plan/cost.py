@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, Format, MediaInfo
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
+from imagemill.plan import encode_cost
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
@@ -19,7 +21,7 @@ from imagemill.plan.target import MOST
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
-_SCORE_US, _SAMPLE_PX = 130_000, 256 * 256
+_SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
@@ -27,10 +29,8 @@ _CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
 _LAYER_NS = 500e3
 """To open another picture."""
-_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0,
-              Format.APNG: 50.0, Format.TIFF: 50.0, Format.JXL: 60.0}  # fmt: skip
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0,
-            Format.APNG: 40.0, Format.TIFF: 40.0, Format.JXL: 60.0}  # fmt: skip
+_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
@@ -45,16 +45,18 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
+_MASKS = (Round, Mask)
+_MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask | Backdrop | Slant
+"""What makes more colours than there were."""
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     each_ns, once_ns, area = _pixels_ns(steps)
-    write_us = 0
     if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
-        each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
-        write_us = _search_us(steps, engine)
-    return _BASE_US + write_us + int((each_ns * steps.frames + once_ns) / 1000)
+        each_ns += encode_cost.colours_ns(steps, area) + _encode_ns(steps, area, engine) * encodes(steps.encode)
+        once_ns += _search_ns(steps, engine)
+    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
 
 
 def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
@@ -85,11 +87,11 @@ def encode_us(steps: Steps, engine: Engine) -> int:
     return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
 
 
-def _search_us(steps: Steps, engine: Engine) -> int:
+def _search_ns(steps: Steps, engine: Engine) -> float:
     """What it takes to find the quality that reaches a score: encodes of a sample, and their scores."""
     if not steps.encode.target_centi or steps.format in LOSSLESS:
-        return 0
-    return MOST * (_SCORE_US + int(_encode_ns(steps, _SAMPLE_PX, engine) / 1000))
+        return 0.0
+    return MOST * (_SCORE_NS + _encode_ns(steps, _SAMPLE_PX, engine))
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -123,10 +125,13 @@ def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
+    own_ns = encode_cost.own_ns(steps, area, profile_of(steps, engine))
+    if own_ns is not None:
+        return own_ns
     alpha = _has_alpha(steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
-    return whole * _effort(steps, engine) + _alpha_search_ns(steps, area, engine)
+    return whole * _effort(steps, engine) * encode_cost.factor(steps) + _alpha_search_ns(steps, area, engine)
 
 
 def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
@@ -138,7 +143,7 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 def _has_alpha(steps: Steps) -> bool:
     return steps.source.has_alpha or any(
-        isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE for s in steps.steps
+        isinstance(s, _MASKS) or (isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE) for s in steps.steps
     )
 
 
@@ -160,7 +165,7 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
         case Format.GIF:
             return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
-        case Format.PNG | Format.APNG:
+        case Format.PNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 
@@ -171,6 +176,4 @@ def _has_palette(steps: Steps) -> bool:
         return False
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(
-        isinstance(s, Scale | Smooth | Crisp | Backdrop | Slant) for s in steps.steps
-    )
+    return steps.source.format is Format.GIF and not any(isinstance(s, _MIXING) for s in steps.steps)

@@ -79,6 +79,7 @@ def normal(recipe: Recipe) -> Recipe:
 def check(recipe: Recipe, limits: Limits) -> None:
     """Refuse what no source could make acceptable, of layers' own recipes, too."""
     _check(recipe, limits)
+    refuse_shallow(recipe)
     for number, (depth, layer) in enumerate(layers(recipe), 1):
         if depth > limits.layer_depth:
             raise LimitExceeded("layer_depth", f"layers: {depth} > {limits.layer_depth} deep")
@@ -93,4 +94,3 @@ def _check(recipe: Recipe, limits: Limits) -> None:
     for op in recipe:
         if judge := CHECK.get(type(op)):
             judge(op, limits)
-    refuse_shallow(recipe)

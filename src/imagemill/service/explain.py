@@ -1,6 +1,5 @@
 """Say what would be done for a plan, and do nothing."""
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from imagemill.model.recipe import sources
 from imagemill.model.request import Plan, SourceRef
 from imagemill.plan.cost import estimate_us
 from imagemill.plan.geometry import Box
-from imagemill.plan.resolve import resolve, resolved
+from imagemill.plan.resolve import resolved
 from imagemill.plan.steps import Steps
 from imagemill.settings import Engine, Limits
 
@@ -52,8 +51,7 @@ def _estimate(plan: Plan, limits: Limits, engine: Engine) -> dict[str, Any]:
         supposed += f", layers of {layer.format} of {layer.width_px} x {layer.height_px} px"
     try:
         layers = dict.fromkeys(sources(plan.recipe), _SUPPOSED_LAYER)
-        attempt = partial(resolve, plan.recipe, plan.candidates, _SUPPOSED, limits, engine=engine, layers=layers)
-        steps = resolved(attempt, _untrimmed)
+        steps = resolved(plan.recipe, plan.candidates, _SUPPOSED, limits, _untrimmed, engine, layers)
     except ImagemillError as e:
         return {"for": supposed, "refused": e.code, "detail": str(e)}
     return {

@@ -50,15 +50,15 @@ def recipe(query):
         ("width=50p&dpr=2", Resize(width_ppm=1_000_000)), ("width=150p&enlarge=1", Resize(enlarge=True, width_ppm=1_500_000)),
         ("width=10000p&enlarge=1", Resize(enlarge=True, width_ppm=100_000_000)),
         ("width=9p&height=9p&fit=cover&gravity=face", Resize(fit=Fit.COVER, position=FACE, width_ppm=90_000, height_ppm=90_000)),
-        ("width=9&min-height=7", Resize(9, min_height_px=7)), ("w=9&mw=12&dpr=2", Resize(18, min_width_px=24)),
+        ("width=9&min_height=7", Resize(9, min_height_px=7)), ("w=9&mw=12&dpr=2", Resize(18, min_width_px=24)),
         ("mw=5&mh=6&enlarge=1", Resize(enlarge=True, min_width_px=5, min_height_px=6)),
         ("w=9&h=9&mw=5", Resize(9, 9, min_width_px=5)),
         ("w=9&h=9&fit=contain&fill=blur", Resize(9, 9, Fit.CONTAIN, fill=BLUR)),
         ("w=9&h=9&fit=contain&fill=00f", Resize(9, 9, Fit.CONTAIN, rgba=BLUE)),
-        ("trim=10", Trim(10)), ("trim=0", Trim(0)), ("trim=255&trim-color=00f", Trim(255, BLUE)),
-        ("trim=1&trim-corner=bottom-right", Trim(1, from_bottom_right=True)), ("trim=1&trim-corner=top-left", Trim(1)),
-        ("trim=1&trim-equal=x", Trim(1, equal_x=True)), ("trim=1&trim-equal=y", Trim(1, equal_y=True)),
-        ("trim=1&trim-equal=xy", Trim(1, equal_x=True, equal_y=True)),
+        ("trim=10", Trim(10)), ("trim=0", Trim(0)), ("trim=255&trim_color=00f", Trim(255, BLUE)),
+        ("trim=1&trim_corner=bottom-right", Trim(1, from_bottom_right=True)), ("trim=1&trim_corner=top-left", Trim(1)),
+        ("trim=1&trim_equal=x", Trim(1, equal_x=True)), ("trim=1&trim_equal=y", Trim(1, equal_y=True)),
+        ("trim=1&trim_equal=xy", Trim(1, equal_x=True, equal_y=True)),
         ("aspect=16:9", AspectCrop(16, 9)), ("ar=1:10000&g=north", AspectCrop(1, 10_000, NORTH)),
         ("aspect=1:1&focus=0.1,0.2", AspectCrop(1, 1, Position(100_000, 200_000, focal=True))),
         ("aspect=1:1&gravity=face", AspectCrop(1, 1, FACE)), ("crop=3,4&gravity=face", Crop(3, 4, position=FACE)),
@@ -104,7 +104,7 @@ def test_order_is_fixed():
 
 def test_explicit_order():
     """Every operation is one of ``ops`` as well, with its own values beside it, and as often as it is wanted."""
-    ops = "pad:1,2;dpr=2;fill=00f/trim:9;trim-equal=x/tilt:-5.5/aspect:1:2;gravity=face/resize:50p;min-height=3/extend:1:1;exg=north/trim:9"
+    ops = "pad:1,2;dpr=2;fill=00f/trim:9;trim_equal=x/tilt:-5.5/aspect:1:2;gravity=face/resize:50p;min_height=3/extend:1:1;exg=north/trim:9"
     assert recipe(f"ops={ops}") == [
         Pad(2, 4, 2, 4, rgba=BLUE), Trim(9, equal_x=True), Tilt(-550), AspectCrop(1, 2, FACE),
         Resize(width_ppm=500_000, min_height_px=3), Extend(1, 1, is_ratio=True, position=NORTH), Trim(9),
@@ -115,13 +115,13 @@ def test_explicit_order():
     "query",
     [
         "width=p", "width=%25", "width=0p", "width=-5p", "width=5pp", "width=1.00001p", "width=5p%25", "width=10000.0001p&enlarge=1",
-        "width=p5", "min-width=0&width=5", "min-width=5p&enlarge=1", "min-height=x&width=5", "trim=256", "trim=-1", "trim=", "trim=1.5",
-        "trim=1&trim-color=red", "trim=1&trim-corner=left", "trim=1&trim-equal=", "trim=1&trim-equal=z", "trim=1&trim-equal=yx",
+        "width=p5", "min_width=0&width=5", "min_width=5p&enlarge=1", "min_height=x&width=5", "trim=256", "trim=-1", "trim=", "trim=1.5",
+        "trim=1&trim_color=red", "trim=1&trim_corner=left", "trim=1&trim_equal=", "trim=1&trim_equal=z", "trim=1&trim_equal=yx",
         "aspect=1", "aspect=0:1", "aspect=1:0", "aspect=1:10001", "aspect=1:2:3", "aspect=1,2", "aspect=1.5:1", "tilt=0", "tilt=90", "tilt=-180",
         "tilt=360", "tilt=1.234", "tilt=--1", "tilt=+1", "tilt=", "extend=5", "extend=5,", "extend=0,5", "extend=0:5", "extend=1,2,3", "extend=1:10001",
-        "extend=5,5&extend-gravity=face", "extend=5,5&extend-gravity=up", "pad=", "pad=0", "pad=0,0,0,0", "pad=1,2,3,4,5", "pad=-1", "pad=1,,2",
-        "pad=1&fill=blurred", "pad=1&fill=", "aspect=1:1&gravity=eyes", "trim=1&trim-color=fff&trim-corner=bottom-right",
-        "trim=1&trim-color=fff&trim-corner=top-left",
+        "extend=5,5&extend_gravity=face", "extend=5,5&extend_gravity=up", "pad=", "pad=0", "pad=0,0,0,0", "pad=1,2,3,4,5", "pad=-1", "pad=1,,2",
+        "pad=1&fill=blurred", "pad=1&fill=", "aspect=1:1&gravity=eyes", "trim=1&trim_color=fff&trim_corner=bottom-right",
+        "trim=1&trim_color=fff&trim_corner=top-left",
     ],
 )  # fmt: skip
 def test_ill_formed(query):
@@ -134,8 +134,8 @@ def test_ill_formed(query):
 @pytest.mark.parametrize(
     "query",
     [
-        "min-width=5", "min-height=5&gravity=face", "trim-color=fff", "trim-corner=top-left", "trim-equal=x", "gravity=face", "gravity=face&width=5",
-        "gravity=face&w=5&h=5&fit=contain", "gravity=attention&crop=1,2,3,4", "extend-gravity=north", "extend-gravity=north&pad=5", "fill=fff",
+        "min_width=5", "min_height=5&gravity=face", "trim_color=fff", "trim_corner=top-left", "trim_equal=x", "gravity=face", "gravity=face&width=5",
+        "gravity=face&w=5&h=5&fit=contain", "gravity=attention&crop=1,2,3,4", "extend_gravity=north", "extend_gravity=north&pad=5", "fill=fff",
         "fill=blur&tilt=5", "fill=blur&width=5&fit=contain", "fill=fff&w=5&h=5&fit=cover", "dpr=2&extend=1:2", "dpr=2&tilt=5", "enlarge=1&pad=5",
         "fit=cover&pad=5", "width=101p", "width=60p&dpr=2", "ops=pad:1;fill=blur/tilt:5;fill=blur", "ops=aspect:1:1/resize:5;gravity=face",
         "focus=0,0&extend=5,5",
@@ -152,14 +152,14 @@ def test_what_would_do_nothing_is_refused(query):
 )
 def test_a_minimum_that_is_met_anyhow_is_refused(query):
     """The box sees to it already; where it does not, the minimum stands."""
-    with pytest.raises(BadOption, match=r"^min-(width|height): does nothing"):
+    with pytest.raises(BadOption, match=r"^min_(width|height): does nothing"):
         recipe(query)
     assert recipe("w=9&h=9&mw=3&mh=9") == [Resize(9, 9, min_width_px=3, min_height_px=9)], "inside may be less"
 
 
 def test_policy():
     """R09: lengths beyond the largest side of a result are refused before the source is read."""
-    for query in ("extend=8193,5", "pad=0,4097", "pad=5000&dpr=2", "min-width=8193&enlarge=1", "extend=5000,5&dpr=2"):
+    for query in ("extend=8193,5", "pad=0,4097", "pad=5000&dpr=2", "min_width=8193&enlarge=1", "extend=5000,5&dpr=2"):
         with pytest.raises(LimitExceeded) as caught:
             prepare(DIALECT.parse(f"source=local:a/b&{query}".encode()), Limits())
         assert caught.value.limit == "output_side"

@@ -1,7 +1,5 @@
 """Geometry in plans: trims that wait for pixels, crops that the picture decides, what is added, and what all of it costs."""
 
-from functools import partial
-
 import pytest
 
 from imagemill.model.errors import LimitExceeded
@@ -65,8 +63,9 @@ class TestTrim:
             asked.append(question.steps[question.border].of)
             return Box(10, 20, 100, 50)
 
-        recipe = (Trim(), Resize(width_ppm=500_000), Pad(100, 100, 100, 100), Trim(5), Encode())
-        found = resolved(partial(resolve, recipe, (), PNG, LIMITS), answer)
+        found = resolved(
+            (Trim(), Resize(width_ppm=500_000), Pad(100, 100, 100, 100), Trim(5), Encode()), (), PNG, LIMITS, answer
+        )
 
         assert asked == [Size(400, 300), Size(250, 225)]
         assert [type(s) for s in found.steps] == [Trimmed, Scale, Canvas, Trimmed]

@@ -15,7 +15,7 @@ PARAMETERS = (
         "w,h or w:h",
         "Lay the picture on a canvas of at least so many pixels, or on the smallest of these proportions.",
     ),
-    Parameter("extend-gravity", "exg", "center|north|northeast|…", "Where on it the picture lies. Default: center."),
+    Parameter("extend_gravity", "exg", "center|north|northeast|…", "Where on it the picture lies. Default: center."),
     Parameter(
         "pad",
         "pd",
@@ -37,15 +37,15 @@ def refuse_idle(given: Given) -> None:
     """Refuse what would be read and then do nothing: most likely a mistake."""
     boxed = "width" in given and "height" in given and given.get("fit") == Fit.CONTAIN
     laid = boxed or "extend" in given or "pad" in given
-    if "extend-gravity" in given and "extend" not in given:
-        raise BadOption("extend-gravity: needs extend")
+    if "extend_gravity" in given and "extend" not in given:
+        raise BadOption("extend_gravity: needs extend")
     if given.get("fill") == Fill.BLUR and not laid:
         raise BadOption("fill: blur needs extend, pad, or fit=contain with width and height")
     if "fill" in given and not (laid or "tilt" in given):
         raise BadOption("fill: needs extend, pad, tilt, or fit=contain with width and height")
-    lengths = ("width", "height", "min-width", "min-height", "pad")
+    lengths = ("width", "height", "min_width", "min_height", "pad")
     if "dpr" in given and not (any(name in given for name in lengths) or "," in given.get("extend", "")):
-        raise BadOption("dpr: needs width, height, min-width, min-height, pad or extend=w,h")
+        raise BadOption("dpr: needs width, height, min_width, min_height, pad or extend=w,h")
 
 
 def _tilt(given: Given, _terms: Terms) -> Tilt | None:
@@ -59,7 +59,7 @@ def _tilt(given: Given, _terms: Terms) -> Tilt | None:
 def _extend(given: Given, terms: Terms) -> Extend | None:
     if "extend" not in given:
         return None
-    text, place = given["extend"], Position.of(choice(given, "extend-gravity", Gravity, Gravity.CENTER))
+    text, place = given["extend"], Position.of(choice(given, "extend_gravity", Gravity, Gravity.CENTER))
     if ":" in text:
         return Extend(*proportions("extend", text), True, place, *filled(given))  # noqa: FBT003 - is_ratio
     width, _, height = text.partition(",")
@@ -80,5 +80,5 @@ def _pad(given: Given, terms: Terms) -> Pad | None:
 
 
 TILT = Reader("tilt", ("tilt", "fill"), _tilt)
-EXTEND = Reader("extend", ("extend", "extend-gravity", "fill", "dpr"), _extend)
+EXTEND = Reader("extend", ("extend", "extend_gravity", "fill", "dpr"), _extend)
 PAD = Reader("pad", ("pad", "fill", "dpr"), _pad)

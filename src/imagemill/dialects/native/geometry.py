@@ -46,19 +46,19 @@ PARAMETERS = (
     Parameter("height", "h", "1-8192 or 0.0001p-10000p", "Height of the box to resize to, as width."),
     Parameter("fit", "", "inside|outside|cover|contain|fill", "How the picture meets the box. Default: inside."),
     Parameter("enlarge", "el", "0|1", "Whether a smaller picture may be scaled up. Default: 0."),
-    Parameter("min-width", "mw", "1-8192", "Least width of what is scaled, in pixels: wins over the box."),
-    Parameter("min-height", "mh", "1-8192", "Least height of what is scaled, in pixels: wins over the box."),
-    Parameter("dpr", "", "0.01-4", "Multiplies width, height, min-width, min-height, extend=w,h and pad. Default: 1."),
+    Parameter("min_width", "mw", "1-8192", "Least width of what is scaled, in pixels: wins over the box."),
+    Parameter("min_height", "mh", "1-8192", "Least height of what is scaled, in pixels: wins over the box."),
+    Parameter("dpr", "", "0.01-4", "Multiplies width, height, min_width, min_height, extend=w,h and pad. Default: 1."),
     Parameter(
         "trim",
         "",
         "0-255",
         "Cut off borders of one colour, and what is at most so far from it on its worst channel; try 10.",
     ),
-    Parameter("trim-color", "", "RGB|RRGGBB|RRGGBBAA", "Colour of the border. Default: that of a corner pixel."),
-    Parameter("trim-corner", "", "top-left|bottom-right", "Which corner that is. Default: top-left."),
+    Parameter("trim_color", "", "RGB|RRGGBB|RRGGBBAA", "Colour of the border. Default: that of a corner pixel."),
+    Parameter("trim_corner", "", "top-left|bottom-right", "Which corner that is. Default: top-left."),
     Parameter(
-        "trim-equal",
+        "trim_equal",
         "",
         "x|y|xy",
         "Cut as much from left as from right (x), from top as from bottom (y): the less of the two.",
@@ -81,7 +81,7 @@ PARAMETERS = (
 )
 _DETECTED = {detect.value: detect for detect in Detect if detect is not Detect.NONE} | {"smart": Detect.ATTENTION}
 """``smart``, as others call it, is the same on every server: so it cannot depend on what is installed."""
-_SIDES, _LEAST = ("width", "height"), ("min-width", "min-height")
+_SIDES, _LEAST = ("width", "height"), ("min_width", "min_height")
 _HUNDRED_TIMES = 100 * MILLION
 
 
@@ -107,10 +107,10 @@ def position(given: Given) -> Position:
 def refuse_idle(given: Given) -> None:
     """Refuse what would be read and then do nothing: most likely a mistake."""
     _need(given, "fit", "width or height", any(name in given for name in _SIDES))
-    _need(given, "enlarge", "width, height, min-width or min-height", any(n in given for n in (*_SIDES, *_LEAST)))
+    _need(given, "enlarge", "width, height, min_width or min_height", any(n in given for n in (*_SIDES, *_LEAST)))
     for name in _LEAST:
         _need(given, name, "width, height or enlarge=1", any(s in given for s in _SIDES) or flag(given, "enlarge"))
-    for name in ("trim-color", "trim-corner", "trim-equal"):
+    for name in ("trim_color", "trim_corner", "trim_equal"):
         _need(given, name, "trim", "trim" in given)
     cuts = "aspect" in given or given.get("fit") == Fit.COVER or given.get("crop", "").count(",") == 1
     contains = given.get("fit") == Fit.CONTAIN
@@ -128,14 +128,14 @@ def _need(given: Given, name: str, what: str, there: bool) -> None:
 def _trim(given: Given, _terms: Terms) -> Trim | None:
     if "trim" not in given:
         return None
-    corner, equal = given.get("trim-corner", "top-left"), given.get("trim-equal", "")
+    corner, equal = given.get("trim_corner", "top-left"), given.get("trim_equal", "")
     if corner not in {"top-left", "bottom-right"}:
-        raise BadOption("trim-corner: one of top-left, bottom-right")
-    if equal not in {"", "x", "y", "xy"} or ("trim-equal" in given and not equal):
-        raise BadOption("trim-equal: one of x, y, xy")
-    if "trim-color" in given and "trim-corner" in given:
-        raise BadOption("trim-corner: not together with trim-color")
-    rgba = colour("trim-color", given["trim-color"]) if "trim-color" in given else -1
+        raise BadOption("trim_corner: one of top-left, bottom-right")
+    if equal not in {"", "x", "y", "xy"} or ("trim_equal" in given and not equal):
+        raise BadOption("trim_equal: one of x, y, xy")
+    if "trim_color" in given and "trim_corner" in given:
+        raise BadOption("trim_corner: not together with trim_color")
+    rgba = colour("trim_color", given["trim_color"]) if "trim_color" in given else -1
     threshold = integer(given, "trim", 0, 255)
     return Trim(threshold, rgba, corner == "bottom-right", equal_x="x" in equal, equal_y="y" in equal)
 
@@ -262,7 +262,7 @@ def _is_share(text: str) -> bool:
 
 
 ORIENT = Reader("orient", ("orient",), _orient)
-TRIM = Reader("trim", ("trim", "trim-color", "trim-corner", "trim-equal"), _trim)
+TRIM = Reader("trim", ("trim", "trim_color", "trim_corner", "trim_equal"), _trim)
 CROP = Reader("crop", ("crop", "gravity", "focus"), _crop)
 ASPECT = Reader("aspect", ("aspect", "gravity", "focus"), _aspect)
 ROTATE = Reader("rotate", ("rotate",), _rotate)
@@ -270,6 +270,6 @@ FLIP = Reader("flip", ("flip",), _flip)
 FLOP = Reader("flop", ("flop",), _flop)
 RESIZE = Reader(
     "resize",
-    ("width", "height", "fit", "enlarge", "min-width", "min-height", "dpr", "gravity", "focus", "fill"),
+    ("width", "height", "fit", "enlarge", "min_width", "min_height", "dpr", "gravity", "focus", "fill"),
     _resize,
 )
