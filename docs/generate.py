@@ -49,14 +49,34 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, unsharp, pixelate,
-brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, watermark, text, background,
-encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
+unsharp, pixelate, brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, extend, pad,
+watermark, text, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
 has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
-is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
+is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out). What `contain` adds is `fill`, where that
+is named.
+
+**Percent and minimum.** `width=50p` (or `50%25`) is a share of the width that the picture has by then: turned upright, trimmed and cropped. The
+other side follows, or has a value of its own; more than `100p` needs `enlarge=1`. `min-width` and `min-height` win over the box: the picture is
+scaled, proportions held, until it is no smaller than either (with `fit=fill`, each side by itself); what then sticks out of the box stays, but for
+`cover`. Without `enlarge=1` they scale nothing above the picture's own size either, unlike imgproxy's, which always do.
+
+**Trim.** A pixel is border where none of red, green, blue (each as dense as the pixel is) and alpha is further than `trim` from the border's colour.
+There is no smoothing: a line of one pixel is picture. Of an animation, what any frame needs stays. A picture that is all border stays as it is.
+
+**Found by the picture.** `gravity=attention` puts what draws the eye (edges, saturated colours, skin) into the middle, as far as the edges allow;
+`smart` is another name for it. `entropy` keeps where most happens. `face` keeps as much of the faces as it can, the largest sixteen, those it
+holds in the middle; where there is none, it is `attention`. It sees upright faces that look this way, from a twelfth of the longer side on, and
+needs the extra `imagemill[faces]` in the service's environment: without it, the answer is 501, `not_supported`. Of an animation, the first frame
+decides for all. What is found is a matter of the detector's version, too; name `crop` or `focus` where it must not move.
+
+**Tilt, extend, pad.** `tilt` turns about the middle; the sides become `|w cos| + |h sin|` and `|w sin| + |h cos|`, rounded up to whole pixels.
+`extend=w,h` leaves a side alone that is larger already; `extend=16:9` adds to one side only. What is added, and the corners of a tilt, is `fill`;
+else `background`; else nothing, which is white where the format has no transparency. `fill=blur` is the picture itself, scaled to cover all, blurred
+with a sigma of a fortieth of the longer side.
 
 **Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
