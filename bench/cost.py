@@ -178,19 +178,6 @@ def layer(chance):
     )
 
 
-def text(chance):
-    """From a caption to a page, in all sizes; some turned, some shadowed."""
-    words = " ".join(
-        chance.choice(["moon", "Dandelion", "שלום", "a", "Ångström\n", "<b>"])
-        for _ in range(chance.choice([1, 3, 10, 60]))
-    )
-    return Text(
-        words[:512].strip(), size_px=chance.choice([12, 32, 32, 80, 300]), width_px=chance.choice([0, 0, 100, 400]),
-        place=Place(Position(0, 0), centidegrees=chance.choice([0, 0, 0, 9_000, -1_500]), opacity_percent=chance.choice([100, 50])),
-        shadow=chance.choice([None, None, Shadow(), Shadow(10, 10, 2_000)]),
-    )  # fmt: skip
-
-
 LOOKS = {
     Unsharp: lambda c: Unsharp(c.choice([50, 100, 300, 2000])), Pixelate: lambda c: Pixelate(c.choice([2, 10, 50])),
     Brightness: lambda c: Brightness(c.choice([-30, 30])), Contrast: lambda c: Contrast(c.choice([-30, 30])),
@@ -207,6 +194,19 @@ def looks(chance):
     """None in most recipes, else one to four of them."""
     chosen = chance.sample(list(LOOKS), chance.choice([0, 0, 1, 1, 2, 4]))
     return [make(chance) for kind, make in LOOKS.items() if kind in chosen]
+
+
+def text(chance):
+    """From a caption to a page, in all sizes; some turned, some shadowed."""
+    words = " ".join(
+        chance.choice(["moon", "Dandelion", "שלום", "a", "Ångström\n", "<b>"])
+        for _ in range(chance.choice([1, 3, 10, 60]))
+    )
+    return Text(
+        words[:512].strip(), size_px=chance.choice([12, 32, 32, 80, 300]), width_px=chance.choice([0, 0, 100, 400]),
+        place=Place(Position(0, 0), centidegrees=chance.choice([0, 0, 0, 9_000, -1_500]), opacity_percent=chance.choice([100, 50])),
+        shadow=chance.choice([None, None, Shadow(), Shadow(10, 10, 2_000)]),
+    )  # fmt: skip
 
 
 async def actual_ms(pool, source, ops, layers):

@@ -115,12 +115,16 @@ class Worker:
         for last, rendition in _with_last(made, len(job.tasks)):
             done = time.perf_counter()
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
-            if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
-                raise SystemExit(0)
-            if not last:  # of the last, the front may be reading the first byte just now
-                self._output[0] = wire.TAKEN
+            if not last:
+                self._next_task()
             sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
+
+    def _next_task(self) -> None:
+        """Wait until the last rendition was taken: only then its memory is free again."""
+        if not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
+            raise SystemExit(0)
+        self._output[0] = wire.TAKEN
 
     def _layers(self, job: wire.Job) -> dict[SourceRef, memoryview]:
         found, end = {}, job.length

@@ -45,9 +45,7 @@ def test_coverage(path):
     ]
     wrong = [hex(c) for c in codes if (chr(c) in covered) == (bytes(face.getmask(chr(c))) == nothing)]
 
-    assert [
-        code for code in wrong if code != "0x61c"
-    ] == []  # a mark that is there, and looks like nothing
+    assert [code for code in wrong if code != "0x61c"] == []  # a mark that is there, and looks like nothing
 
 
 def collected(*fonts):
