@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, Format, MediaInfo
-from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Text, Unsharp
 from imagemill.plan import encode_cost
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.operations.layers import ready_ns
+from imagemill.plan.operations.text import drawn_ns
 from imagemill.plan.profiles import profile_of
 from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
 from imagemill.plan.target import MOST
@@ -77,6 +78,8 @@ def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     for step in steps.steps:
         if isinstance(step, Overlay):
             once_ns += _layer_ns(step, area)
+        elif isinstance(step, Text):
+            once_ns += drawn_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
         each_ns += cost_ns
     if info.icc_bytes:
