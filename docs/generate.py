@@ -82,11 +82,12 @@ with a sigma of a fortieth of the longer side.
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
 sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
 
-**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
-WebP; elsewhere the first frame counts. `auto` takes the first of
+**Formats.** In: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Out: those, APNG, TIFF and JPEG XL (an extra); what each can be
+asked for stands in [formats](../explanation/formats.md). Animated GIF and WebP stay animated where the result is GIF, WebP, APNG or
+AVIF; elsewhere the first frame counts. `auto` takes the first of
 what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
 `engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
-for all clients, and the number WebP's. Metadata is removed, colours are brought to sRGB.
+for all clients, and the number WebP's. Metadata is removed and colours are brought to sRGB, unless `metadata` and `colorspace` say otherwise.
 
 **Hints.** Where `negotiation.client_hints` is on, `width=auto` is as wide as the client says it will show the picture (`Sec-CH-Width`, rounded up
 to 160, 320, 480, 640, 800, 960, 1280, 1600, 1920, 2560 or 3840; `width=auto:640` says what it is for clients that do not), `dpr=auto` what its
