@@ -111,7 +111,7 @@ written = st.builds(
 )  # fmt: skip
 recipes = st.builds(lambda ops, encode: (model.AutoOrient(), *ops, encode), changes, written)
 few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -15,6 +15,7 @@ from imagemill.model.recipe import (
     Encode,
     Fit,
     Flip,
+    Layer,
     Resize,
     Rotate,
     Sharpen,
@@ -70,6 +71,10 @@ class TestPrepare:
         prepared(Resize(8192, 1), Blur(10_000), Sharpen(1_000), *[Flip()] * 12)
         prepared(ttl_s=259_200)
         assert limit_of(lambda: prepared(ttl_s=259_201)) == "ttl"
+
+    def test_a_layer_may_be_laid_as_it_is(self):
+        """A recipe of its own it needs not have."""
+        assert prepared(Layer(SOURCE), Encode(Format.PNG)).recipe[0] == Layer(SOURCE)
 
     def test_only_auto_depends_on_the_client(self):
         """R11: ``Accept`` is in the key, and in ``Vary``, exactly where it matters."""

@@ -112,7 +112,7 @@ def refuse_vain(op: Encode, format_: Format) -> None:
 
 def refuse_shallow(recipe: Recipe) -> None:
     """Refuse more bits than eight of a recipe with operations that work on eight."""
-    last = recipe[-1] if recipe else None
+    last = recipe[-1] if recipe else None  # a layer may be laid as it is
     if not isinstance(last, Encode) or last.bits == EIGHT_BITS:
         return
     if shallow := [op for op in recipe if not isinstance(op, _DEEP_OPERATIONS)]:
