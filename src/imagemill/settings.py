@@ -99,6 +99,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Of one frame."""
     side_px: Positive = 16_383
     """Width or height of a source."""
+    svg_bytes: Annotated[int, Meta(ge=1, le=8 * MiB)] = 2 * MiB
+    """Of an SVG, once unpacked where it was packed."""
     frames: Positive = 200
     """Of an animation."""
     total_pixels: Positive = 100_000_000

@@ -6,14 +6,18 @@ Errors   `pyvips.Error`, which the caller translates; `ImageCorrupt`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from imagemill.engines import libvips, scaler, turbo
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import ANIMATED, Format, MediaInfo
+from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
+
+if TYPE_CHECKING:
+    from imagemill.engines.svg.document import Document  # which itself decodes what it embeds
 
 pyvips = libvips.load()
 Image = Any  # pyvips carries no types of its own that mypy could follow
@@ -44,6 +48,14 @@ def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: in
     return image
 
 
+def draw(file: bytes, size: Size) -> Image:
+    """A vector picture that was written by us, at the *size* it says."""
+    image = pyvips.Image.svgload_buffer(file, access="sequential", fail_on="error")
+    if (image.width, image.height) != (size.width, size.height):
+        raise ImageCorrupt(f"svg: drawn at {image.width} × {image.height} for {size.width} × {size.height}")
+    return image
+
+
 def needs_libvips(info: MediaInfo) -> bool:
     """Whether only libvips can say all that has to be known of a source before it is decoded."""
     return not (turbo.is_plain(info) and info.bare)
@@ -59,6 +71,7 @@ class Decoded:
         work: Sequence[Steps],
         opened: Image | None,
         look: Callable[[], Image],
+        document: "Document | None" = None,
     ) -> None:
         """Hold what is given; nothing is decoded before it is asked for.
 
@@ -68,6 +81,7 @@ class Decoded:
             work: All that will be asked for.
             opened: The source as libvips opened it, where that was done.
             look: Opens and judges it, where that turns out to be needed after all.
+            document: A vector picture, judged; drawn anew for each of *work*.
         """
         self._source = source
         self._info = info
@@ -77,6 +91,7 @@ class Decoded:
         self._keep = len(work) > 1
         self._opened = opened
         self._look = look
+        self._document = document
         self._header: Image = opened
         self._image: Image = None
         self._rows: Any = None
@@ -85,7 +100,7 @@ class Decoded:
         """The pixels for *steps* as an array of rows; None where `image` is the way to them."""
         if self._rows is not None:
             return self._rows
-        if self._image is not None or self._frames > 1:
+        if self._image is not None or self._frames > 1 or self._document:
             return None
         rows = turbo.decode(self._source, self._info, self._shrink, coarse=self._coarse)
         if rows is not None:
@@ -99,6 +114,8 @@ class Decoded:
 
     def image(self, steps: Steps) -> Image:
         """The decoded source for *steps*: all frames below one another where it is animated."""
+        if self._document and steps.drawing:
+            return draw(self._document.drawn(steps.drawing), steps.drawing.size)
         if self._rows is not None:
             return self.wrapped(self._rows)
         if self._image is None:

@@ -20,9 +20,10 @@ from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.svg.document import read
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.media import ANIMATED, VECTORS, Format, MediaInfo, Rendition
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
@@ -40,17 +41,22 @@ class Vips:
     def __init__(self, limits: Limits, settings: Engine) -> None:
         self._limits = limits
         self._settings = settings
+        pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - given nothing but what `svg` wrote
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found."""
-        image = None
-        if needs_libvips(info):
+        image = document = None
+        if info.format in VECTORS:
+            document = read(source, self._limits)
+            info = document.info
+            check_source(info, self._limits)
+        elif needs_libvips(info):
             with _as_ours(info.format):
                 image = open_source(source, info.format)
                 info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
-        shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
+        shared = Decoded(source, info, work, image, partial(self._looked_at, source, info), document)
         del image
         for steps in work:
             with _as_ours(info.format):

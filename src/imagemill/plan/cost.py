@@ -10,6 +10,7 @@ from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.operations import PRICE
 from imagemill.plan.profiles import chosen
 from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
+from imagemill.plan.vectors import draw_ns
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -39,9 +40,13 @@ _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     info = steps.source
-    area = info.width_px * info.height_px
-    total_ns = _decode_ns(info, area, steps.shrink)
-    area //= steps.shrink * steps.shrink
+    if steps.drawing:
+        area = steps.drawing.size.width * steps.drawing.size.height
+        total_ns = draw_ns(info, steps.drawing)
+    else:
+        area = info.width_px * info.height_px
+        total_ns = _decode_ns(info, area, steps.shrink)
+        area //= steps.shrink * steps.shrink
     total_ns += area * _colours_ns(info)
     for step in steps.steps:
         cost_ns, area = PRICE[type(step)](step, area, info)

@@ -7,7 +7,7 @@ Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
+from imagemill.model.media import ALPHA, ANIMATED, VECTORS, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import Encode, Operation, Recipe
 from imagemill.plan.geometry import Box, Size
@@ -15,6 +15,7 @@ from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
 from imagemill.plan.operations.geometry import background
 from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
+from imagemill.plan.vectors import drawn
 from imagemill.settings import Limits
 
 AVIF_AUTO_MAX_PX = 3_000_000
@@ -38,6 +39,9 @@ def resolve(
             _check(step.size if isinstance(step, Scale) else size, limits)
     last = recipe[-1]
     assert isinstance(last, Encode)
+    drawing = None
+    if info.format in VECTORS:
+        drawing, steps = drawn(info, steps)
     format_ = _format(last.format, candidates, info, size)
     if format_ not in ALPHA and background(recipe) is None:
         steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
@@ -46,7 +50,7 @@ def resolve(
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
+    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last, drawing)
 
 
 def _steps(op: Operation, scene: Scene) -> tuple[list[Step], Size]:
@@ -73,7 +77,7 @@ def check_output(steps: Steps, limits: Limits) -> None:
 
 def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size) -> Format:
     if wanted is Format.KEEP:
-        return info.format
+        return Format.PNG if info.format in VECTORS else info.format
     if wanted is not Format.AUTO:
         return wanted
     if info.frames > 1:
