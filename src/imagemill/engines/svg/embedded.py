@@ -13,8 +13,8 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from imagemill.engines.decoded import open_source, pyvips
-from imagemill.engines.headers import probe
-from imagemill.model.errors import ImageCorrupt, LimitExceeded
+from imagemill.engines.headers import probe, sniff
+from imagemill.model.errors import ImageCorrupt, LimitExceeded, UnsupportedSourceType
 from imagemill.model.media import Format
 from imagemill.plan.policy import check_source
 from imagemill.settings import Limits
@@ -40,13 +40,12 @@ class Embedded:
             return ""
         body = _decoded(uri[begin.end() :], is_base64=bool(begin[1]))
         try:
-            info = probe(body)
-        except Exception as e:
-            if not body.lstrip().startswith(b"<"):
-                raise
-            raise ImageCorrupt("svg: embeds another document") from e
-        if info.format not in _TAKEN:
+            is_taken = sniff(body) in _TAKEN
+        except UnsupportedSourceType:
+            is_taken = False
+        if not is_taken:
             return ""
+        info = probe(body)
         check_source(info, self._limits)
         self.pixels += info.width_px * info.height_px
         if self.pixels > self._limits.total_pixels:

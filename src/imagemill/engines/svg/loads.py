@@ -22,6 +22,7 @@ _PAIRS = 2
 _NUMBER = re.compile(r"[\d.]+")
 _LARGE_PRIMITIVES = frozenset({"feTurbulence", "feMorphology", "feDiffuseLighting", "feSpecularLighting"})
 _LARGE = 4
+_DRAWING_LINKS = frozenset({"use", "pattern", "feImage"})
 _MOST_NESTED = 300
 """Elements in elements, whether there or by reference: as many calls of ours lie in one another."""
 
@@ -108,9 +109,9 @@ class _Counter:
 
     def _referred(self, node: Node) -> Iterator[tuple[str, str]]:
         """What *node* refers to: by which attribute or property, and the identifier."""
-        if href := node.attributes.get("href"):
-            if node.name in {"use", "pattern", "feImage"} and (identifier := values.fragment(href)):
-                yield "href", identifier
+        identifier = values.fragment(node.attributes.get("href", "")) if node.name in _DRAWING_LINKS else ""
+        if identifier:
+            yield "href", identifier
         for name, value in self._said(node):
             for identifier in values.referred(value):
                 yield name, identifier

@@ -1,7 +1,7 @@
 """From the bytes of a file to its characters: unpacked, of one encoding that is known.
 
-Errors   `LimitExceeded` ``svg_bytes``; `ImageCorrupt` for a damaged gzip, an encoding that is not known, or bytes that are
-         none of it.
+Errors   `LimitExceeded` ``svg_bytes``; `ImageCorrupt` for a damaged gzip, an encoding that is not known, or bytes that
+         are none of it.
 Source   XML 1.0 (fifth edition) 4.3.3 and appendix F; RFC 1952.
 """
 

@@ -87,8 +87,9 @@ class _Reader:
         if len(attributes) > rules.MOST_ATTRIBUTES:
             raise LimitExceeded("svg_attributes", f"svg: an element of more than {rules.MOST_ATTRIBUTES} attributes")
         namespace, _, local = name.rpartition(" ")
-        known = namespace == rules.SVG and local in rules.ELEMENTS
-        if self._root is None and (namespace, local) != (rules.SVG, "svg"):
+        ours = namespace in {rules.SVG, ""}  # pages carry their pictures without one, and are copied from
+        known = ours and local in rules.ELEMENTS
+        if self._root is None and not (ours and local == "svg"):
             raise UnsupportedSourceType("the source is XML, and no SVG")
         if self._skipped or not known:
             self._skipped += 1
