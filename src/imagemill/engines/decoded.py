@@ -6,18 +6,16 @@ Errors   `pyvips.Error`, which the caller translates; `ImageCorrupt`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from imagemill.engines import libvips, scaler, turbo
+from imagemill.engines.svg.document import Document
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import ANIMATED, Format, MediaInfo
 from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
-
-if TYPE_CHECKING:
-    from imagemill.engines.svg.document import Document  # which itself decodes what it embeds
 
 pyvips = libvips.load()
 Image = Any  # pyvips carries no types of its own that mypy could follow
@@ -69,9 +67,8 @@ class Decoded:
         source: memoryview,
         info: MediaInfo,
         work: Sequence[Steps],
-        opened: Image | None,
+        opened: Image | Document | None,
         look: Callable[[], Image],
-        document: "Document | None" = None,
     ) -> None:
         """Hold what is given; nothing is decoded before it is asked for.
 
@@ -79,9 +76,8 @@ class Decoded:
             source: The file.
             info: What is known of it.
             work: All that will be asked for.
-            opened: The source as libvips opened it, where that was done.
+            opened: The source as libvips opened it, where that was done; a vector picture as it was read.
             look: Opens and judges it, where that turns out to be needed after all.
-            document: A vector picture, judged; drawn anew for each of *work*.
         """
         self._source = source
         self._info = info
@@ -89,10 +85,10 @@ class Decoded:
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
         self._keep = len(work) > 1
-        self._opened = opened
+        self._opened = None if isinstance(opened, Document) else opened
         self._look = look
-        self._document = document
-        self._header: Image = opened
+        self._document = opened if isinstance(opened, Document) else None
+        self._header: Image = self._opened
         self._image: Image = None
         self._rows: Any = None
 

@@ -20,7 +20,8 @@ from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import RGB, srgb
-from imagemill.engines.svg.document import read
+from imagemill.engines.svg.document import Document
+from imagemill.engines.svg.reading import read
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import ANIMATED, VECTORS, Format, MediaInfo, Rendition
@@ -46,17 +47,10 @@ class Vips:
 
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found."""
-        image = document = None
-        if info.format in VECTORS:
-            document = read(source, self._limits)
-            info = document.info
-            check_source(info, self._limits)
-        elif needs_libvips(info):
-            with _as_ours(info.format):
-                image = open_source(source, info.format)
-                info = self._agreed(image, info)
+        with _as_ours(info.format):
+            image, info = self.opened(source, info)
         work = [self._resolve(task, info) for task in tasks]
-        shared = Decoded(source, info, work, image, partial(self._looked_at, source, info), document)
+        shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for steps in work:
             with _as_ours(info.format):
@@ -64,6 +58,17 @@ class Vips:
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+
+    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | Document | None, MediaInfo]:
+        """*source* as far as it has to be read for all that is to be known of it, and what that says."""
+        if info.format in VECTORS:
+            document = read(source, self._limits)
+            check_source(document.info, self._limits)
+            return document, document.info
+        if not needs_libvips(info):
+            return None, info
+        image = open_source(source, info.format)
+        return image, self._agreed(image, info)
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
