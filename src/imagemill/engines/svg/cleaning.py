@@ -10,8 +10,8 @@ from imagemill.engines.svg.css import Rule
 from imagemill.engines.svg.tree import Node
 from imagemill.model.errors import LimitExceeded
 
-Embed = Callable[[str], str]
-"""A ``data:`` URI to one that may be drawn, or to nothing; raises where it is beyond limits."""
+Embed = Callable[[str], tuple[str, int]]
+"""A ``data:`` URI to one that may be drawn, or to nothing, and its pixels; raises where it is beyond limits."""
 
 
 def clean(node: Node, side: float, embed: Embed) -> list[Rule]:
@@ -53,13 +53,14 @@ def _attributes(node: Node, side: float, embed: Embed) -> dict[str, str]:
     kept = {}
     for name, value in node.attributes.items():
         if name == "style":
-            declared = css.declarations(value) if "\\" not in value else {}
+            declared = css.declarations(value)
             for inner, said in declared.items():
                 _check(inner, said, side)
             if declared:
                 kept[name] = css.written(declared)
         elif name == "href":
-            if link := _link(node.name, value, embed):
+            link, node.pixels = _link(node.name, value.strip(), embed)
+            if link:
                 kept[name] = link
         elif name in {"xml:space", "xml:lang"} or (name in rules.ATTRIBUTES and values.is_allowed(name, value)):
             _check(name, value, side)
@@ -69,12 +70,12 @@ def _attributes(node: Node, side: float, embed: Embed) -> dict[str, str]:
     return kept
 
 
-def _link(element: str, value: str, embed: Embed) -> str:
-    if element not in rules.LINKED:
-        return ""
-    if identifier := values.fragment(value):
-        return f"#{identifier}"
-    return embed(value.strip()) if element in rules.EMBEDDING and value.strip()[:5].lower() == "data:" else ""
+def _link(element: str, value: str, embed: Embed) -> tuple[str, int]:
+    if element in rules.LINKED and (identifier := values.fragment(value)):
+        return f"#{identifier}", 0
+    if element in rules.EMBEDDING and value[:5].lower() == "data:":
+        return embed(value)
+    return "", 0
 
 
 def _check(name: str, value: str, side: float) -> None:

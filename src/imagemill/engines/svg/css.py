@@ -1,7 +1,7 @@
 """Style sheets, read as far as they are understood and written anew: rules of selectors and declarations, nothing else.
 
-At-rules go, all of them: they import, name fonts and namespaces, or ask what nobody here can answer. A sheet or a
-declaration with an escape goes too: it may spell anything.
+At-rules go, all of them: they import, name fonts and namespaces, or ask what nobody here can answer. A selector or a
+value with an escape goes too: it may spell anything.
 
 Errors   `LimitExceeded` ``svg_style``.
 Source   CSS Syntax Level 3; Selectors Level 4.
@@ -51,8 +51,6 @@ class Rule(Struct, frozen=True):
 
 def sheet(text: str) -> list[Rule]:
     """The rules of a style sheet that may stay."""
-    if "\\" in text:
-        return []
     found = []
     for selectors, body in _blocks(_COMMENT.sub(" ", text)):
         kept = declarations(body)

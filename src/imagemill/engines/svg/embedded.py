@@ -2,8 +2,7 @@
 
 librsvg draws PNG and JPEG; WebP and GIF (its first frame) are brought to PNG before.
 
-Errors   `LimitExceeded` as for sources, and ``total_pixels`` for all of them together; `ImageCorrupt` for what is no
-         picture of these.
+Errors   `LimitExceeded` as for sources; `ImageCorrupt` for one that is damaged.
 Source   RFC 2397, RFC 4648.
 """
 
@@ -21,39 +20,38 @@ from imagemill.settings import Limits
 
 _URI = re.compile(r"data:[\w.+/-]*(?:;[\w.+-]+=[\w.+-]*)*(;base64)?,", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
+_MOST_BYTES = 7_000_000
+"""In base64 not above the ten millions that libxml2 takes for an attribute."""
 _DRAWN = frozenset({Format.PNG, Format.JPEG})
 _TAKEN = _DRAWN | {Format.WEBP, Format.GIF}
 
 
 class Embedded:
-    """The pictures in one file, counted together."""
+    """The pictures in one file."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.pixels = 0
-        """Of all so far."""
 
-    def __call__(self, uri: str) -> str:
-        """*uri* as it may be drawn; empty where it holds none of these formats."""
+    def __call__(self, uri: str) -> tuple[str, int]:
+        """*uri* as it may be drawn, and its pixels; empty where it holds none of these formats."""
         begin = _URI.match(uri)
         if begin is None:
-            return ""
+            return "", 0
         body = _decoded(uri[begin.end() :], is_base64=bool(begin[1]))
         try:
             is_taken = sniff(body) in _TAKEN
         except UnsupportedSourceType:
             is_taken = False
         if not is_taken:
-            return ""
+            return "", 0
         info = probe(body)
         check_source(info, self._limits)
-        self.pixels += info.width_px * info.height_px
-        if self.pixels > self._limits.total_pixels:
-            raise LimitExceeded("total_pixels", f"svg: embeds {self.pixels} > {self._limits.total_pixels} px")
         format_ = info.format
         if format_ not in _DRAWN:
             body, format_ = _as_png(body, format_), Format.PNG
-        return f"data:image/{format_.value};base64,{base64.b64encode(body).decode()}"
+        if len(body) > _MOST_BYTES:
+            raise LimitExceeded("svg_bytes", f"svg: embeds a picture of {len(body)} > {_MOST_BYTES} bytes as PNG")
+        return f"data:image/{format_.value};base64,{base64.b64encode(body).decode()}", info.width_px * info.height_px
 
 
 def _decoded(text: str, *, is_base64: bool) -> bytes:

@@ -5,18 +5,21 @@ ask for more than could ever be drawn; it is found out in a time that its own le
 
 Counted high: what is inherited counts for every element below, whether it is overridden or not.
 
-Errors   `LimitExceeded` ``svg_drawn``, ``svg_vertices``, ``svg_filters``, ``svg_references``, ``svg_style``.
+Errors   `LimitExceeded` ``svg_drawn``, ``svg_vertices``, ``svg_filters``, ``svg_references``, ``svg_style``,
+         ``total_pixels``.
 """
 
 import re
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from imagemill.engines.svg import rules, values
 from imagemill.engines.svg.css import Rule
 from imagemill.engines.svg.tree import Node
 from imagemill.model.errors import LimitExceeded
+from imagemill.settings import Limits
 
 _PAIRS = 2
 _NUMBER = re.compile(r"[\d.]+")
@@ -33,6 +36,8 @@ class Load(Struct, frozen=True):
     elements: int = 0
     vertices: int = 0
     primitives: int = 0
+    pixels: int = 0
+    """Of embedded pictures."""
 
     def __add__(self, other: "Load") -> "Load":
         """Both."""
@@ -40,16 +45,22 @@ class Load(Struct, frozen=True):
 
     def __mul__(self, times: int) -> "Load":
         """So many *times*."""
-        return Load(self.elements * times, self.vertices * times, self.primitives * times)
+        return Load(*(one * times for one in astuple(self)))
 
 
-def load(root: Node, sheet: list[Rule]) -> Load:
+def load(root: Node, sheet: list[Rule], limits: Limits) -> Load:
     """What drawing *root* takes, under the rules of *sheet*."""
-    return _Counter(root, sheet).counted(root)
+    return _Counter(root, sheet, limits).counted(root)
 
 
 class _Counter:
-    def __init__(self, root: Node, sheet: list[Rule]) -> None:
+    def __init__(self, root: Node, sheet: list[Rule], limits: Limits) -> None:
+        self._most = (
+            ("svg_drawn", rules.MOST_DRAWN),
+            ("svg_vertices", rules.MOST_VERTICES),
+            ("svg_filters", rules.MOST_PRIMITIVES),
+            ("total_pixels", limits.total_pixels),
+        )
         self._by_identifier: dict[str, Node] = {}
         nodes = list(_all(root))
         if len(nodes) * len(sheet) > rules.MOST_STYLE_MATCHES:
@@ -129,24 +140,20 @@ class _Counter:
                 yield from rule.declarations.items()
 
     def _check(self, found: Load) -> None:
-        for name, value, most in (
-            ("svg_drawn", found.elements, rules.MOST_DRAWN),
-            ("svg_vertices", found.vertices, rules.MOST_VERTICES),
-            ("svg_filters", found.primitives, rules.MOST_PRIMITIVES),
-        ):
+        for (name, most), value in zip(self._most, astuple(found), strict=True):
             if value > most:
                 raise LimitExceeded(name, f"svg: more than {most} to draw")
 
 
 def _own(node: Node) -> Load:
     if node.name in rules.PRIMITIVES:
-        return Load(1, 0, _LARGE if node.name in _LARGE_PRIMITIVES else 1)
+        return Load(1, 0, _LARGE if node.name in _LARGE_PRIMITIVES else 1, node.pixels)
     if node.name == "path":
         return Load(1, 1 + len(_NUMBER.findall(node.attributes.get("d", ""))) // _PAIRS)
     if node.name in {"polyline", "polygon"}:
         return Load(1, 1 + len(_NUMBER.findall(node.attributes.get("points", ""))) // _PAIRS)
     letters = sum(len(child) for child in node.children if isinstance(child, str)) if node.name in rules.TEXT else 0
-    return Load(1, 4 + 10 * letters)
+    return Load(1, 4 + 10 * letters, 0, node.pixels)
 
 
 def _all(node: Node) -> Iterator[Node]:

@@ -23,13 +23,12 @@ def read(source: memoryview, limits: Limits) -> Document:
     """The picture in *source*, as far as the rules let it in."""
     root = parsed(characters(bytes(source), limits.svg_bytes))
     own = extent(root.attributes)
-    embedded = Embedded(limits)
-    sheet = clean(root, max(own.view.width, own.view.height), embedded)
-    found = load(root, sheet)
+    sheet = clean(root, max(own.view.width, own.view.height), Embedded(limits))
+    found = load(root, sheet, limits)
     style = f"<style>{escape(''.join(map(str, sheet)))}</style>" if sheet else ""
     info = MediaInfo(
         Format.SVG, own.size.width, own.size.height, channels=4, has_alpha=True, shapes=found.elements,
-        vertices=found.vertices, filters=found.primitives, embedded_pixels=embedded.pixels,
+        vertices=found.vertices, filters=found.primitives, embedded_pixels=found.pixels,
     )  # fmt: skip
     attributes = {name: value for name, value in root.attributes.items() if name not in _PLACED}
     return Document(info, own, _attributes(attributes), style + "".join(map(_written, root.children)))

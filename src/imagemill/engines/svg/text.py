@@ -27,7 +27,10 @@ def begins_svg(head: bytes) -> bool:
     """Whether *head* may be the beginning of a vector picture: which it is, only the root element tells."""
     if head.startswith(GZIP):
         return True
-    mark, encoding = _encoding(head)
+    try:
+        mark, encoding = _encoding(head)
+    except ImageCorrupt:  # XML it is, and whoever reads it will say what is wrong
+        return True
     return bool(_BEGINNINGS.match(head[mark:].decode(encoding, "ignore")))
 
 

@@ -25,6 +25,8 @@ class Node(Struct):
     attributes: dict[str, str]
     """Of no namespace; ``xlink:href`` as ``href``, ``xml:space`` and ``xml:lang`` as they are called."""
     children: list["Node | str"]
+    pixels: int = 0
+    """Of the picture that is embedded in it."""
 
 
 class _Found(Exception):
