@@ -11,10 +11,12 @@ from imagemill.model.media import MediaInfo
 from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Cut, Drawing, Mirror, Scale, Step, Turn
 
-_PIXEL_NS, _ELEMENT_NS, _VERTEX_NS, _FILTER_NS, _EMBEDDED_NS, _OVERDRAW_NS = 25.0, 8_000.0, 400.0, 90.0, 80.0, 3.0
-_MOST_OVERDRAW = 40
+_PIXEL_NS, _LAYER_NS, _FILTER_NS = 10.0, 1.0, 60.0
+_ELEMENT_NS, _VERTEX_NS, _EMBEDDED_NS = 30_000.0, 1_000.0, 80.0
+_MOST_LAYERS = 150
+"""More of them do not all cover the picture."""
 _TILE_PX = 2_000
-"""libvips draws in squares of so many pixels, each of them from the beginning."""
+"""libvips draws in squares of so many pixels: each from the beginning, and what is laid over it at full size."""
 
 
 def drawn(info: MediaInfo, steps: list[Step]) -> tuple[Drawing, list[Step]]:
@@ -50,6 +52,6 @@ def draw_ns(info: MediaInfo, drawing: Drawing) -> float:
     """CPU of drawing, in nanoseconds."""
     area = drawing.size.width * drawing.size.height
     tiles = -(-drawing.size.width // _TILE_PX) * -(-drawing.size.height // _TILE_PX)
-    each = _PIXEL_NS + _OVERDRAW_NS * min(info.shapes, _MOST_OVERDRAW) + _FILTER_NS * info.filters
+    each = _LAYER_NS * min(info.shapes, _MOST_LAYERS) + _FILTER_NS * info.filters
     whole = info.shapes * _ELEMENT_NS + info.vertices * _VERTEX_NS + info.embedded_pixels * _EMBEDDED_NS
-    return area * each + tiles * whole
+    return area * _PIXEL_NS + tiles * (area * each + whole)

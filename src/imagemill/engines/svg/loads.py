@@ -23,11 +23,19 @@ from imagemill.settings import Limits
 
 _PAIRS = 2
 _NUMBER = re.compile(r"[\d.]+")
-_LARGE_PRIMITIVES = frozenset({"feTurbulence", "feMorphology", "feDiffuseLighting", "feSpecularLighting"})
-_LARGE = 4
 _DRAWING_LINKS = frozenset({"use", "pattern", "feImage"})
 _MOST_NESTED = 300
 """Elements in elements, whether there or by reference: as many calls of ours lie in one another."""
+
+
+_WEIGHTS = {
+    "feGaussianBlur": 3, "feDropShadow": 3, "feDisplacementMap": 21, "feDiffuseLighting": 3, "feSpecularLighting": 3,
+    "feComposite": 2, "feBlend": 2, "feMerge": 2, "feComponentTransfer": 2, "feImage": 2, "feTile": 2,
+}  # fmt: skip
+"""Of filter primitives, where it is not one; a unit is that of `plan.vectors`."""
+_PATTERN = 10
+_OUT_OF_SIGHT = rules.SERVERS | {"defs", "symbol"}
+"""Drawn only where something leads to them."""
 
 
 class Load(Struct, frozen=True):
@@ -36,25 +44,28 @@ class Load(Struct, frozen=True):
     elements: int = 0
     vertices: int = 0
     primitives: int = 0
+    """Filter primitives, weighted."""
     pixels: int = 0
     """Of embedded pictures."""
 
     def __add__(self, other: "Load") -> "Load":
         """Both."""
-        return Load(self.elements + other.elements, self.vertices + other.vertices, self.primitives + other.primitives)
+        return Load(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
     def __mul__(self, times: int) -> "Load":
         """So many *times*."""
         return Load(*(one * times for one in astuple(self)))
 
 
-def load(root: Node, sheet: list[Rule], limits: Limits) -> Load:
-    """What drawing *root* takes, under the rules of *sheet*."""
-    return _Counter(root, sheet, limits).counted(root)
+def load(root: Node, sheet: list[Rule], side: float, limits: Limits) -> Load:
+    """What drawing *root*, of which the view's longer side is *side*, takes under the rules of *sheet*."""
+    counter = _Counter(root, sheet, side, limits)
+    return counter.counted(root) + Load(primitives=_PATTERN if counter.has_patterns else 0)
 
 
 class _Counter:
-    def __init__(self, root: Node, sheet: list[Rule], limits: Limits) -> None:
+    def __init__(self, root: Node, sheet: list[Rule], side: float, limits: Limits) -> None:
+        self._side = side
         self._most = (
             ("svg_drawn", rules.MOST_DRAWN),
             ("svg_vertices", rules.MOST_VERTICES),
@@ -68,6 +79,7 @@ class _Counter:
         for node in nodes:
             self._by_identifier.setdefault(node.attributes.get("id", ""), node)
         self._styles = [rule for rule in sheet if any("url(" in v.lower() for v in rule.declarations.values())]
+        self.has_patterns = any(node.name == "pattern" for node in nodes)
         self._known: dict[int, Load] = {}
         self._under_way: set[int] = set()
         self._references = 0
@@ -83,10 +95,10 @@ class _Counter:
                 "svg_references", f"svg: more than {_MOST_NESTED} elements and references in one another"
             )
         self._under_way.add(id(node))
-        found = _own(node)
+        found = _own(node, self._side)
         for child in node.children:
             if isinstance(child, Node):
-                found += self.counted(child)
+                found += Load(1) if child.name in _OUT_OF_SIGHT else self.counted(child)
         for name, identifier in self._referred(node):
             if name == "href":
                 found += self._target(identifier)
@@ -145,15 +157,28 @@ class _Counter:
                 raise LimitExceeded(name, f"svg: more than {most} to draw")
 
 
-def _own(node: Node) -> Load:
+def _own(node: Node, side: float) -> Load:
     if node.name in rules.PRIMITIVES:
-        return Load(1, 0, _LARGE if node.name in _LARGE_PRIMITIVES else 1, node.pixels)
+        return Load(1, 0, _weight(node, side), node.pixels)
     if node.name == "path":
         return Load(1, 1 + len(_NUMBER.findall(node.attributes.get("d", ""))) // _PAIRS)
     if node.name in {"polyline", "polygon"}:
         return Load(1, 1 + len(_NUMBER.findall(node.attributes.get("points", ""))) // _PAIRS)
     letters = sum(len(child) for child in node.children if isinstance(child, str)) if node.name in rules.TEXT else 0
     return Load(1, 4 + 10 * letters, 0, node.pixels)
+
+
+def _weight(node: Node, side: float) -> int:
+    """Of a filter primitive: some take as long as the number in them is large."""
+    said = node.attributes.get
+    match node.name:
+        case "feMorphology":
+            return 3 + int(6_000 * max(values.numbers(said("radius", "")), default=0.0) / side)
+        case "feConvolveMatrix":
+            return 1 + int(max(values.numbers(said("order", "")), default=3.0) ** 2 / 4)
+        case "feTurbulence":
+            return 2 + int(max(values.numbers(said("numOctaves", "")), default=1.0))
+    return _WEIGHTS.get(node.name, 1)
 
 
 def _all(node: Node) -> Iterator[Node]:

@@ -23,8 +23,9 @@ def read(source: memoryview, limits: Limits) -> Document:
     """The picture in *source*, as far as the rules let it in."""
     root = parsed(characters(bytes(source), limits.svg_bytes))
     own = extent(root.attributes)
-    sheet = clean(root, max(own.view.width, own.view.height), Embedded(limits))
-    found = load(root, sheet, limits)
+    side = max(own.view.width, own.view.height)
+    sheet = clean(root, side, Embedded(limits))
+    found = load(root, sheet, side, limits)
     style = f"<style>{escape(''.join(map(str, sheet)))}</style>" if sheet else ""
     info = MediaInfo(
         Format.SVG, own.size.width, own.size.height, channels=4, has_alpha=True, shapes=found.elements,

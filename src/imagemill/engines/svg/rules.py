@@ -22,13 +22,13 @@ MOST_DRAWN = 100_000
 """Elements, each as often as it is used."""
 MOST_VERTICES = 2_000_000
 """Points of paths, each as often as it is used."""
-MOST_PRIMITIVES = 500
-"""Filter primitives, each as often as it is used; large ones count as several."""
+MOST_PRIMITIVES = 800
+"""Filter primitives, each as often as it is used; those that take longer than others count as several."""
 MOST_REFERENCES = 32
 """References that lead to references, one in the other."""
 MOST_BLUR_SHARE = 0.5
 """Largest blur, as a share of the longer side of the view."""
-MOST_MORPHOLOGY_SHARE = 0.1
+MOST_MORPHOLOGY_SHARE = 0.05
 MOST_KERNEL = 15
 """Side of a convolution matrix."""
 MOST_OCTAVES = 10
