@@ -20,6 +20,7 @@ from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.rewrite.choice import smaller
 from imagemill.engines.svg.document import Document
 from imagemill.engines.svg.reading import read
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
@@ -55,6 +56,8 @@ class Vips:
         for steps in work:
             with _as_ours(info.format):
                 body = self._made(shared, steps)
+                if self._settings.never_larger:
+                    body = smaller(source, steps, body)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
