@@ -189,6 +189,7 @@ def test_every_parameter_has_a_test_and_unique_names():
     names = [n for p in PARAMETERS for n in (p.name, p.alias) if n]
     assert len(names) == len(set(names))
     assert {p.name for p in PARAMETERS} == EXAMPLES.keys() | {
+        "density",
         "gravity",
         "ttl",
         "tags",

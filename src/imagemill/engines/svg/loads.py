@@ -154,7 +154,7 @@ class _Counter:
     def _check(self, found: Load) -> None:
         for (name, most), value in zip(self._most, astuple(found), strict=True):
             if value > most:
-                raise LimitExceeded(name, f"svg: more than {most} to draw")
+                raise LimitExceeded(name, f"{name}: more than {most} to draw")
 
 
 def _own(node: Node, side: float) -> Load:

@@ -66,7 +66,7 @@ def extent(attributes: dict[str, str]) -> Extent:
         width = width or height * view.width / view.height
         height = height or width * view.height / view.width
     width, height = width or DEFAULT_PX, height or DEFAULT_PX
-    return Extent(width, height, view or View(0, 0, width, height), attributes.get("preserveAspectRatio", "").strip())
+    return Extent(width, height, view or View(0.0, 0.0, width, height), attributes.get("preserveAspectRatio", "").strip())
 
 
 def _length(text: str) -> float:
