@@ -17,7 +17,15 @@ def steps(*todo, info=SOURCE, format_=Format.JPEG, frames=1, encode=Encode()):  
 
 
 @pytest.mark.parametrize(
-    "encode", [Encode(), Encode(Format.JPEG), Encode(quality=5), Encode(speed=Speed.SMALL), Encode(effort=3), Encode(max_bytes=9)]
+    "encode",
+    [
+        Encode(),
+        Encode(Format.JPEG),
+        Encode(quality=5),
+        Encode(speed=Speed.SMALL),
+        Encode(effort=3),
+        Encode(max_bytes=9),
+    ],
 )
 def test_how_hard_an_encoder_tries_changes_nothing(encode):
     """Those are asked so that there be fewer bytes."""

@@ -67,7 +67,9 @@ def test_harmless_beginnings_are_dropped(before):
     """V01, V03: document types that drawing programs write, style sheets elsewhere, comments."""
     drawn = given_to_librsvg(svg(RECT, before))
     assert "rect" in drawn
-    assert not {"DOCTYPE", "stylesheet", "comment"} & {word for word in ("DOCTYPE", "stylesheet", "comment") if word in drawn}
+    assert not {"DOCTYPE", "stylesheet", "comment"} & {
+        word for word in ("DOCTYPE", "stylesheet", "comment") if word in drawn
+    }
 
 
 def test_laughs_end_at_once():
@@ -118,7 +120,8 @@ def test_style_names_nothing_outside(style):
 
 
 @pytest.mark.parametrize(
-    "value", ["url(http://canary)", "url( 'canary' )", "URL(canary)", "\\75rl(canary)", "url(#a) url(canary)", "image(canary)"]
+    "value",
+    ["url(http://canary)", "url( 'canary' )", "URL(canary)", "\\75rl(canary)", "url(#a) url(canary)", "image(canary)"],
 )
 @pytest.mark.parametrize("name", ["fill", "stroke", "filter", "mask", "clip-path", "marker-end", "cursor", "transform"])
 def test_attributes_name_nothing_outside(name, value):
@@ -163,7 +166,9 @@ def test_what_is_drawn_stays():
 def test_encodings_are_normalised(encoding):
     """V04: what is read in another encoding is judged all the same."""
     declared = "utf-16" if encoding.startswith("utf-16") else encoding.removesuffix("-sig")
-    file = svg(f"<script>canary</script><text>é</text>{RECT}", f'<?xml version="1.0" encoding="{declared}"?>').encode(encoding)
+    file = svg(f"<script>canary</script><text>é</text>{RECT}", f'<?xml version="1.0" encoding="{declared}"?>').encode(
+        encoding
+    )
     drawn = given_to_librsvg(file)
     assert "canary" not in drawn
     assert "é" in drawn
@@ -183,20 +188,25 @@ def uses(deep, wide=10):
 
 def patterns(deep):
     levels = "".join(
-        f'<pattern id="l{n}" width="9" height="9">{f"""<rect fill="url(#l{n - 1})"/>""" * 10}</pattern>' for n in range(1, deep)
+        f'<pattern id="l{n}" width="9" height="9">{f"""<rect fill="url(#l{n - 1})"/>""" * 10}</pattern>'
+        for n in range(1, deep)
     )
     return svg(f"<defs>{levels}</defs><rect fill='url(#l{deep - 1})'/>")
 
 
 def styled(deep):
-    levels = "".join(f'<pattern id="l{n}">{f"<rect class={n - 1!r}/>".replace("=", "=") * 10}</pattern>' for n in range(1, deep))
+    levels = "".join(
+        f'<pattern id="l{n}">{f"<rect class={n - 1!r}/>".replace("=", "=") * 10}</pattern>' for n in range(1, deep)
+    )
     levels = levels.replace("class=", 'class="c').replace("/>", '"/>')
     sheet = "".join(f".c{n}{{fill:url(#l{n})}}" for n in range(1, deep))
     return svg(f"<style>{sheet}</style><defs>{levels}</defs><rect class='c{deep - 1}'/>")
 
 
 def markers(deep):
-    levels = "".join(f'<marker id="l{n}"><path d="{"M1 1" * 20}" marker-mid="url(#l{n - 1})"/></marker>' for n in range(1, deep))
+    levels = "".join(
+        f'<marker id="l{n}"><path d="{"M1 1" * 20}" marker-mid="url(#l{n - 1})"/></marker>' for n in range(1, deep)
+    )
     return svg(f"<defs>{levels}</defs><g marker-mid='url(#l{deep - 1})'><path d='{'L1 1' * 20}'/></g>")
 
 
@@ -232,7 +242,9 @@ def test_bomb(bomb):
 
 def test_what_is_below_the_bounds_is_drawn():
     """V05: thousands of uses, a few filters, dashes of a pixel."""
-    drawn = given_to_librsvg(svg('<g id="a"><rect/></g>' + '<use href="#a"/>' * 5_000 + '<path d="M0 0H9" stroke-dasharray="1 2"/>'))
+    drawn = given_to_librsvg(
+        svg('<g id="a"><rect/></g>' + '<use href="#a"/>' * 5_000 + '<path d="M0 0H9" stroke-dasharray="1 2"/>')
+    )
     assert drawn.count("<use") == 5_000
     assert "feGaussianBlur" in given_to_librsvg(filters('<feGaussianBlur stdDeviation="2"/>' * 3))
 
@@ -282,7 +294,9 @@ def test_embedded_pictures_obey_limits(uri, limits, words):
         given_to_librsvg(svg(f'<image href="{uri}"/><image href="{uri}"/>'), limits)
 
 
-@pytest.mark.parametrize("uri", ["data:image/png;base64,!!!", "data:image/png;base64,AAA", data_uri("GIF", body=b"GIF89a\1\0")])
+@pytest.mark.parametrize(
+    "uri", ["data:image/png;base64,!!!", "data:image/png;base64,AAA", data_uri("GIF", body=b"GIF89a\1\0")]
+)
 def test_damaged_pictures_are_refused(uri):
     """V08: not left to whoever draws."""
     with pytest.raises(ImageCorrupt):

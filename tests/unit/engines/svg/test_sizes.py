@@ -32,7 +32,10 @@ def test_own_size(attributes, width, height):
     assert extent(attributes).size == Size(width, height)
 
 
-@pytest.mark.parametrize("attributes", ['width="1e9" height="1e9"', 'width="1e308" height="2"', 'viewBox="0 0 1e300 1e300"', 'width="99999in"'])
+@pytest.mark.parametrize(
+    "attributes",
+    ['width="1e9" height="1e9"', 'width="1e308" height="2"', 'viewBox="0 0 1e300 1e300"', 'width="99999in"'],
+)
 def test_huge_sizes_are_refused(attributes):
     """V07: by the limits of any source, before anything is drawn, and from the first of the file."""
     file = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}/>'.encode()
