@@ -167,7 +167,7 @@ def test_animation():
     source = looped()
     at = 13 + 3 * (2 << (source[10] & 7)) if source[10] & 0x80 else 13
     stuffed = source[:at] + b"\x21\xfe" + bytes([len(CANARY)]) + CANARY + b"\0" + source[at:] + CANARY
-    from imagemill.engines.rewrite.gif import rewritten  # noqa: PLC0415
+    from imagemill.engines.rewrite.gif import rewritten
 
     made = rewritten(stuffed)
 

@@ -8,14 +8,13 @@ import io
 
 import numpy as np
 import pytest
+import resvg_py
 from PIL import Image
 
 from golden.mill import mill
 from golden.reference import difference, expected
 from imagemill.model.errors import BadOption
 from imagemill.model.media import Format
-
-resvg_py = pytest.importorskip("resvg_py")
 
 MEAN, FAR = 1.5, 48
 NS = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'

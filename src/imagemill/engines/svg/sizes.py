@@ -22,6 +22,8 @@ _PX = {
     "em": 16.0, "rem": 16.0, "ex": 8.0,
 }  # fmt: skip
 _LARGEST = 1e9
+_LEAST = 1e-6
+"""Less is nothing: it is divided by."""
 _SAME_SHAPE = 1e-3
 
 
@@ -66,14 +68,15 @@ def extent(attributes: dict[str, str]) -> Extent:
         width = width or height * view.width / view.height
         height = height or width * view.height / view.width
     width, height = width or DEFAULT_PX, height or DEFAULT_PX
-    return Extent(width, height, view or View(0.0, 0.0, width, height), attributes.get("preserveAspectRatio", "").strip())
+    aspect = attributes.get("preserveAspectRatio", "").strip()
+    return Extent(width, height, view or View(0.0, 0.0, width, height), aspect)
 
 
 def _length(text: str) -> float:
     """A length above zero; 0 for whatever is none."""
     found = _LENGTH.match(text)
     length = float(found[1]) * _PX[found[2].lower()] if found else 0.0
-    return length if length > 0 and math.isfinite(length) else 0.0
+    return length if length > _LEAST and math.isfinite(length) else 0.0
 
 
 def _view(text: str) -> View | None:
@@ -81,7 +84,7 @@ def _view(text: str) -> View | None:
         found = [float(number) for number in re.split(r"[\s,]+", text.strip())]
     except ValueError:
         return None
-    if len(found) != 4 or not all(map(math.isfinite, found)) or min(found[2:]) <= 0:  # noqa: PLR2004
+    if len(found) != 4 or not all(map(math.isfinite, found)) or min(found[2:]) <= _LEAST:  # noqa: PLR2004
         return None
     return View(*found)
 

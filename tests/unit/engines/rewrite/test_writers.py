@@ -23,7 +23,10 @@ def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def made_png(raw, *, header=struct.pack(">IIBBBBB", 4, 2, 8, 0, 0, 0, 0), before=b"", tail=b""):
+HEADER = struct.pack(">IIBBBBB", 4, 2, 8, 0, 0, 0, 0)
+
+
+def made_png(raw, *, header=HEADER, before=b"", tail=b""):
     pixels = chunk(b"IDAT", zlib.compress(raw) + tail)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + pixels + chunk(b"IEND", b"")
 
@@ -85,7 +88,7 @@ def test_gif_is_cut_where_its_pixels_end():
 def test_gif_colours_that_no_pixel_has():
     """A palette is a place to write in."""
     picture = Image.new("P", (8, 8), 0)
-    picture.putpalette([1, 2, 3] + list(CANARY) + [0, 0])
+    picture.putpalette([1, 2, 3, *CANARY, 0, 0])
     picture.putpixel((0, 0), 1)
     file = bytearray(encoded("GIF", picture, optimize=False))
     at = 13 + 6

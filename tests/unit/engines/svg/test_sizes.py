@@ -25,11 +25,14 @@ NONE = int(DEFAULT_PX)
         ({"width": "auto", "viewBox": "0 0 7 7"}, 7, 7), ({"viewBox": "nan nan -1 -1"}, NONE, NONE), ({"viewBox": "0 0 0 9"}, NONE, NONE),
         ({"viewBox": "0 0 9"}, NONE, NONE), ({"viewBox": "0 0 1e999 9"}, NONE, NONE), ({"width": "0.2", "height": "0.2"}, 1, 1),
         ({"width": "1e9", "height": "1e308"}, 10**9, 10**9), ({"width": "5 5", "height": "5x"}, NONE, NONE),
+        ({"width": "1e-200", "height": "1e-200", "viewBox": "0 0 1e-200 1e-200"}, NONE, NONE),
     ],
 )  # fmt: skip
 def test_own_size(attributes, width, height):
     """What is said, else the view box, else 512 pixels; never less than one."""
-    assert extent(attributes).size == Size(width, height)
+    found = extent(attributes)
+    assert found.size == Size(width, height)
+    assert found.fits in {True, False}
 
 
 @pytest.mark.parametrize(
