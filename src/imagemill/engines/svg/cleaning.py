@@ -71,11 +71,9 @@ def _attributes(node: Node, side: float, embed: Embed) -> dict[str, str]:
 
 
 def _link(element: str, value: str, embed: Embed) -> tuple[str, int]:
-    if element in rules.LINKED and (identifier := values.fragment(value)):
+    if identifier := values.fragment(value):
         return f"#{identifier}", 0
-    if element in rules.EMBEDDING and value[:5].lower() == "data:":
-        return embed(value)
-    return "", 0
+    return embed(value) if element in rules.EMBEDDING else ("", 0)
 
 
 def _check(name: str, value: str, side: float) -> None:

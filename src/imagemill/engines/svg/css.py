@@ -54,7 +54,7 @@ def sheet(text: str) -> list[Rule]:
     found = []
     for selectors, body in _blocks(_COMMENT.sub(" ", text)):
         kept = declarations(body)
-        if kept and _SELECTOR.match(selectors) and not selectors.startswith("@"):
+        if kept and _SELECTOR.match(selectors):
             needed = tuple(_needed(selector) for selector in _COMMA.split(selectors))
             found.append(Rule(selectors, needed, kept))
         if len(found) > rules.MOST_STYLE_RULES:

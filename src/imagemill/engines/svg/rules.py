@@ -50,10 +50,6 @@ ELEMENTS = (
     | {"feDistantLight", "fePointLight", "feSpotLight", "feFuncR", "feFuncG", "feFuncB", "feFuncA", "feMergeNode"}
 )  # fmt: skip
 """All else goes, with what is in it: scripts, foreign objects, animation, metadata."""
-LINKED = frozenset({
-    "use", "linearGradient", "radialGradient", "pattern", "filter", "textPath", "image", "feImage",
-})  # fmt: skip
-"""Elements of which the ``href`` is read; that of ``a`` leads a visitor away, and nobody visits here."""
 EMBEDDING = frozenset({"image", "feImage"})
 
 PROPERTIES = frozenset({
