@@ -13,7 +13,7 @@ import numpy as np
 from imagemill.engines import libvips, scaler, turbo
 from imagemill.engines.svg.document import Document
 from imagemill.model.errors import ImageCorrupt
-from imagemill.model.media import ANIMATED, Format, MediaInfo
+from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
 
@@ -28,6 +28,8 @@ _LOADERS = {
     Format.GIF: "gifload_buffer",
     Format.AVIF: "heifload_buffer",
 }
+STRIPS = frozenset({Format.GIF, Format.WEBP})
+"""Formats whose frames libvips reads, below one another."""
 _GREY_BANDS = 2
 _CHROMA_HALVED = 2
 
@@ -37,7 +39,7 @@ def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: in
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
     if shrink > 1:
         options["shrink"] = shrink
-    if format_ in ANIMATED and frames > 1:
+    if format_ in STRIPS and frames > 1:
         options["n"] = frames
     loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
     image = loader(source, **options)
@@ -84,7 +86,7 @@ class Decoded:
         self._shrink = min(steps.shrink for steps in work)
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
-        self._keep = len(work) > 1
+        self._keep = len(work) > 1 or any(steps.border is not None for steps in work)
         self._opened = None if isinstance(opened, Document) else opened
         self._look = look
         self._document = opened if isinstance(opened, Document) else None
@@ -122,14 +124,22 @@ class Decoded:
             return self._image.crop(0, 0, self._image.width, steps.source.height_px)
         return self._image
 
+    def picture(self, steps: Steps) -> Image:
+        """The pixels for *steps* as an image, whichever way they come; asked for again, they are there."""
+        rows = self.rows(steps)
+        return self.image(steps) if rows is None else self.wrapped(rows)
+
     def wrapped(self, rows: Any) -> Image:
         """*rows* as an image, with the profile that libvips found beside them."""
-        height, width, bands = rows.shape
-        image = pyvips.Image.new_from_memory(np.ascontiguousarray(rows), width, height, bands, "uchar")
-        image = image.copy(interpretation="b-w" if bands <= _GREY_BANDS else "srgb")
+        image = as_image(rows)
         if self.has_profile:
             image.set_type(pyvips.GValue.blob_type, PROFILE, self._header.get(PROFILE))
         return image
+
+    @property
+    def header(self) -> Image | None:
+        """The source as libvips opened it, where that was done: for what stands beside its pixels."""
+        return self._header
 
     @property
     def has_profile(self) -> bool:
@@ -143,6 +153,13 @@ class Decoded:
         if self._shrink == self._frames == 1:
             return self._opened
         return open_source(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
+
+
+def as_image(rows: Any) -> Image:
+    """*rows* as an image of sRGB, or its grey."""
+    height, width, bands = rows.shape
+    image = pyvips.Image.new_from_memory(np.ascontiguousarray(rows), width, height, bands, "uchar")
+    return image.copy(interpretation="b-w" if bands <= _GREY_BANDS else "srgb")
 
 
 def _mixes(image: Image, steps: Steps) -> bool:

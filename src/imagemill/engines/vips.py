@@ -14,24 +14,34 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import encoders, scaler
+from imagemill.engines import deep, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
+from imagemill.engines.extras import Extras, kept
+from imagemill.engines.judging import Aim, is_aimed
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
-from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.operations.finding import chosen_box
+from imagemill.engines.operations.lettering import Lettering
+from imagemill.engines.pixels import srgb
 from imagemill.engines.rewrite.choice import smaller
+from imagemill.engines.search import within
+from imagemill.engines.spaces import finished, own_profile, profile_for
 from imagemill.engines.svg.document import Document
 from imagemill.engines.svg.reading import read
+from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import ANIMATED, VECTORS, Format, MediaInfo, Rendition
+from imagemill.model.media import VECTORS, Format, MediaInfo, Rendition
+from imagemill.model.operations.encoding import EIGHT_BITS
+from imagemill.model.recipe import Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
-from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve
-from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
-from imagemill.settings import Engine, Limits
+from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
+from imagemill.settings import Engine, Limits, Text
 
 _OF_ANIMATIONS = ("delay", "loop", "background")
 _OPAQUE_BANDS = frozenset({1, 3})
@@ -40,38 +50,66 @@ _OPAQUE_BANDS = frozenset({1, 3})
 class Vips:
     """The engine, inside a worker process."""
 
-    def __init__(self, limits: Limits, settings: Engine) -> None:
+    def __init__(self, limits: Limits, settings: Engine, lettering: Lettering | None = None) -> None:
         self._limits = limits
         self._settings = settings
+        self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
+        self._aim = Aim(settings, ())
         pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - given nothing but what `svg` wrote
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
         with _as_ours(info.format):
-            image, info = self.opened(source, info)
-        work = [self._resolve(task, info) for task in tasks]
+            image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
+        layers = Layers(given, self, self._limits)
+        work = [self._resolve(task, info, layers) for task in tasks]
+        self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
-        for steps in work:
+        for task, begun in zip(tasks, work, strict=True):
+            context = self._context(layers)
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
+                body = self._made(shared, steps, context)
                 if self._settings.never_larger:
                     body = smaller(source, steps, body)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
-            yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+            size, quality = steps.size, self._aim.quality(steps)
+            yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
-    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | Document | None, MediaInfo]:
-        """*source* as far as it has to be read for all that is to be known of it, and what that says."""
+    def opened(
+        self, source: memoryview, info: MediaInfo, *, whole: bool = False
+    ) -> tuple[Image | Document | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says.
+
+        A vector picture is read as a whole.
+        """
         if info.format in VECTORS:
             document = read(source, self._limits)
             check_source(document.info, self._limits)
             return document, document.info
-        if not needs_libvips(info):
+        if not (whole or needs_libvips(info)):
             return None, info
         image = open_source(source, info.format)
         return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, step: Overlay, layers: Layers) -> Image:
+        """What *step* lays, made of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, step.made.source)
+        task, steps = Task(step.waits), step.made
+        begun = self._resolve(task, info, layers) if step.waits else steps
+        shared = Decoded(source, info, [begun], image, partial(self._looked_at, source, info))
+        context = self._context(layers)
+        if begun.border is not None:
+            steps = self._settled(shared, task, info, layers, context)
+        rows = shared.rows(steps)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, context))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -80,18 +118,47 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
+        """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+
+        def answer(asked: Steps) -> Box:
+            self._check(asked, info)
+            return _trimmed(shared.picture(asked), asked, context)
+
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        rows = shared.rows(steps)
+        extras = kept(shared.header, steps, self._limits)
+        rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
-        rows, left = _on_rows(rows, steps)
-        if not shared.has_profile and _is_finished(rows, left):
-            body = encoders.from_rows(rows, steps, self._settings)
+            return self._written(shared.image(steps), steps, extras, context)
+        rows, left = _on_rows(rows, steps, context)
+        if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
+            steps = self._aim.at(steps, rows)
+            body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
+
+    def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
+        return encoders.from_rows(rows, steps, self._settings, extras)
+
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
+        """*image* brought through *steps*, and encoded."""
+        image = self._apply(image, steps, context)
+        extras = replace(extras, icc=profile_for(image, steps))
+        if steps.encode.max_bytes or is_aimed(steps):
+            image = image.copy_memory()
+        if is_aimed(steps):
+            first = image.crop(0, 0, image.width, steps.size.height)
+            pixels = np.frombuffer(first.write_to_memory(), np.uint8)
+            steps = self._aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
+        body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
+        assert body is not None
+        return body
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -101,7 +168,7 @@ class Vips:
             same = max(width, height) <= max(info.width_px, info.height_px)
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        frames = image.get("n-pages") if info.format in ANIMATED and image.get_typeof("n-pages") else 1
+        frames = image.get("n-pages") if info.format in STRIPS and image.get_typeof("n-pages") else 1
         found = replace(
             info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
             has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
@@ -109,19 +176,32 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits)
-        check_source(info, self._limits, frames=steps.frames)
-        check_output(steps, self._limits)
-        check_cost(steps, self._settings, self._limits)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
+        self._check(steps, info)
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
+        check_source(info, self._limits, frames=steps.frames)
+        if steps.border is None:
+            check_output(steps, self._limits)
+        check_cost(steps, self._settings, self._limits)
+        if steps.format is Format.JXL:
+            jxl.require()
+
+    def _context(self, layers: Layers) -> Context:
+        return Context(layer=layers.picture, lettering=self._lettering)
+
+    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
+        if steps.encode.bits != EIGHT_BITS:
+            return deep.applied(image, steps)
+        own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context()), steps)
-        joined = _each_scaled(image, steps)
+            return finished(applied(image, steps.steps, context), steps, own)
+        joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
+            joined = finished(joined, steps, own).copy()
         for name in _OF_ANIMATIONS:
             if kind := image.get_typeof(name):
                 joined.set_type(kind, name, image.get(name))
@@ -134,13 +214,34 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
+    """What is left of all frames of *image* by the border that *steps* end with."""
+    assert steps.border is not None
+    asked = steps.steps[steps.border]
+    assert isinstance(asked, Border)
+    ready = srgb(image).copy_memory()
+    for n in range(steps.frames):
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
+    whole = Box(0, 0, asked.of.width, asked.of.height)
+    return evened(context.found.get(asked, whole), asked.of, asked.trim)
+
+
+def _frame(strip: Image, number: int, steps: Steps) -> Image:
+    height = strip.height if steps.frames == 1 else steps.source.height_px
+    return strip.crop(0, number * height, strip.width, height)
+
+
+def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
         match left:
             case [Cut() as cut, *_]:
                 box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Chosen() as chosen, *_]:
+                box = chosen_box(as_image(rows), chosen, context)
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -155,15 +256,20 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+def _has_to_say_colours(steps: Steps) -> bool:
+    """Whether pixels without a profile are to be written with one."""
+    return steps.encode.profile or steps.encode.space is Space.P3
+
+
+def _asks_for_metadata(task: Task) -> bool:
+    last = task.recipe[-1]
+    return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
+
+
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    height = steps.source.height_px
-    strip = srgb(image).copy_memory()
-    found: dict[Any, Any] = {}
-    return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps)
-        for n in range(steps.frames)
-    ]
+    strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
+    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
 
 
 def _each_scaled(image: Image, steps: Steps) -> Image | None:
@@ -182,19 +288,12 @@ def _each_scaled(image: Image, steps: Steps) -> Image | None:
     scaled = pyvips.Image.new_from_memory(
         np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
+    return finished(scaled.copy(interpretation=strip.interpretation), steps, b"")
 
 
 def _orientation(image: Image) -> int:
     value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
-
-
-def _finish(image: Image, steps: Steps) -> Image:
-    image = srgb(image)
-    if steps.format in {Format.WEBP, Format.AVIF, Format.GIF} and image.bands < RGB:
-        image = image.colourspace("srgb")
-    return image
 
 
 @contextmanager

@@ -33,17 +33,24 @@ MEDIA_TYPES = {
     Format.WEBP: "image/webp",
     Format.AVIF: "image/avif",
     Format.GIF: "image/gif",
+    Format.APNG: "image/apng",
+    Format.TIFF: "image/tiff",
+    Format.JXL: "image/jxl",
 }
 EXTENSIONS = {format_: "jpg" if format_ is Format.JPEG else format_.value for format_ in MEDIA_TYPES}
 """What a file of a format is usually called after the dot."""
-BY_EXTENSION = {"jpeg": Format.JPEG} | {extension: format_ for format_, extension in EXTENSIONS.items()}
+BY_EXTENSION = {"jpeg": Format.JPEG, "tif": Format.TIFF} | {
+    extension: format_ for format_, extension in EXTENSIONS.items()
+}
 """What a file's extension, in small letters, says that it is."""
-ANIMATED = frozenset({Format.GIF, Format.WEBP})
-"""Formats that hold several frames, in and out."""
-ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+ANIMATED = frozenset({Format.GIF, Format.WEBP, Format.APNG, Format.AVIF})
+"""Formats that are written with all their frames."""
+ALPHA = frozenset(MEDIA_TYPES) - {Format.JPEG}
 """Formats that hold transparency."""
-LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
+LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF, Format.JXL})
 """Formats on which a quality has an effect."""
+LOSSLESS = frozenset(MEDIA_TYPES) - LOSSY
+"""Formats that keep every pixel they are given, GIF at 256 colours."""
 
 
 VECTORS = frozenset({Format.SVG})
@@ -93,6 +100,8 @@ class Rendition(Struct, frozen=True):
     width_px: int
     height_px: int
     frames: int = 1
+    quality: int = 0
+    """The one that was found to reach a score; 0 = none was looked for. Not kept in caches."""
 
     @property
     def media_type(self) -> str:

@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Encode, Speed
+from imagemill.model.recipe import Blend, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
 from imagemill.plan.geometry import Box, Size
 
 
@@ -21,6 +21,27 @@ class Cut(Struct, frozen=True):
 
     box: Box
     of: Size
+
+
+class Trimmed(Cut, frozen=True):
+    """What a trim has come to; a step of its own, since the search was work too."""
+
+
+class Border(Struct, frozen=True):
+    """Look for what a trim leaves. All that comes after it waits for the answer: so it is the last step there is."""
+
+    trim: Trim
+    of: Size
+
+
+class Chosen(Struct, frozen=True):
+    """Keep a box of this size where the picture itself says so."""
+
+    size: Size
+    of: Size
+    detect: Detect
+    at: int
+    """Which of the recipe's operations it is of: what was found is remembered by step."""
 
 
 class Turn(Struct, frozen=True):
@@ -47,6 +68,23 @@ class Canvas(Struct, frozen=True):
     size: Size
     left: int
     top: int
+    rgba: int
+
+
+class Backdrop(Struct, frozen=True):
+    """Lay the picture on a larger, blurred copy of itself."""
+
+    size: Size
+    left: int
+    top: int
+    sigma: float
+
+
+class Slant(Struct, frozen=True):
+    """Turn clockwise about the middle, onto a canvas of this size; straight alpha, 0 leaves the corners transparent."""
+
+    centidegrees: int
+    size: Size
     rgba: int
 
 
@@ -88,6 +126,20 @@ class Drawing(Struct, frozen=True):
         return Drawing(size, self.left, self.top, self.width, self.height)
 
 
+class Overlay(Struct, frozen=True):
+    """Lay another picture on this one, which keeps its size."""
+
+    source: SourceRef
+    made: "Steps"
+    """What is done to the other picture first."""
+    place: Place
+    blend: Blend
+    tile: bool
+    shadow: Shadow | None
+    waits: Recipe = ()
+    """All that is done to it, where that trims: then its sizes wait for its pixels, and `made` supposes no border."""
+
+
 Step = Struct
 """One of these, or an operation that is its own step: what `engines.operations` has an entry for."""
 
@@ -108,6 +160,11 @@ class Steps(Struct, frozen=True):
     """How it is written; format and quality are settled above."""
     drawing: Drawing | None = None
     """How a vector picture is drawn before the steps; None for a picture of pixels."""
+
+    @property
+    def border(self) -> int | None:
+        """Which of the steps has to be answered before there can be others; None = all of them are there."""
+        return next((n for n, step in enumerate(self.steps) if isinstance(step, Border)), None)
 
     @property
     def speed(self) -> Speed | None:

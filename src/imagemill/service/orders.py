@@ -23,11 +23,11 @@ from imagemill.model.errors import (
     UnsupportedSourceType,
 )
 from imagemill.model.job import MAX_PRIORITY, NO_METADATA, Callback, Event, JobSpec, Wanted
-from imagemill.model.media import MEDIA_TYPES, Format
-from imagemill.model.recipe import Encode, Recipe
+from imagemill.model.media import MEDIA_TYPES, READABLE, Format
+from imagemill.model.recipe import Encode, Recipe, renamed
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
-from imagemill.plan.prepare import prepare
+from imagemill.plan.prepare import check, prepare
 from imagemill.service import keys
 from imagemill.service.bodies import Fields, at, fields, items, metadata, named, read, recipe
 from imagemill.settings import Settings
@@ -47,6 +47,7 @@ _VIDEO = frozenset(
     {"3g2", "3gp", "asf", "avi", "f4v", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf"}
     | {"ogv", "rm", "rmvb", "ts", "vob", "webm", "wmv"}
 )
+_READ = tuple(name for format_, name in MEDIA_TYPES.items() if format_ in READABLE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EVENTS = (Event.ACCEPTED, Event.PROGRESS, Event.RENDITION, Event.SUCCEEDED, Event.FAILED)
 _MAX_RETRIES = 20
@@ -105,8 +106,8 @@ class Reader:
             source = self._dialect.parse(b"source=" + _quoted(address)).source
         except BadRequest as e:
             raise at(e, "source") from e
-        if "type" in given and (kind := read(given["type"], "type", str)) not in MEDIA_TYPES.values():
-            raise UnsupportedSourceType(f"type: {kind[:80]} is not read; {', '.join(MEDIA_TYPES.values())} are")
+        if "type" in given and (kind := read(given["type"], "type", str)) not in _READ:
+            raise UnsupportedSourceType(f"type: {kind[:80]} is not read; {', '.join(_READ)} are")
         _refuse_video(source)
         return source
 
@@ -165,13 +166,28 @@ class Reader:
         """As for a request of the same rendition, checked by the same limits."""
         if "params" in given and "recipe" in given:
             raise BadOption(f"{where}.recipe: not together with params")
-        steps = recipe(given["recipe"], f"{where}.recipe") if "recipe" in given else self._native(given, where)
+        steps = self._tagged(given, where) if "recipe" in given else self._native(given, where)
         return prepare(ImageRequest(_ANY, steps), self._settings.limits).recipe
+
+    def _tagged(self, given: Fields, where: str) -> Recipe:
+        """A recipe as it stands, its layers' sources in the spelling that all know them by."""
+        steps = recipe(given["recipe"], f"{where}.recipe")
+        check(steps, self._settings.limits)  # before anything goes as deep as it does
+        return renamed(steps, self._named)
+
+    def _named(self, source: SourceRef) -> SourceRef:
+        found = self._dialect.parse(b"source=" + _quoted(source.text)).source
+        if found.scheme != source.scheme:
+            raise BadOption(f"layer: {source.scheme[:20]!r} is not the scheme of {source.address[:40]!r}")
+        return found
 
     def _native(self, given: Fields, where: str) -> Recipe:
         params = given.get("params", Raw(b'""'))
         query = "&".join(_parameters(params, f"{where}.params"))
-        return self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query)).recipe
+        request = self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query))
+        if request.vary:
+            raise BadOption(f"{where}.params: auto goes by what a client says of itself, and a job has none")
+        return request.recipe
 
     def _times(self, given: Fields) -> tuple[float, float | None]:
         for name in _TIMES:

@@ -10,11 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import Recipe
+from imagemill.model.media import Format, MediaInfo
+from imagemill.model.recipe import Encode, Recipe, SourceRef
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.steps import Step
+from imagemill.plan.steps import Step, Steps
 from imagemill.settings import Limits
+
+AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
 
 
 class Scene(Struct, frozen=True):
@@ -28,6 +31,8 @@ class Scene(Struct, frozen=True):
     """Which of *recipe*'s operations it is."""
     trimmed: tuple[Box, ...] = ()
     """What is left of the picture at each `Trim`, in their order, as far as that was seen."""
+    layer: Callable[[SourceRef, Recipe], Steps] | None = None
+    """How a layer of that source is made by that recipe, which has no `Encode`."""
 
 
 Check = Callable[[Any, Limits], None]
