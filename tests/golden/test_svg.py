@@ -138,3 +138,25 @@ def test_density():
     Image.new("RGB", (9, 9)).save(out, "PNG")
     with pytest.raises(BadOption, match="vector"):
         mill(out.getvalue(), density=300)
+
+
+def test_trimmed():
+    """What a trim leaves is drawn at the size that is wanted: as sharp as the rest."""
+    file = svg('<rect x="16" y="12" width="32" height="24" fill="#c30"/><circle cx="32" cy="24" r="6"/>')
+    wanted = reference(file, 640, 480).crop((160, 120, 480, 360))
+    assert_like(made(file, trim=10, width=320), wanted)
+
+
+def test_as_a_layer():
+    """A vector picture is laid on another one at the size that it is to have there, in its own recipe."""
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), "white").save(out, "PNG")
+    icon = svg('<circle cx="32" cy="24" r="20" fill="#c30"/>')
+    rendition = mill(
+        out.getvalue(), format="png", layers={"w/m": icon.encode()}, watermark="local:w/m", wm_gravity="northwest",
+        wm_ops="resize:200",
+    )  # fmt: skip
+    picture = Image.open(io.BytesIO(rendition.body)).convert("RGB")
+    assert picture.size == (400, 300)
+    assert picture.getpixel((100, 75)) == (0xCC, 0x33, 0)
+    assert picture.getpixel((300, 200)) == (255, 255, 255)
