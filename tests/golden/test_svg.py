@@ -153,7 +153,7 @@ def test_as_a_layer():
     Image.new("RGB", (400, 300), "white").save(out, "PNG")
     icon = svg('<circle cx="32" cy="24" r="20" fill="#c30"/>')
     rendition = mill(
-        out.getvalue(), format="png", layers={"w/m": icon.encode()}, watermark="local:w/m", wm_gravity="northwest",
+        out.getvalue(), format="png", layers={"local:w/m": icon.encode()}, watermark="local:w/m", wm_gravity="northwest",
         wm_ops="resize:200",
     )  # fmt: skip
     picture = Image.open(io.BytesIO(rendition.body)).convert("RGB")
