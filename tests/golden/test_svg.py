@@ -5,6 +5,7 @@ off by `FAR`: two renderers smooth the edge of a shape in their own ways, and no
 """
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -13,8 +14,13 @@ from PIL import Image
 
 from golden.mill import mill
 from golden.reference import difference, expected
+from imagemill.engines.base import Task
+from imagemill.engines.headers import probe
+from imagemill.engines.vips import Vips
 from imagemill.model.errors import BadOption
 from imagemill.model.media import Format
+from imagemill.model.recipe import AutoOrient, Density, Describe
+from imagemill.settings import Engine, Limits
 
 MEAN, FAR = 1.5, 48
 NS = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -160,3 +166,19 @@ def test_as_a_layer():
     assert picture.size == (400, 300)
     assert picture.getpixel((100, 75)) == (0xCC, 0x33, 0)
     assert picture.getpixel((300, 200)) == (255, 255, 255)
+
+
+def test_told():
+    """What ``/info`` tells of a vector picture: its own size, colours of its drawing, the size of what is made of it."""
+    file = svg('<rect width="64" height="48" fill="#c30"/>').encode()
+    asked = (Density(192), AutoOrient(), Describe(colours=2))
+    (made,) = Vips(Limits(), Engine()).run(memoryview(file), probe(file), [Task(asked)])
+    told = json.loads(made.body)
+    assert (told["format"], told["width"], told["height"], told["alpha"], told["color_space"]) == (
+        "svg",
+        64,
+        48,
+        True,
+        "rgb",
+    )
+    assert (told["rendition"], told["dominant_color"]) == ({"width": 128, "height": 96}, "#cc3300")
