@@ -101,6 +101,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Of one frame."""
     side_px: Positive = 16_383
     """Width or height of a source."""
+    svg_bytes: Annotated[int, Meta(ge=1, le=8 * MiB)] = 2 * MiB
+    """Of an SVG, once unpacked where it was packed."""
     frames: Positive = 200
     """Of an animation."""
     total_pixels: Positive = 100_000_000
@@ -205,6 +207,9 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """CPU for fewer bytes: 0 is fastest."""
     jpeg_optimize: bool | None = None
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 0.2 to 0.5 ms more CPU a picture."""
+    never_larger: bool = False
+    """Where nothing was asked that changes a pixel, and the rendition in the source's own format has more bytes than
+    the source: answer with the source, written anew without metadata and whatever else is not its picture."""
     quality_auto: bool = False
     """Whether ``quality=auto`` is offered: a worker then holds 30 MB more. Needs the extra ``quality``."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80

@@ -25,13 +25,16 @@ from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
+from imagemill.engines.rewrite.choice import smaller
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.svg.document import Document
+from imagemill.engines.svg.reading import read
 from imagemill.engines.typefaces import found
 from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import Format, MediaInfo, Rendition
+from imagemill.model.media import VECTORS, Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Describe, Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
@@ -53,6 +56,7 @@ class Vips:
         self._settings = settings
         self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         self._aim = Aim(settings, ())
+        pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - given nothing but what `svg` wrote
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
     def run(
@@ -75,13 +79,24 @@ class Vips:
                     body = self._told(known, shared, task, steps, context)
                 else:
                     body = self._made(shared, steps, context)
+                    if self._settings.never_larger:
+                        body = smaller(source, steps, body)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
             yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
-    def opened(self, source: memoryview, info: MediaInfo, *, whole: bool = False) -> tuple[Image | None, MediaInfo]:
-        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says."""
+    def opened(
+        self, source: memoryview, info: MediaInfo, *, whole: bool = False
+    ) -> tuple[Image | Document | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says.
+
+        A vector picture is read as a whole.
+        """
+        if info.format in VECTORS:
+            document = read(source, self._limits)
+            check_source(document.info, self._limits)
+            return document, document.info
         if not (whole or needs_libvips(info)):
             return None, info
         image = open_source(source, info.format)

@@ -59,7 +59,9 @@ LOSSLESS = frozenset(MEDIA_TYPES) - LOSSY
 
 _JSON_TYPE = "application/json"
 
-READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+VECTORS = frozenset({Format.SVG})
+"""Formats of shapes instead of pixels: read and drawn at any size, never written."""
+READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.SVG})
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
 
 
@@ -84,6 +86,14 @@ class MediaInfo(Struct, frozen=True):
     """A JPEG that is neither lossless nor arithmetic-coded: the kind that every decoder knows best."""
     bare: bool = False
     """A JPEG without EXIF, XMP or a profile: its pixels and their number are all there is to it."""
+    shapes: int = 0
+    """This and the next three of a vector picture: elements that are drawn, each as often as it is used."""
+    vertices: int = 0
+    """Points of their outlines."""
+    filters: int = 0
+    """Filter primitives, those that cost more than others as several."""
+    embedded_pixels: int = 0
+    """Of the pictures in it."""
 
 
 class Rendition(Struct, frozen=True):

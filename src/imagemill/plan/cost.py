@@ -19,6 +19,7 @@ from imagemill.plan.operations.text import drawn_ns
 from imagemill.plan.profiles import profile_of
 from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
 from imagemill.plan.target import MOST
+from imagemill.plan.vectors import draw_ns
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
@@ -71,9 +72,14 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
 def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
     info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
-    area = info.width_px * info.height_px
-    each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
-    area //= steps.shrink * steps.shrink
+    once_ns = _CMYK_NS if _is_cmyk(info) else 0.0
+    if steps.drawing:
+        area = steps.drawing.size.width * steps.drawing.size.height
+        each_ns = draw_ns(info, steps.drawing)
+    else:
+        area = info.width_px * info.height_px
+        each_ns = _decode_ns(info, area, steps.shrink)
+        area //= steps.shrink * steps.shrink
     each_ns += area * _colours_ns(info)
     for step in steps.steps:
         if isinstance(step, Overlay):

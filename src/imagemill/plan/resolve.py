@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
+from imagemill.model.media import ALPHA, ANIMATED, VECTORS, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
@@ -34,6 +34,7 @@ from imagemill.plan.steps import (
     Underlay,
     Upright,
 )
+from imagemill.plan.vectors import drawn
 from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
@@ -79,8 +80,15 @@ def resolve(
     steps = colours.joined(steps)
     last = recipe[-1]
     if isinstance(last, Describe):
-        return _told(last, steps, size, info)
+        told = _told(last, steps, size, info)
+        if info.format not in VECTORS:
+            return told
+        drawing, steps = drawn(info, list(told.steps))
+        return replace(told, steps=tuple(steps), drawing=drawing)
     assert isinstance(last, Encode)
+    drawing = None
+    if info.format in VECTORS:
+        drawing, steps = drawn(info, steps)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
     format_ = _format(last, candidates, seen, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
@@ -91,7 +99,7 @@ def resolve(
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
     settle(last, format_, frames, steps)
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
+    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last, drawing)
 
 
 def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
@@ -169,7 +177,7 @@ def check_output(steps: Steps, limits: Limits) -> None:
 
 def _format(last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine) -> Format:
     if last.format is Format.KEEP:
-        return info.format
+        return Format.PNG if info.format in VECTORS else info.format
     if last.format is not Format.AUTO:
         return last.format
     if info.frames > 1:

@@ -15,7 +15,7 @@ from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, d
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
 
-READING: tuple[Reader, ...] = (geometry.ORIENT,)
+READING: tuple[Reader, ...] = (frames.DENSITY, geometry.ORIENT)
 FIXED: tuple[Reader, ...] = (
     geometry.TRIM,
     geometry.CROP,

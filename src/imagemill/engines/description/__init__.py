@@ -109,7 +109,7 @@ def _space(info: MediaInfo, header: Image | None) -> str:
         return _SPACES.get(header.interpretation, "rgb")
     if info.channels <= _GREY_BANDS:
         return "gray"
-    return "cmyk" if info.channels == _CMYK_BANDS else "rgb"
+    return "cmyk" if info.channels - info.has_alpha == _CMYK_BANDS else "rgb"
 
 
 def _rgba(rows: Any) -> Any:

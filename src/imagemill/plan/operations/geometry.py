@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import MediaInfo
+from imagemill.model.media import VECTORS, MediaInfo
 from imagemill.model.recipe import (
     AspectCrop,
     AutoOrient,
@@ -127,6 +128,8 @@ def _mirror(op: Flip | Flop, scene: Scene) -> tuple[list[Step], Size]:
 
 
 def _resize(op: Resize, scene: Scene) -> tuple[list[Step], Size]:
+    if scene.info.format in VECTORS:
+        op = replace(op, enlarge=True)  # it has no pixels that would be seen
     placed = place(scene.size, op)
     steps: list[Step] = [] if placed.scaled == scene.size else [Scale(placed.scaled)]
     if placed.cut:
