@@ -140,6 +140,13 @@ def test_of_lossless_files(to):
     assert found.getexif()[DESCRIPTION] == "canary-exif"
 
 
+@pytest.mark.parametrize(("picture", "flag"), [(pictures.disc(), 0x10), (pictures.photo(60, 40), 0)])
+def test_a_lossless_webp_says_of_its_transparency(picture, flag):
+    """RFC 9649: the head of a file in the extended form has a flag for it, as for EXIF and XMP."""
+    body = mill(source("PNG", picture), format="webp", lossless="1", metadata="all").body
+    assert (body[12:16], body[20]) == (b"VP8X", flag | 0x08 | 0x04)
+
+
 @pytest.mark.parametrize("given", [{"speed": "small"}, {"effort": "2"}, {"subsampling": "420"}])
 def test_of_every_avif(given):
     """Whatever writes it."""

@@ -26,7 +26,9 @@ _SEGMENT = 65_533
 """Most bytes of a JPEG segment behind its length."""
 _JFIF, _APP1, _APP2, _APP13 = b"\xff\xe0", 0xE1, 0xE2, 0xED
 _XMP_NAME, _ICC_NAME = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
-_XMP_ORIENTATION = re.compile(rb"(:Orientation\s{0,9}(?:=\s{0,9}[\"']|>)\s{0,9})[2-8](?=[\"'<\s])")
+_XMP_ORIENTATION = re.compile(
+    rb"((?:<[\w.-]{1,40}:Orientation\s{0,9}>|\s[\w.-]{1,40}:Orientation\s{0,9}=\s{0,9}[\"'])\s{0,9})[2-8](?=[\"'<\s])"
+)
 _ICC_PART = _SEGMENT - len(_ICC_NAME) - 2
 _MOST_PARTS = 255
 _IPTC_RESOURCE = 0x0404
