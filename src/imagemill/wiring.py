@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,14 @@ from msgspec.structs import replace
 
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
+from imagemill.cache.base import Cache
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
-from imagemill.engines.base import Stages, version_number
+from imagemill.engines.base import Engine as EngineOf
+from imagemill.engines.base import Known, Stages, version_number
 from imagemill.engines.pool import Event, Pool
+from imagemill.engines.typefaces import found as fonts_of
 from imagemill.jobs.counting import Counting
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.errors import DependencyDown, SettingsError
@@ -28,6 +32,7 @@ from imagemill.obs.metrics import Metrics
 from imagemill.service.gate import Gate
 from imagemill.service.origin import Origin
 from imagemill.service.purge import Order, Purged, Purger
+from imagemill.service.qualities import Remembering
 from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
 from imagemill.settings import Cache as CacheSettings
@@ -77,7 +82,12 @@ def native(settings: Settings, *, own: bool = False) -> Native:
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
     """The engine workers, not started."""
-    return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
+    return Pool(settings.engine, settings.limits, workers=workers, observe=observe, fonts=fonts_of(settings.text))
+
+
+def remembering(settings: Settings, pool: EngineOf, cache: Cache[tuple[Known, ...]]) -> EngineOf:
+    """*pool*, with a memory for what ``quality=auto`` finds out, where that is offered."""
+    return Remembering(pool, cache) if settings.engine.quality_auto else pool
 
 
 def redis_cache(
@@ -192,10 +202,12 @@ class Service:
             HttpStore(self.client), self.stores.sources, self.stores.buckets, self.sources, self.failures,
             self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
+        renderer = Renderer(
+            origin, remembering(settings, self.pool, caches.qualities), self.gate, cache, self._engine,
+            layer_bytes=settings.limits.layer_bytes,
+        )  # fmt: skip
         self.transcoder = Transcoder(
-            Renderer(
-                origin, self.pool, self.gate, cache, self._engine, layer_bytes=settings.limits.layer_bytes
-            ), self.l1, self.redis or Alone(), self.failures,
+            renderer, self.l1, self.redis or Alone(), self.failures,
             caches.versions, self.purges, cache, wait_s=shared.wait_s,
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,
@@ -354,6 +366,9 @@ class Service:
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
     stores.open_all(settings)
+    fonts_of(settings.text)
+    if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
+        raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")
     Caches.check(settings.cache)
     guard.Policy.of(settings.sources)
     guard.Policy.of_callbacks(settings.callbacks)

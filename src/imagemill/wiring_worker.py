@@ -15,6 +15,7 @@ from imagemill.configuration import data_directory
 from imagemill.engines.base import version_number
 from imagemill.engines.on_demand import OnDemand
 from imagemill.engines.pool import Pool
+from imagemill.engines.typefaces import found as fonts_of
 from imagemill.jobs import notices
 from imagemill.jobs.base import Observed
 from imagemill.jobs.counting import Counting
@@ -34,6 +35,7 @@ from imagemill.service.steps import Steps, Warm
 from imagemill.service.warm import Warmer
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob
+from imagemill.wiring_caches import qualities
 from imagemill.wiring_port import job_engine, kind, places
 
 if TYPE_CHECKING:
@@ -86,7 +88,8 @@ class JobProcess:
         self._log = Log("imagemill.jobs")
         workers = settings.jobs.workers or wiring.worker_count(settings)
         patient = structs.replace(settings.engine, deadline_s=settings.jobs.rendition_s)
-        self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers))
+        fonts = fonts_of(settings.text)
+        self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers, fonts=fonts))
         self._client = Client(settings.sources, settings.fetch)
         self._poster = Poster(settings.callbacks)
         self._purges = wiring.purges_of(settings)
@@ -169,7 +172,7 @@ class JobProcess:
             limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         return Renderer(
-            origin, self._pool, _patient_gate(settings, workers), cache,
+            origin, wiring.remembering(settings, self._pool, qualities()), _patient_gate(settings, workers), cache,
             lambda: version_number(self._pool.versions), layer_bytes=settings.limits.layer_bytes,
         )  # fmt: skip
 
