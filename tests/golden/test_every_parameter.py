@@ -42,6 +42,7 @@ def _named(name):
 
 
 WM = "watermark=local:a/other&wm_scale=0.5"
+TEXT = "text=ab"
 VALUES = {
     "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
     "enlarge": ("width=200", "0", "1"), "min_width": ("width=20", "30", "40"), "min_height": ("width=20", "30", "40"),
@@ -66,6 +67,10 @@ VALUES = {
     "progressive": ("format=jpeg", "0", "1"), "subsampling": ("format=jpeg", "420", "444"), "effort": ("format=webp", "0", "4"),
     "bits": ("format=png", "8", "16", _named("deep")), "colorspace": ("format=png", "srgb", "keep", _named("rgb-profile")),
     "icc": ("format=png", "0", "1"), "metadata": ("", "copyright", "all", _told),
+    "text": ("text_size=16", "one", "two"), "text_font": (TEXT, "DejaVu%20Sans", "DejaVu%20Sans%20Bold"), "text_size": (TEXT, "14", "15"),
+    "text_color": (TEXT, "f00", "00f"), "text_width": ("text=a%20b%20c&text_size=16", "20", "60"),
+    "text_align": ("text=a%0Ab%20c&text_size=16", "left", "right"), "text_gravity": (TEXT, "north", "south"), "text_x": (TEXT, "3", "4"),
+    "text_y": (TEXT, "3", "4"), "text_rotate": (TEXT, "10", "20"), "text_opacity": (TEXT, "50", "60"), "text_shadow": (TEXT, "3,3", "3,3,2"),
 }  # fmt: skip
 """What else is said, two values, and a source other than the plain one where that would not show it."""
 OF_DELIVERY = {"source", "preset", "ttl", "tags", "expires", "filename", "attachment"}

@@ -68,6 +68,16 @@ def test_unsharp(source, given):
     source.check(lambda p: look.unsharp(p, sigma, *more), tolerance, unsharp=given)
 
 
+@pytest.mark.parametrize("threshold", [1, 2, 7])
+def test_unsharp_threshold(threshold):
+    """The smallest difference that is added is the threshold itself."""
+    source = pictures.encoded(pictures.photo(120, 80), "PNG")
+    before = reference.opened(source)
+    added = np.abs(reference.opened(mill(source, unsharp=f"2,100,{threshold}").body) - before)
+    inside = (before > 20) & (before < 235) & (added > 0)  # elsewhere, less may be left of it
+    assert added[inside].min() == threshold
+
+
 @sources.everywhere
 @pytest.mark.parametrize("size", [2, 7, 40, 80, 500])
 def test_pixelate(source, size):
