@@ -107,7 +107,7 @@ def _worked_out(
 
 
 def _drawn(steps: Steps) -> Steps:
-    """*steps*, and at which size a vector picture is drawn for them."""
+    """*steps*, those of a vector picture done to its drawing as far as that goes."""
     if steps.source.format not in VECTORS:
         return steps
     drawing, left = drawn(steps.source, list(steps.steps))
