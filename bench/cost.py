@@ -1,12 +1,12 @@
 """Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
 
-    python bench/cost.py [recipes] [--all] [--texts] [--with=Chosen]
+    python bench/cost.py [recipes] [--all] [--texts] [--info] [--with=Chosen]
 
 For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
 most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
-every recipe, else the worst ones; ``--texts`` has a text in each; ``--with`` draws only recipes that have such a step
-(of `plan.steps`: ``Chosen`` is a smart crop). The seed is fixed; the sources are the sample photograph and pictures
-made here.
+every recipe, else the worst ones; ``--texts`` has a text in each; ``--info`` asks what is told of the pictures in place of
+making them; ``--with`` draws only recipes that have such a step (of `plan.steps`: ``Chosen`` is a smart crop). The seed is
+fixed; the sources are the sample photograph and pictures made here.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ from imagemill.model.recipe import (
     Colorize,
     Contrast,
     Crop,
+    Describe,
     Detect,
     Duotone,
     Encode,
@@ -160,6 +161,27 @@ def recipe(chance, width, height):
     return (*ops, encode(chance))
 
 
+def questions(chance, ops):
+    """*ops*, and then questions in place of a file: none, some or all."""
+    if chance.random() < 0.3:
+        ops = ops[:1]
+    asked = [chance.random() < 0.4 for _ in range(5)]
+    return (*ops[:-1], Describe(asked[0], chance.choice([0, 0, 5, 16]), *asked[1:]))
+
+
+def verbose(picture):
+    """A JPEG with as much metadata as is taken."""
+    properties = "".join(f"<a:p{n}>{'x' * 40}</a:p{n}>" for n in range(900))
+    xmp = (
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:a='urn:a'>"
+        f"<rdf:Description>{properties}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    tags = Image.Exif()
+    for n in range(200):
+        tags[0xC000 + n] = "y" * 300
+    return saved(picture, "JPEG", xmp=xmp.encode()[:65_000], exif=tags.tobytes()[:65_000])
+
+
 def where(chance):
     """In the middle, or where the picture itself says."""
     return Position(detect=chance.choice(list(Detect)))
@@ -250,8 +272,10 @@ async def actual_ms(pool, source, ops, layers):
     return max(min(found), 0.1)  # a clock may not have moved
 
 
-async def measure(count, wanted):
+async def measure(count, wanted, *, info_only):
     chance, rows, made = random.Random(20), [], pictures()
+    if info_only:
+        made["verbose.jpg"] = verbose(Image.open(BytesIO(made["small.jpeg"])))
     pool = Pool(ENGINE, LIMITS, workers=1)
     await pool.start()
     try:
@@ -259,6 +283,7 @@ async def measure(count, wanted):
             name = chance.choice(sorted(made))
             info = probe(made[name])
             ops = normal(recipe(chance, info.width_px, info.height_px))
+            ops = questions(chance, ops) if info_only else ops
             try:
                 check(ops, LIMITS)
                 layers = {named: made[named.address] for named in sources(ops)}
@@ -302,7 +327,7 @@ def asked(last):
 def main() -> None:
     numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
     wanted = next((a.removeprefix("--with=") for a in sys.argv if a.startswith("--with=")), "")
-    rows = asyncio.run(measure(numbers[0] if numbers else 200, wanted))
+    rows = asyncio.run(measure(numbers[0] if numbers else 200, wanted, info_only="--info" in sys.argv))
     rows.sort(key=lambda row: row[0] / row[1])
     print(" ratio estimate   actual")
     print("\n".join(map(shown, rows if "--all" in sys.argv else rows[:12] + rows[-12:])))
