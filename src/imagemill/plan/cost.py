@@ -50,7 +50,7 @@ _FINE = 80
 """Qualities above cost half as much again in WebP and AVIF."""
 _WEBP_EFFORT = (0.4, 0.5, 0.6, 1.0, 1.0, 1.3, 3.0)
 _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
-_PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
+_PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 6.0, 9.0, 14.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
 _MASKS = (Round, Mask)
