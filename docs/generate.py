@@ -48,15 +48,18 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
 has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
 is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
 
-**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
-WebP; elsewhere the first frame counts. `auto` takes the first of AVIF and WebP that `Accept` names (AVIF up to 3 megapixels), else PNG where
+**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF. In only: APNG, AVIF sequences, TIFF, BMP, ICO and CUR, HEIC (with `imagemill[heic]`) and
+JPEG XL (with `imagemill[jxl]`); everything else is 415. [Formats](../explanation/formats.md) tells what is made of each. `keep` answers in the
+source's format where that is written; else with WebP for an APNG, PNG for TIFF, BMP and ICO, JPEG for HEIC and JPEG XL, or PNG where these have
+transparency. What moves stays animated where the result is GIF or WebP; elsewhere the first frame counts, or the one that `page` names.
+A page that is not there is 422 `page_missing`. `auto` takes the first of AVIF and WebP that `Accept` names (AVIF up to 3 megapixels), else PNG where
 there is transparency, else JPEG; the answer then carries `Vary: Accept`. Metadata is removed, colours are brought to sRGB.
 
 **Lifetime.** `ttl` sets `Cache-Control: max-age` of the answer. `expires` is part of the URL: from that second on it is refused with 410,

@@ -43,7 +43,14 @@ _MAX_UNLUCKY = 8
 _HASHED_AT_ONCE = 256 * 1024
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
-    kind.code: kind for kind in (errors.UnsupportedSourceType, errors.ImageCorrupt, errors.BadOption, errors.BadRequest)
+    kind.code: kind
+    for kind in (
+        errors.UnsupportedSourceType,
+        errors.ImageCorrupt,
+        errors.PageMissing,
+        errors.BadOption,
+        errors.BadRequest,
+    )
 }
 
 
@@ -193,7 +200,7 @@ class Pool:
                 self._poison.blame_work(await _named(source), tasks)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
-        except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
+        except (ImageCorrupt, LimitExceeded, errors.PageMissing, errors.UnsupportedSourceType, errors.BadRequest):
             finished = True
             raise
         finally:

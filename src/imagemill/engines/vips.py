@@ -9,28 +9,32 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import encoders, scaler
+from imagemill.engines import decoders, encoders, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import Decoded, Image, needs_libvips, pyvips
+from imagemill.engines.headers import probe
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.pixels import RGB, srgb
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import ANIMATED, Format, MediaInfo, Rendition
+from imagemill.model.media import PAGED, Format, MediaInfo, Rendition
 from imagemill.plan.cost import check_cost
+from imagemill.plan.frames import asked, selected
 from imagemill.plan.geometry import Size, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve
 from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits
 
-_OF_ANIMATIONS = ("delay", "loop", "background")
+_COUNTED = frozenset({Format.GIF, Format.WEBP})
+"""Where the decoder's count of frames is the one that holds."""
 _OPAQUE_BANDS = frozenset({1, 3})
 
 
@@ -44,10 +48,27 @@ class Vips:
 
     def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found."""
+        for page, some in groupby(tasks, lambda task: asked(task.recipe).first):
+            yield from self._run(source, self._of_page(source, info, page), list(some))
+
+    def _of_page(self, source: memoryview, info: MediaInfo, page: int) -> MediaInfo:
+        """*info*, where pages differ: of the one that is asked for."""
+        if page < 0 or info.format not in PAGED:
+            return info
+        found = probe(source, page)
+        check_source(found, self._limits)
+        return found
+
+    def _run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
+        """Make *tasks*, which all begin at the same frame or page."""
         image = None
         if needs_libvips(info):
+            first = selected(asked(tasks[0].recipe), info).first
+            if not decoders.streams(info):  # what this opens it decodes: judged by our own header before
+                for task in tasks:
+                    self._resolve(task, info)
             with _as_ours(info.format):
-                image = open_source(source, info.format)
+                image = decoders.opened(source, info, first=first)
                 info = self._agreed(image, info)
         work = [self._resolve(task, info) for task in tasks]
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
@@ -61,7 +82,7 @@ class Vips:
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
-        image = open_source(source, info.format)
+        image = decoders.opened(source, info)
         if self._agreed(image, info) != info:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
@@ -83,11 +104,14 @@ class Vips:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
         width, height = image.width, image.height
         same = (width, height) == (info.width_px, info.height_px)
-        if info.format is Format.AVIF:  # turned and cropped by the decoder, as its own properties say
-            same = max(width, height) <= max(info.width_px, info.height_px)
+        if info.format is Format.TIFF and info.unusual:  # turned upright by the decoder
+            same = {width, height} == {info.width_px, info.height_px}
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        frames = image.get("n-pages") if info.format in ANIMATED and image.get_typeof("n-pages") else 1
+        pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
+        if info.format is Format.TIFF and pages != info.pages:
+            raise ImageCorrupt(f"tiff: header {info.pages} pages, decoder {pages}")
+        frames = pages if info.format in _COUNTED else info.frames
         found = replace(
             info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
             has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
@@ -108,11 +132,23 @@ class Vips:
         joined = _each_scaled(image, steps)
         if joined is None:
             joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
-        for name in _OF_ANIMATIONS:
-            if kind := image.get_typeof(name):
-                joined.set_type(kind, name, image.get(name))
+        if kind := image.get_typeof("background"):
+            joined.set_type(kind, "background", image.get("background"))
+        _play(joined, image, steps)
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         return joined
+
+
+def _play(made: Image, image: Image, steps: Steps) -> None:
+    """How *made* is shown: as *image*, its source, says, save for what *steps* say."""
+    delays_ms = image.get("delay")[steps.first : steps.first + steps.frames] if image.get_typeof("delay") else []
+    if steps.delay_ms:
+        delays_ms = [steps.delay_ms] * steps.frames
+    if delays_ms:
+        made.set_type(pyvips.GValue.array_int_type, "delay", delays_ms)
+    loops = image.get("loop") if image.get_typeof("loop") and steps.loops < 0 else steps.loops
+    if loops >= 0:
+        made.set_type(pyvips.GValue.gint_type, "loop", loops)
 
 
 def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:

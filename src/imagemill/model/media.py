@@ -38,16 +38,45 @@ EXTENSIONS = {format_: "jpg" if format_ is Format.JPEG else format_.value for fo
 """What a file of a format is usually called after the dot."""
 BY_EXTENSION = {"jpeg": Format.JPEG} | {extension: format_ for format_, extension in EXTENSIONS.items()}
 """What a file's extension, in small letters, says that it is."""
+SOURCES_BY_EXTENSION = BY_EXTENSION | {
+    "apng": Format.APNG, "tif": Format.TIFF, "tiff": Format.TIFF, "heic": Format.HEIC, "heif": Format.HEIC,
+    "hif": Format.HEIC, "bmp": Format.BMP, "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO, "jxl": Format.JXL,
+}  # fmt: skip
+"""The same of what may be read."""
 ANIMATED = frozenset({Format.GIF, Format.WEBP})
-"""Formats that hold several frames, in and out."""
+"""Formats whose renditions may hold several frames."""
+PAGED = frozenset({Format.TIFF, Format.ICO})
+"""Formats of several pictures that are no moments of one."""
 ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
 """Formats that hold transparency."""
 LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
 """Formats on which a quality has an effect."""
 
 
-READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+READABLE = frozenset(
+    {
+        Format.JPEG, Format.PNG, Format.APNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.HEIC,
+        Format.BMP, Format.ICO, Format.JXL,
+    }
+)  # fmt: skip
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
+
+
+_INSTEAD = {
+    Format.TIFF: Format.PNG,
+    Format.BMP: Format.PNG,
+    Format.ICO: Format.PNG,
+    Format.SVG: Format.PNG,
+    Format.APNG: Format.WEBP,
+}
+"""What is kept losslessly. What else is not written was lossy: it becomes JPEG, or PNG with transparency."""
+
+
+def kept(format_: Format, *, has_alpha: bool) -> Format:
+    """What ``format=keep`` makes of a source of *format_*: the same, where we write it."""
+    if format_ in MEDIA_TYPES:
+        return format_
+    return _INSTEAD.get(format_) or (Format.PNG if has_alpha else Format.JPEG)
 
 
 class MediaInfo(Struct, frozen=True):
@@ -71,6 +100,14 @@ class MediaInfo(Struct, frozen=True):
     """A JPEG that is neither lossless nor arithmetic-coded: the kind that every decoder knows best."""
     bare: bool = False
     """A JPEG without EXIF, XMP or a profile: its pixels and their number are all there is to it."""
+    pages: int = 1
+    """Pictures that are no moments of one: of a TIFF, or the sizes of an icon. `frames` is then 1."""
+    page: int = 0
+    """Which of them all this is said of."""
+    alike: int = 1
+    """How many pages from this one on are of its size."""
+    unusual: bool = False
+    """Of a kind that the usual decoder of its format does not read, and another does: see `engines.decoders`."""
 
 
 class Rendition(Struct, frozen=True):

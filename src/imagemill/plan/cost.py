@@ -6,14 +6,17 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 """
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import Format, MediaInfo
+from imagemill.model.media import PAGED, Format, MediaInfo
 from imagemill.plan.operations import PRICE
 from imagemill.plan.profiles import chosen
 from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
-_DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
+_DECODE_NS = {
+    Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0, Format.APNG: 60.0,
+    Format.TIFF: 22.0, Format.HEIC: 60.0, Format.BMP: 8.0, Format.ICO: 22.0, Format.JXL: 90.0,
+}  # fmt: skip
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
 _CMYK_US = 18_000
@@ -40,7 +43,8 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     info = steps.source
     area = info.width_px * info.height_px
-    total_ns = _decode_ns(info, area, steps.shrink)
+    decode_ns = _decode_ns(info, area, steps.shrink)
+    total_ns = decode_ns
     area //= steps.shrink * steps.shrink
     total_ns += area * _colours_ns(info)
     for step in steps.steps:
@@ -49,7 +53,16 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     if info.icc_bytes:
         total_ns += area * _PROFILE_NS
     total_ns += _encode_ns(steps, area, engine)
-    return _BASE_US + (_CMYK_US if _is_cmyk(info) else 0) + int(total_ns * steps.frames / 1000)
+    return (
+        _BASE_US
+        + (_CMYK_US if _is_cmyk(info) else 0)
+        + int((total_ns * steps.frames + decode_ns * _before(steps)) / 1000)
+    )
+
+
+def _before(steps: Steps) -> int:
+    """Frames that have to be decoded, and are not shown: an animation is read from its beginning."""
+    return 0 if steps.source.format in PAGED else steps.first
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -76,7 +89,8 @@ def _colours_ns(info: MediaInfo) -> float:
 
 
 def _is_cmyk(info: MediaInfo) -> bool:
-    return info.format is Format.JPEG and info.channels == 4  # noqa: PLR2004
+    of_print = info.format in {Format.JPEG, Format.TIFF}
+    return of_print and info.channels >= 4 and not info.has_alpha  # noqa: PLR2004
 
 
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:

@@ -7,9 +7,10 @@ Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
+from imagemill.model.media import ALPHA, Format, MediaInfo, kept
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.plan.frames import asked, played, selected
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE
 from imagemill.plan.operations.base import Scene
@@ -38,15 +39,20 @@ def resolve(
             _check(step.size if isinstance(step, Scale) else size, limits)
     last = recipe[-1]
     assert isinstance(last, Encode)
-    format_ = _format(last.format, candidates, info, size)
+    wanted = asked(recipe)
+    selection = selected(wanted, info)
+    format_ = _format(last.format, candidates, info, size, moving=selection.count > 1)
     if format_ not in ALPHA and background(recipe) is None:
         steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
-    frames = info.frames if format_ in ANIMATED else 1
+    frames = played(wanted, selection, format_)
     if frames * size.width * size.height > limits.total_pixels:
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
+    return Steps(
+        info, tuple(steps), format_, last.quality, size, frames, selection.first, wanted.loops, wanted.delay_ms,
+        _shrink(steps, info), last,
+    )  # fmt: skip
 
 
 def _steps(op: Operation, scene: Scene) -> tuple[list[Step], Size]:
@@ -71,12 +77,12 @@ def check_output(steps: Steps, limits: Limits) -> None:
         )
 
 
-def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size) -> Format:
+def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size, *, moving: bool) -> Format:
     if wanted is Format.KEEP:
-        return info.format
+        return kept(info.format, has_alpha=info.has_alpha)
     if wanted is not Format.AUTO:
         return wanted
-    if info.frames > 1:
+    if moving:
         return Format.WEBP if Format.WEBP in candidates else Format.GIF
     small = size.width * size.height <= AVIF_AUTO_MAX_PX
     fitting = [c for c in candidates if c is not Format.AVIF or small]
