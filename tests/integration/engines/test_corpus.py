@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.timeout(240),
 ]
 DOCUMENTED = (UnsupportedSourceType, ImageCorrupt, LimitExceeded, BadOption)
-FACTS = {"JPEG", "PNG", "WEBP", "AVIF", "GIF"}
+FACTS = {"JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "ICO", "CUR", "HEIF"}
 OVER = "side", "pixels", "total_pixels", "scans", "metadata_bytes", "channels"
 NAMED = {
     # D01: over-limit headers

@@ -5,6 +5,7 @@ from typing import Any
 
 from imagemill.engines.decoders import by_pillow, heic, jxl
 from imagemill.engines.decoders.base import Image, pyvips, refusals
+from imagemill.engines.decoders.samples import usual
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import Format, MediaInfo
 
@@ -49,7 +50,7 @@ def opened(source: memoryview, info: MediaInfo, shrink: int = 1, first: int = 0,
     image = loader(source, **options)
     if info.format is Format.AVIF and image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
         raise ImageCorrupt("avif: holds another codec")
-    return image
+    return usual(image) if info.format is Format.TIFF else image
 
 
 def _other(info: MediaInfo) -> Decode | None:

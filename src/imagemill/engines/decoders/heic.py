@@ -32,7 +32,7 @@ def decoded(source: memoryview, _info: MediaInfo, _first: int, _frames: int) -> 
         raise UnsupportedSourceType("the source is HEIC, which takes imagemill[heic]")
     file = pi_heif.open_heif(BytesIO(source), convert_hdr_to_8bit=True)
     picture = file[file.primary_index]
-    rows: Any = np.asarray(picture)
+    rows: Any = np.array(picture)  # a copy: what is looked at here is libheif's memory, and goes with its picture
     rows = (rows if rows.ndim == 3 else rows[..., None])[:, : picture.size[0]]  # noqa: PLR2004 - no bands are one
     image = from_rows(rows, picture.info.get("icc_profile") or b"")
     return told(image.unpremultiply().rint().cast("uchar") if picture.premultiplied_alpha else image, 1)

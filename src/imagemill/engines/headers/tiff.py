@@ -17,14 +17,15 @@ _MAX_PAGES = 4_096
 _MAX_ENTRIES = 512
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 5: 8, 10: 8}
 _FORMS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANAR = 256, 257, 258, 259, 277, 284
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _PLANAR = 256, 257, 258, 259, 262, 277, 284
 _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _SAMPLE_FORMAT, _ICC = 322, 323, 338, 339, 34_675
 _METADATA = (700, 33_723, 34_377, 37_724)
 _NEEDED = frozenset({
-    _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _SAMPLE_FORMAT, _ICC,
-    *_METADATA,
+    _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA,
+    _SAMPLE_FORMAT, _ICC, *_METADATA,
 })  # fmt: skip
 _OLD_JPEG, _APART = 6, 2
+_LAB = 8
 _UNSIGNED, _SIGNED, _COMPLEX = 1, 2, frozenset({5, 6})
 _SPARE_TILE_PX = 1 << 20
 
@@ -138,7 +139,7 @@ def _described(file: _File, entries: dict[int, Entry]) -> MediaInfo:
         Format.TIFF, width, height, channels=samples, bits=bits, has_alpha=bool({1, 2} & set(extra)),
         metadata_bytes=sum(_SIZES.get(e[0], 1) * e[1] for t, e in entries.items() if t in _METADATA),
         icc_bytes=entries[_ICC][1] if _ICC in entries else 0,
-        unusual=one(_COMPRESSION, 1) == _OLD_JPEG or planar or kind == _SIGNED,
+        unusual=one(_COMPRESSION, 1) == _OLD_JPEG or planar or (kind == _SIGNED and one(_COLOURS, 0) != _LAB),
     )  # fmt: skip
 
 
