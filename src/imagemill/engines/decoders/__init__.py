@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imagemill.engines.decoders import by_pillow, heic, jxl
+from imagemill.engines.decoders import apng, by_pillow, heic, jxl
 from imagemill.engines.decoders.base import Image, pyvips, refusals
 from imagemill.engines.decoders.samples import usual
 from imagemill.model.errors import ImageCorrupt
@@ -21,7 +21,7 @@ _PAGES = frozenset({Format.GIF, Format.WEBP, Format.TIFF})
 Decode = Callable[[memoryview, MediaInfo, int, int], Image]
 """Some frames or pages, from the one whose number comes third."""
 _OTHERS: Mapping[Format, Decode] = {
-    Format.APNG: by_pillow.frames_of_png,
+    Format.APNG: apng.decoded,
     Format.BMP: by_pillow.bitmap,
     Format.ICO: by_pillow.icon,
     Format.HEIC: heic.decoded,

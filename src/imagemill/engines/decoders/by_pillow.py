@@ -1,9 +1,9 @@
-"""Decode with Pillow what libvips does not: bitmaps, icons, odd TIFFs, and animations in PNG and AVIF.
+"""Decode with Pillow what libvips does not: bitmaps, icons, odd TIFFs, and AVIFs that move.
 
 Each class of Pillow is called by name: nothing is left to be guessed from the bytes (threat D14).
 Units    delays in milliseconds; loops count showings, 0 = for ever.
 Errors   Pillow's own, for the caller to translate.
-Source   Pillow 13: the plugins named; APNG (PNG 3rd edition, 11.3.6).
+Source   Pillow 13: the plugins named.
 """
 
 from io import BytesIO
@@ -11,7 +11,7 @@ from struct import pack
 from typing import Any
 
 import numpy as np
-from PIL import AvifImagePlugin, BmpImagePlugin, IcoImagePlugin, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin
+from PIL import AvifImagePlugin, BmpImagePlugin, IcoImagePlugin, ImageOps, TiffImagePlugin
 from PIL import Image as Pillow
 
 from imagemill.engines.decoders.base import Image, from_rows, pyvips, told
@@ -21,7 +21,6 @@ from imagemill.model.media import MediaInfo
 
 Pillow.MAX_IMAGE_PIXELS = None  # our own limits have judged the header before
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-_ORIENTATION = 0x0112
 _SPACES = {"CMYK": "cmyk"}
 _AS_THEY_ARE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _BY_WAY_OF = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
@@ -56,41 +55,22 @@ def page(source: memoryview, info: MediaInfo, first: int, frames: int) -> Image:
     return told(_joined(made), info.pages)
 
 
-def frames_of_png(source: memoryview, info: MediaInfo, first: int, frames: int) -> Image:
-    """Frames of an APNG, each as it is seen: blended over what the one before left."""
-    picture = PngImagePlugin.PngImageFile(BytesIO(source))
-    hidden = int(bool(picture.info.get("default_image")))  # a picture for those who know no APNG: no frame
-    image = _sequence(picture, info, first + hidden, frames, hidden)
-    return told(
-        image, info.frames, _delays(image), int(picture.info.get("loop", 0)), picture.getexif().get(_ORIENTATION, 1)
-    )
-
-
 def frames_of_avif(source: memoryview, info: MediaInfo, first: int, frames: int) -> Image:
-    """Frames of an AVIF sequence, or a still in layers; turned as its properties say."""
+    """Frames of an AVIF sequence, a still in layers or in greys; turned as its properties say."""
     picture = AvifImagePlugin.AvifImageFile(BytesIO(source))
     if picture.n_frames != info.frames:
         raise ImageCorrupt(f"avif: header {info.frames} frames, decoder {picture.n_frames}")
-    image = _sequence(picture, info, first, frames, 0)
-    return told(image, info.frames, _delays(image), heif.loops(source) if info.frames > 1 else -1)
-
-
-def _sequence(picture: ImageFile.ImageFile, info: MediaInfo, first: int, frames: int, hidden: int) -> Image:
-    """*frames* of them, below one another, with the delays of all up to the last."""
     delays_ms, made = [], []
-    for n in range(hidden, first + frames):
+    for n in range(first + frames):
         picture.seek(n)
         picture.load()
         delays_ms.append(round(picture.info.get("duration", 0)))
         if n >= first:
-            turned = ImageOps.exif_transpose(picture) if picture.format == "AVIF" else picture
+            turned = ImageOps.exif_transpose(picture)
             made.append(np.asarray(turned.convert("RGBA" if info.has_alpha else "RGB")))
     image = from_rows(np.concatenate(made), picture.info.get("icc_profile") or b"")
-    return told(image, info.frames, tuple(delays_ms))
-
-
-def _delays(image: Image) -> tuple[int, ...]:
-    return tuple(image.get("delay"))
+    moves = info.frames > 1
+    return told(image, info.frames, tuple(delays_ms) if moves else (), heif.loops(source) if moves else -1)
 
 
 def _joined(images: list[Image]) -> Image:
