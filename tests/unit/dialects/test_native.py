@@ -163,6 +163,7 @@ EXAMPLES = {
     "source": "local:a/b", "width": "50", "height": "60", "fit": "cover", "enlarge": "1", "dpr": "2", "crop": "30,40",
     "focus": "0.2,0.3", "orient": "0", "rotate": "90", "flip": "1", "flop": "1", "blur": "1.5", "sharpen": "2",
     "background": "abc", "format": "webp", "quality": "55", "speed": "small",
+    "page": "1", "frames": "2", "loop": "3", "delay": "40",
 }  # fmt: skip
 
 
