@@ -15,7 +15,7 @@ from imagemill.settings import Engine, Limits
 _BASE_US = 2_000
 _DECODE_NS = {
     Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0, Format.APNG: 60.0,
-    Format.TIFF: 22.0, Format.HEIC: 60.0, Format.BMP: 8.0, Format.ICO: 22.0, Format.JXL: 90.0,
+    Format.TIFF: 22.0, Format.HEIC: 90.0, Format.BMP: 8.0, Format.ICO: 22.0, Format.JXL: 250.0,
 }  # fmt: skip
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
