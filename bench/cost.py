@@ -16,37 +16,70 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
 from imagemill.engines.pool import Pool
 from imagemill.model.errors import ImagemillError
-from imagemill.model.media import Format
+from imagemill.model.media import LOSSY, Format
 from imagemill.model.recipe import (
     AutoOrient,
     Background,
+    Blend,
     Blur,
+    Brightness,
+    Colorize,
+    Contrast,
     Crop,
+    Duotone,
     Encode,
     Fit,
     Flip,
     Flop,
     Frames,
+    Gamma,
+    Gradient,
+    Gravity,
+    Grayscale,
+    Hue,
+    Layer,
+    Mask,
+    Negate,
+    Pixelate,
+    Place,
+    Position,
     Resize,
     Rotate,
+    Round,
+    Saturation,
+    Sepia,
+    Shadow,
+    Shape,
     Sharpen,
+    SourceRef,
+    Space,
     Speed,
+    Subsampling,
+    Tint,
+    Unsharp,
+    sources,
 )
 from imagemill.plan.cost import estimate_us
+from imagemill.plan.operations.encoding import ABILITIES
 from imagemill.plan.prepare import check, normal
 from imagemill.plan.resolve import check_output, resolve
+from imagemill.plan.steps import Overlay
 from imagemill.samples import __path__ as samples
 from imagemill.settings import Engine, Limits
 
 LIMITS = Limits(cpu_s=1000.0)
 ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
-OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF]
+OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF, Format.APNG,
+       Format.TIFF, Format.JXL]  # fmt: skip
+LAYERS = ["alpha.png", "alpha.webp", "small.png", "small.jpeg", "mid.jpeg", "cmyk.jpg", "noise.webp", "mid.avif",
+          "anim.gif"]  # fmt: skip
 SLACK_MS = 3.0
 """Below this, timing is noise."""
 
@@ -57,7 +90,7 @@ def saved(picture, kind, **options):
     return out.getvalue()
 
 
-def sources():
+def pictures():
     """Name to bytes: photographs and noise, with and without alpha, in every format and at several sizes."""
     with open(f"{next(iter(samples))}/dandelion.jpg", "rb") as file:  # noqa: PTH123
         sample = file.read()
@@ -119,22 +152,83 @@ def recipe(chance, width, height, frames=1):
         ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
     if chance.random() < 0.15:
         ops.append(Sharpen(chance.choice([50, 100, 300])))
+    ops += looks(chance)
+    if chance.random() < 0.15:
+        ops += [layer(chance) for _ in range(chance.choice([1, 1, 2]))]
     if chance.random() < 0.15:
         ops.append(Background(chance.choice([0xFFFFFFFF, 0x11223380])))
-    return (*ops, Encode(chance.choice(OUT), chance.choice([0, 0, 0, 30, 95]), chance.choice(list(Speed))))
+    return (*ops, encode(chance))
 
 
-async def actual_ms(pool, source, ops):
+def encode(chance):
+    """Mostly a format, a quality and a speed; sometimes one of the other choices that the format has."""
+    format_, speed = chance.choice(OUT), chance.choice(list(Speed))
+    able, last = ABILITIES[format_], Encode(format_, chance.choice([0, 0, 0, 30, 95]), speed)
+    if chance.random() < 0.6:
+        return last
+    choices = [replace(last, effort=chance.randint(*able.effort))]
+    if able.lossless:
+        choices.append(replace(last, quality=0, lossless=True))
+    if able.palette:
+        choices.append(replace(last, colours=chance.choice([2, 16, 100, 256])))
+    if able.progressive:
+        choices.append(replace(last, progressive=True))
+    if able.subsampling:
+        choices.append(replace(last, subsampling=chance.choice(list(Subsampling))))
+    if able.profile:
+        choices.append(replace(last, space=Space.P3))
+    if format_ in LOSSY:
+        choices.append(replace(last, max_bytes=chance.choice([2_000, 10_000, 50_000])))
+    choices += [replace(last, bits=bits) for bits in able.bits]
+    return chance.choice(choices)
+
+
+def layer(chance):
+    """A watermark, seldom turned, shadowed or repeated."""
+    return Layer(
+        SourceRef("bench", chance.choice(LAYERS)),
+        (AutoOrient(), *([Blur(200)] if chance.random() < 0.1 else [])),
+        Place(
+            Position.of(chance.choice(list(Gravity))),
+            centidegrees=chance.choice([0, 0, 0, 1500]),
+            opacity_percent=chance.choice([100, 60]),
+        ),
+        width_ppm=chance.choice([0, 100_000, 300_000, 1_000_000]),
+        blend=chance.choice([Blend.NORMAL, Blend.NORMAL, Blend.MULTIPLY, Blend.SOFT_LIGHT]),
+        tile=chance.random() < 0.15,
+        shadow=Shadow() if chance.random() < 0.2 else None,
+    )
+
+
+LOOKS = {
+    Unsharp: lambda c: Unsharp(c.choice([50, 100, 300, 2000])), Pixelate: lambda c: Pixelate(c.choice([2, 10, 50])),
+    Brightness: lambda c: Brightness(c.choice([-30, 30])), Contrast: lambda c: Contrast(c.choice([-30, 30])),
+    Saturation: lambda c: Saturation(c.choice([-100, -30, 50])), Hue: lambda c: Hue(c.choice([10, 200])), Gamma: lambda _: Gamma(180),
+    Grayscale: lambda _: Grayscale(), Sepia: lambda _: Sepia(), Negate: lambda _: Negate(), Tint: lambda _: Tint(0xC08040FF),
+    Duotone: lambda _: Duotone(0x102040FF, 0xFFE0C0FF), Colorize: lambda _: Colorize(0xC0804060),
+    Gradient: lambda c: Gradient(0x000000FF, 0x00000000, c.choice([0, 90, 33])), Round: lambda c: Round(*[c.choice([10, 200, 8192])] * 4),
+    Mask: lambda c: Mask(c.choice(list(Shape))),
+}  # fmt: skip
+"""Each operation that changes the look, in the fixed order."""
+
+
+def looks(chance):
+    """None in most recipes, else one to four of them."""
+    chosen = chance.sample(list(LOOKS), chance.choice([0, 0, 1, 1, 2, 4]))
+    return [make(chance) for kind, make in LOOKS.items() if kind in chosen]
+
+
+async def actual_ms(pool, source, ops, layers):
     """CPU of the worker, the least of three."""
     found = []
     for _ in range(3):
-        async with aclosing(pool.run(source, [Task(ops)])) as results:
+        async with aclosing(pool.run(source, [Task(ops)], layers)) as results:
             found += [made.stages.cpu_ms async for made in results]
     return max(min(found), 0.1)  # a clock may not have moved
 
 
 async def measure(count, endings):
-    chance, rows, made = random.Random(20), [], sources()
+    chance, rows, made = random.Random(20), [], pictures()
     made = {name: body for name, body in made.items() if name.endswith(endings or ("",))}
     pool = Pool(ENGINE, LIMITS, workers=1)
     await pool.start()
@@ -145,12 +239,14 @@ async def measure(count, endings):
             ops = normal(recipe(chance, info.width_px, info.height_px, info.frames))
             try:
                 check(ops, LIMITS)
-                steps = resolve(ops, (), info, LIMITS)
+                layers = {named: made[named.address] for named in sources(ops)}
+                infos = {named: probe(body) for named, body in layers.items()}
+                steps = resolve(ops, (), info, LIMITS, layers=infos)
                 check_output(steps, LIMITS)
                 estimate_ms = estimate_us(steps, ENGINE) / 1e3
                 if estimate_ms > 10_000:
                     continue
-                rows.append((estimate_ms, await actual_ms(pool, made[name], ops), name, steps))
+                rows.append((estimate_ms, await actual_ms(pool, made[name], ops, layers), name, steps))
             except ImagemillError as e:
                 print("not measured:", name, e, file=sys.stderr)
     finally:
@@ -158,11 +254,25 @@ async def measure(count, endings):
     return rows
 
 
+def told(step):
+    if not isinstance(step, Overlay):
+        return type(step).__name__
+    turned = "turned " if step.place.centidegrees else ""
+    size = step.made.size
+    return f"[{step.source.address} {size.width}x{size.height} {turned}{step.blend}{' tile' * step.tile}{' shadow' * bool(step.shadow)}]"
+
+
 def shown(row):
     estimate_ms, cpu_ms, name, steps = row
-    how = " ".join(type(s).__name__ for s in steps.steps)
+    how = " ".join(told(s) for s in steps.steps)
     return (f"{estimate_ms / cpu_ms:6.2f} {estimate_ms:8.1f} {cpu_ms:8.1f} ms  {name} -> {steps.format} "
-            f"{steps.size.width}x{steps.size.height}x{steps.frames} q {steps.quality} {steps.speed} shrink {steps.shrink}  {how}")  # fmt: skip
+            f"{steps.size.width}x{steps.size.height}x{steps.frames} q {steps.quality} {steps.speed} shrink {steps.shrink}  {how}  {asked(steps.encode)}")  # fmt: skip
+
+
+def asked(last):
+    """What is asked for beside the usual."""
+    usual = Encode(last.format, last.quality, last.speed)
+    return {f: getattr(last, f) for f in last.__struct_fields__ if getattr(last, f) != getattr(usual, f)} or ""
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ def recipe(scenario):
     fit = "&fit=cover" if scenario.get("crop") else ""
     query = (f"source=local:a/b&width={scenario['w']}&height={scenario['h']}{fit}&format={scenario['fmt']}"
              f"&quality={scenario['q']}")  # fmt: skip
-    plan = prepare(Native(LIMITS, str).parse(query.encode()), LIMITS, b"")
+    plan = prepare(Native(LIMITS, str).parse(query.encode()), LIMITS)
     return Task(plan.recipe, plan.candidates)
 
 

@@ -12,7 +12,7 @@ class Null:
     def __init__(self, *_: object) -> None:
         pass
 
-    def run(self, source: memoryview, _info: object, tasks: tuple) -> Iterator[Rendition]:
+    def run(self, source: memoryview, _info: object, tasks: tuple, _layers: object) -> Iterator[Rendition]:
         for _ in tasks:
             yield Rendition(bytes([sum(source[::4096]) & 0xFF]), Format.JPEG, "0" * 40, 1, 1)
 

@@ -48,19 +48,33 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, background, encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, unsharp, pixelate,
+brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
 has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
 is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
 
-**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF. In only: APNG, AVIF sequences, TIFF, BMP, ICO and CUR, HEIC (with `imagemill[heic]`) and
-JPEG XL (with `imagemill[jxl]`); everything else is 415. [Formats](../explanation/formats.md) tells what is made of each. `keep` answers in the
-source's format where that is written; else with WebP for an APNG, PNG for TIFF, BMP and ICO, JPEG for HEIC and JPEG XL, or PNG where these have
-transparency. What moves stays animated where the result is GIF or WebP; elsewhere the first frame counts, or the one that `page` names.
-A page that is not there is 422 `page_missing`. `auto` takes the first of AVIF and WebP that `Accept` names (AVIF up to 3 megapixels), else PNG where
-there is transparency, else JPEG; the answer then carries `Vary: Accept`. Metadata is removed, colours are brought to sRGB.
+**Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
+and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
+sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
+
+**Formats.** [Formats](../explanation/formats.md) tells what is read and what is made of it; everything else is 415. `keep` answers in the source's
+format where that is written; else with PNG for BMP and ICO, and for HEIC with JPEG, or PNG where it has transparency. What moves stays animated where
+the result is GIF, WebP, APNG or AVIF; elsewhere the first frame counts, or the one that `page` names. A page that is not there is 422
+`page_missing`. `auto` takes the first of
+what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
+`engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
+for all clients, and the number WebP's. Metadata is removed, colours are brought to sRGB.
+
+**Hints.** Where `negotiation.client_hints` is on, `width=auto` is as wide as the client says it will show the picture (`Sec-CH-Width`, rounded up
+to 160, 320, 480, 640, 800, 960, 1280, 1600, 1920, 2560 or 3840; `width=auto:640` says what it is for clients that do not), `dpr=auto` what its
+screen has (`Sec-CH-DPR`: 1, 1.5, 2, 3 or 4), and a client with `Save-Data: on` gets `negotiation.save_data_quality` where the URL names no
+quality. The answer says in `Vary` what it was asked for. Elsewhere `auto` is a 400.
+
+**Presets.** `preset=thumb` stands for the parameters that `presets.named.thumb` has; the URL's own override them, and so do those of later names
+in `preset=a,b`. Where `presets.only` is on, nothing else may be asked for. `limits.widths`, `heights` and `qualities` keep numbers to a few instead.
 
 **Lifetime.** `ttl` sets `Cache-Control: max-age` of the answer. `expires` is part of the URL: from that second on it is refused with 410,
 cached or not.

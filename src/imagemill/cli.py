@@ -30,9 +30,10 @@ from imagemill import (
     wiring_port,
 )
 from imagemill.configuration import PREFIX, config_path, load, masked
-from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError
+from imagemill.model.errors import BadRequest, ImagemillError, NoRoute, SettingsError, SourceForbidden
 from imagemill.model.signing import MARK, sign
 from imagemill.obs import logs
+from imagemill.plan.negotiate import client
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
 from imagemill.settings import Settings
@@ -54,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"imagemill: settings: {e}", file=sys.stderr)
         return _WRONG_USE
     except ImagemillError as e:
-        print(f"imagemill: {e.code}: {e}", file=sys.stderr)
+        # whoever asks here may know why
+        reason = f" ({e.reason})" if isinstance(e, SourceForbidden) and e.reason else ""
+        print(f"imagemill: {e.code}: {e}{reason}", file=sys.stderr)
         return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -301,7 +304,8 @@ def _explain(arguments: argparse.Namespace) -> int:
     if not _OUR_PATH.fullmatch(where):
         raise NoRoute(f"{where.decode()}: only /image?source=... is answered")
     request = wiring.native(settings).parse(query.partition(MARK)[0])
-    plan = prepare(request, settings.limits, arguments.accept.encode("latin-1", "replace"))
+    asker = client({b"accept": arguments.accept.encode("latin-1", "replace")}, settings.negotiation)
+    plan = prepare(request, settings.limits, asker, settings.negotiation)
     facts = explain(plan, "MISS", settings.limits, settings.engine)
     facts["tier"] = "MISS (this command holds no cache; ask a running node's /explain)"
     if arguments.json:

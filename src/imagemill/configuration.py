@@ -130,7 +130,7 @@ def refuse_unknown(raw: Mapping[str, Any], kind: type[Struct], at: str) -> None:
     known = {f.name: f.type for f in fields(kind)}
     for name, value in raw.items():
         if name not in known:
-            near = get_close_matches(name, known, 1, 0.5) or _elsewhere(name)
+            near = get_close_matches(name, known, 1, 0.6) or _elsewhere(name)
             raise SettingsError(f"unknown setting {at}{name}" + (f"; did you mean {near[0]}?" if near else ""))
         inner = known[name]
         if get_origin(inner) is None and not get_args(inner) and isinstance(inner, type) and issubclass(inner, Struct):

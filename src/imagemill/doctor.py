@@ -128,7 +128,7 @@ async def _worker(settings: Settings) -> list[Finding]:
         versions = ", ".join(f"{k} {v}" for k, v in pool.versions.items())
         found = [Finding("worker", "ok", f"starts confined, as uid {_uid(pool.pids()[0])}; {versions}")]
         source = (files("imagemill") / "samples" / "dandelion.jpg").read_bytes()
-        recipe = wiring.native(settings).recipe({"width": "512", "format": "webp"})
+        recipe = wiring.native(settings, own=True).recipe({"width": "512", "format": "webp"})
         async with aclosing(pool.run(source, [Task(recipe)])) as results:
             made = await anext(results)
         size = f"{made.rendition.width_px} x {made.rendition.height_px}"

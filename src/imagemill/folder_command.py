@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from imagemill import wiring
+from imagemill import wiring, wiring_layers
 from imagemill.engines.base import Task
 from imagemill.folder.candidates import Candidates, NotPicture
 from imagemill.folder.names import Naming
@@ -25,6 +25,7 @@ from imagemill.job_screen import plain
 from imagemill.model.errors import SettingsError
 from imagemill.model.media import Format
 from imagemill.model.recipe import Encode, Recipe
+from imagemill.model.request import Plan
 from imagemill.settings import Settings
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
@@ -49,19 +50,21 @@ def only_for_folders(arguments: argparse.Namespace) -> str:
     return next((option for option, is_given in given.items() if is_given), "")
 
 
-def run(arguments: argparse.Namespace, settings: Settings, recipe: Recipe) -> int:
+def run(arguments: argparse.Namespace, settings: Settings, plan: Plan) -> int:
     """Render the folder ``file`` into ``output``; the exit status.
 
     Raises:
         SettingsError: the two folders, or the template of names, cannot be meant.
+        ImagemillError: a layer cannot be had, so nothing is rendered.
     """
     root: Path = arguments.file
     naming = Naming() if arguments.name is None else Naming(arguments.name)
-    wanted = _format(recipe)
+    wanted = _format(plan.recipe)
+    layers = asyncio.run(wiring_layers.layers(settings, plan))
     place, here = _place(root, arguments.output)
     report, screen, begun = Report(), Screen(sys.stderr), time.monotonic()
     candidates = Candidates(root, place, naming, wanted, over=arguments.overwrite)
-    order = Order(root, Task(recipe), settings.limits.source_bytes, arguments.overwrite)
+    order = Order(root, Task(plan.recipe), settings.limits.source_bytes, arguments.overwrite, layers)
     status = _INTERRUPTED
     try:
         asyncio.run(_work(settings, candidates, place, order, report, screen, here, strict=arguments.strict))

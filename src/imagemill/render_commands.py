@@ -9,14 +9,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from imagemill import folder_command, wiring
+from imagemill import folder_command, wiring, wiring_layers
 from imagemill.configuration import config_path, load
 from imagemill.engines.base import Made, Task
 from imagemill.folder.names import promised
 from imagemill.model.errors import SettingsError, SourceTooLarge
 from imagemill.model.media import EXTENSIONS
-from imagemill.model.recipe import Recipe
-from imagemill.model.request import ImageRequest, SourceRef
+from imagemill.model.request import ImageRequest, Plan, SourceRef
 from imagemill.plan.prepare import prepare
 from imagemill.settings import Settings
 
@@ -64,22 +63,22 @@ def _render(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
     given = {k.removeprefix("p_"): v for k, v in vars(arguments).items() if k.startswith("p_") and v is not None}
     if arguments.file.is_dir():
-        return folder_command.run(arguments, settings, _recipe(settings, given))
+        return folder_command.run(arguments, settings, _plan(settings, given))
     if wrong := folder_command.only_for_folders(arguments):
         raise SettingsError(f"{wrong} is for folders, and {arguments.file} is none")
     out: Path | None = arguments.output
     if out and "format" not in given:
         given["format"] = _format_of(out)
-    return _render_file(arguments.file, out, settings, _recipe(settings, given), force=arguments.overwrite)
+    return _render_file(arguments.file, out, settings, _plan(settings, given), force=arguments.overwrite)
 
 
-def _recipe(settings: Settings, given: dict[str, str]) -> Recipe:
+def _plan(settings: Settings, given: dict[str, str]) -> Plan:
     """What is asked for, within the limits."""
-    recipe = wiring.native(settings).recipe(given)
-    return prepare(ImageRequest(SourceRef("file", ""), recipe), settings.limits).recipe
+    recipe = wiring.native(settings, own=True).recipe(given)
+    return prepare(ImageRequest(SourceRef("file", ""), recipe), settings.limits)
 
 
-def _render_file(file: Path, out: Path | None, settings: Settings, recipe: Recipe, *, force: bool) -> int:
+def _render_file(file: Path, out: Path | None, settings: Settings, plan: Plan, *, force: bool) -> int:
     if out and not _writable(out, force=force):
         return _FAILED
     try:
@@ -87,7 +86,7 @@ def _render_file(file: Path, out: Path | None, settings: Settings, recipe: Recip
     except OSError as e:
         print(f"imagemill: {file}: {e.strerror}", file=sys.stderr)
         return _FAILED
-    made = asyncio.run(_render_one(settings, source, Task(recipe)))
+    made = asyncio.run(_render_one(settings, source, plan))
     named = out or file.with_suffix(f".{made.rendition.format}")
     if not out and not _writable(named, force=force):
         return _FAILED
@@ -130,11 +129,12 @@ def _exists(out: Path) -> int:
     return _FAILED
 
 
-async def _render_one(settings: Settings, source: bytes, task: Task) -> Made:
+async def _render_one(settings: Settings, source: bytes, plan: Plan) -> Made:
+    layers = await wiring_layers.layers(settings, plan)
     pool = wiring.engine(settings, 1)
     try:
         await pool.start()
-        async with aclosing(pool.run(source, [task])) as results:
+        async with aclosing(pool.run(source, [Task(plan.recipe)], layers)) as results:
             return await anext(results)
     finally:
         await pool.close()

@@ -121,12 +121,26 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Of a rendition, as encoded."""
     operations: Positive = 16
     """In one recipe."""
+    layers: Annotated[int, Meta(ge=0, le=64)] = 8
+    """Pictures laid over one picture, those in layers' own recipes included; 0 = none may be."""
+    layer_depth: Positive = 2
+    """How deep layers nest: a layer of a layer's own recipe is the second."""
+    layer_bytes: Positive = 8 * MiB
+    """Of the sources of all layers of one request together, or of one job."""
     blur_sigma: Positive = 100
-    """Largest ``blur``."""
+    """Largest sigma of ``blur`` and ``unsharp``."""
     sharpen_sigma: Annotated[int, Meta(ge=1, le=10)] = 10
     """Largest ``sharpen``."""
     dpr: Positive = 4
     """Largest ``dpr``."""
+    widths: tuple[Positive, ...] = ()
+    """The only widths that may be asked for (resize, extend; ``dpr`` multiplied in). Empty = any."""
+    heights: tuple[Positive, ...] = ()
+    """The only heights. Empty = any."""
+    qualities: tuple[Annotated[int, Meta(ge=1, le=100)], ...] = ()
+    """The only qualities. Empty = any."""
+    grid_outside: Literal["refuse", "round"] = "refuse"
+    """What is done with a number beside these: a 422, or the next one up (the largest, where there is none)."""
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
     ttl_s: Annotated[int, Meta(ge=1, le=259_200)] = 259_200
@@ -137,11 +151,34 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What is done with a lifetime outside these: a 422, or the nearest one allowed, told in ``X-TTL``."""
 
 
+class Negotiation(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[negotiation]``: what an answer may owe to what its client says of itself."""
+
+    formats: tuple[Literal["avif", "webp", "jxl"], ...] = ("avif", "webp")
+    """What ``format=auto`` offers, best first; a client gets the first that it accepts and that is worth it."""
+    client_hints: bool = False
+    """Whether ``width=auto`` and ``dpr=auto`` are answered by ``Sec-CH-Width`` and ``Sec-CH-DPR``, and ``Save-Data`` is
+    heard. Pages have to ask browsers for the first two (``Accept-CH``, and ``Permissions-Policy`` across origins)."""
+    save_data_quality: Annotated[int, Meta(ge=0, le=100)] = 50
+    """With ``client_hints``: the quality for clients that save data, where the URL names none. 0 = as for all."""
+
+
+class Presets(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[presets]``: parameters of ``/image`` under a name, asked for by ``preset=``; a URL's own override them."""
+
+    named: dict[str, str] = {}
+    """Name to parameters, as they stand in a URL: ``thumb = "width=200&height=200&fit=cover"``."""
+    only: bool = False
+    """Nothing but presets may be asked for: so nobody can have more than these made of a source."""
+
+
 class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """``[engine]``: the worker processes."""
 
     workers: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 = one for each core this process may use."""
+    avif_budget_s: SecondsOrNone = 1.4
+    """Estimated CPU to write an AVIF above which ``format=auto`` answers with the next best; 0 = never AVIF."""
     deadline_s: Seconds = 10.0
     """Wall time of one rendition; then its worker is killed."""
     cancel_grace_s: SecondsOrNone = 0.25
@@ -151,7 +188,8 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     max_rss_bytes: Positive = 512 * MiB
     """Private memory after a job above which a worker is replaced."""
     address_space_bytes: Positive = 2048 * MiB
-    """Address space of one worker; at least twice ``limits.source_bytes`` plus ``output_bytes``."""
+    """Address space of one worker; at least twice ``limits.source_bytes`` plus ``layer_bytes`` and
+    ``output_bytes``."""
     poison_s: Seconds = 300.0
     """How long a source that killed workers twice is refused."""
     speed: Literal["fast", "balanced", "small"] = "balanced"
@@ -165,11 +203,15 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """CPU for fewer bytes: 0 is fastest."""
     jpeg_optimize: bool | None = None
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 0.2 to 0.5 ms more CPU a picture."""
+    quality_auto: bool = False
+    """Whether ``quality=auto`` is offered: a worker then holds 30 MB more. Needs the extra ``quality``."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
     """Where the URL names no ``quality``."""
     webp_quality: Annotated[int, Meta(ge=1, le=100)] = 79
     """Where the URL names no ``quality``."""
     avif_quality: Annotated[int, Meta(ge=1, le=100)] = 63
+    """Where the URL names no ``quality``."""
+    jxl_quality: Annotated[int, Meta(ge=1, le=100)] = 75
     """Where the URL names no ``quality``."""
 
 
@@ -442,6 +484,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     signing: Signing = Signing()
     limits: Limits = Limits()
+    negotiation: Negotiation = Negotiation()
+    presets: Presets = Presets()
     engine: Engine = Engine()
     gate: Gate = Gate()
     fetch: Fetch = Fetch()
@@ -467,9 +511,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         for name, most in _ORDERED:
             if attrgetter(name)(self) > attrgetter(most)(self):
                 raise SettingsError(f"{name} must not exceed {most}")
-        if self.limits.output_bytes + self.limits.source_bytes > self.engine.address_space_bytes // 2:
+        shared = self.limits.output_bytes + self.limits.source_bytes + self.limits.layer_bytes
+        if shared > self.engine.address_space_bytes // 2:
             raise SettingsError(
-                "limits.source_bytes and output_bytes together exceed half of engine.address_space_bytes"
+                "limits.source_bytes, layer_bytes and output_bytes together exceed half of engine.address_space_bytes"
             )
 
 

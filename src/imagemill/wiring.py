@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from imagemill import __version__, stores
 from imagemill.cache.alone import Alone
 from imagemill.cache.memory import MemoryCache
@@ -66,9 +68,11 @@ def _quota_cores(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return -(-int(quota) // int(period)) if quota.isdigit() else 0
 
 
-def native(settings: Settings) -> Native:
-    """The native dialect; needs no live objects."""
-    return Native(settings.limits, lambda url: guard.parse(url).url)
+def native(settings: Settings, *, own: bool = False) -> Native:
+    """The native dialect; needs no live objects. *own*: for whoever runs this machine, from whom nothing is kept."""
+    presets = replace(settings.presets, only=settings.presets.only and not own)
+    hints = settings.negotiation.client_hints
+    return Native(settings.limits, lambda url: guard.parse(url).url, presets, client_hints=hints)
 
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
@@ -135,7 +139,8 @@ async def purge(settings: Settings, order: Order) -> Purged:
     feed = purge_feed(settings, purges)
     try:
         await feed.tune()  # where that fails, publishing says so
-        return await Purger(purges, native(settings), feed.publish).carry_out(order)
+        purger = Purger(purges, native(settings), feed.publish, limits=settings.limits, policy=settings.negotiation)
+        return await purger.carry_out(order)
     except DependencyDown as e:
         raise DependencyDown("Redis did not take the purge, so nodes may not know of it; repeat it") from e
     finally:
@@ -174,7 +179,12 @@ class Service:
         self.purges = purges_of(settings)
         self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
         self.purger = Purger(
-            self.purges, native(settings), self.feed.publish if self.feed else None, observe=self._purge_event
+            self.purges,
+            native(settings),
+            self.feed.publish if self.feed else None,
+            self._purge_event,
+            limits=settings.limits,
+            policy=settings.negotiation,
         )
         self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
         self.stores = stores.open_all(settings, self._stored)
@@ -183,7 +193,9 @@ class Service:
             self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         self.transcoder = Transcoder(
-            Renderer(origin, self.pool, self.gate, cache, self._engine), self.l1, self.redis or Alone(), self.failures,
+            Renderer(
+                origin, self.pool, self.gate, cache, self._engine, layer_bytes=settings.limits.layer_bytes
+            ), self.l1, self.redis or Alone(), self.failures,
             caches.versions, self.purges, cache, wait_s=shared.wait_s,
             shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
             tell=self.feed.publish if self.feed else None,

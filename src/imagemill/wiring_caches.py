@@ -10,6 +10,7 @@ from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.tidy import Tidy
 from imagemill.model.entry import Entry, Failure
+from imagemill.model.recipe import sources
 from imagemill.model.request import Plan
 from imagemill.service.changes import REMEMBERED_S
 from imagemill.settings import Cache as Settings
@@ -55,4 +56,5 @@ def _entry_size(entry: Entry) -> int:
 
 
 def _plan_size(plan: Plan) -> int:
-    return 2 * len(plan.source.address) + 2048
+    layers = sum(512 + 2 * len(source.address) for source in sources(plan.recipe))
+    return 2 * len(plan.source.address) + layers + 2048

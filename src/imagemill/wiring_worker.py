@@ -170,7 +170,7 @@ class JobProcess:
         )  # fmt: skip
         return Renderer(
             origin, self._pool, _patient_gate(settings, workers), cache,
-            lambda: version_number(self._pool.versions),
+            lambda: version_number(self._pool.versions), layer_bytes=settings.limits.layer_bytes,
         )  # fmt: skip
 
     def _stored(self, operation: str, outcome: str, seconds: float) -> None:

@@ -70,7 +70,7 @@ def test_no_bleeding_at_the_edges():
             assert np.abs(frame - 255 * (n % 2)).max() <= 2
 
 
-@pytest.mark.parametrize("to", ["jpeg", "png", "avif"])
+@pytest.mark.parametrize("to", ["jpeg", "png", "tiff", "jxl"])
 def test_first_frame_where_there_are_no_frames(to):
     """Other formats get the first frame."""
     body = pictures.animation("GIF")

@@ -64,6 +64,28 @@ def test_auto_leaves_large_avif_to_webp():
     assert mill(source, b"image/avif,image/webp", format="auto", width=500).format == Format.AVIF
 
 
+def test_auto_leaves_tiny_avif_to_webp():
+    """Where AVIF brings nothing, it is not chosen; who accepts nothing else still gets what all do."""
+    source = pictures.encoded(pictures.photo(400, 300), "JPEG")
+    assert mill(source, b"image/avif,image/webp", format="auto", width=40).format == Format.WEBP
+    assert mill(source, b"image/avif", format="auto", width=40).format == Format.JPEG
+    assert mill(source, b"image/avif", format="auto", width=100).format == Format.AVIF
+
+
+@pytest.mark.parametrize("quality", [{}, {"quality": 40}, {"quality": 90}])
+def test_auto_looks_alike_for_all(quality):
+    """A quality is one look, whatever the client accepts: AVIF is then smaller than WebP, and not worse by much."""
+    source = png(pictures.photo(600, 400))
+    made = {
+        name: mill(source, name.encode(), format="auto", width=300, **quality) for name in ("image/avif", "image/webp")
+    }
+    wanted = reference.opened(mill(source, format="png", width=300).body)
+    avif, webp = (reference.difference(reference.opened(m.body), wanted) for m in made.values())
+    assert avif <= 1.25 * webp
+    assert len(made["image/avif"].body) < len(made["image/webp"].body)
+    assert len(made["image/avif"].body) < len(mill(source, format="avif", width=300, **quality).body)
+
+
 @pytest.mark.parametrize("format_", ["jpeg", "webp", "avif"])
 def test_quality(format_):
     """More quality, more bytes, less difference."""

@@ -38,7 +38,7 @@ class HeldEngine:
     async def close(self) -> None:
         pass
 
-    async def run(self, _source, tasks):
+    async def run(self, _source, tasks, _layers):
         self.begun.release()
         while not self.go.acquire(blocking=False):  # no thread that would outlive a test which fails
             await asyncio.sleep(0.002)

@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from imagemill.model.entry import DAY_S, MAX_LIFE_S, Entry, Failure
+from imagemill.model.entry import DAY_S, MAX_LIFE_S, OF_LAYER, Entry, Failure
 
 DIGEST_BYTES = 16
 SKEW_MS = 1_000
@@ -216,10 +216,14 @@ class Purges:
         if asked_ms <= self._floor_ms:
             return _GONE
         times = [self._purged(Subject.SOURCE, source_key), self._purged(Subject.KEY, key)]
-        times += [self._purged(Subject.TAG, tag) for tag in tags]
+        times += [self._tagged(tag) for tag in tags]
         if any(asked_ms <= hard_ms for hard_ms, _ in times):
             return _GONE
         return _STALE if any(asked_ms <= soft_ms for _, soft_ms in times) else _VALID
+
+    def _tagged(self, tag: str) -> tuple[int, int]:
+        layer = tag.removeprefix(OF_LAYER)
+        return self._purged(Subject.TAG, tag) if layer == tag else self._purged(Subject.SOURCE, layer)
 
     def _purged(self, subject: Subject, name: str) -> tuple[int, int]:
         return self._held.get(digest(subject, name), (-1, -1))

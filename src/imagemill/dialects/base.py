@@ -2,18 +2,27 @@
 
 from typing import Protocol
 
-from imagemill.model.request import ImageRequest
+from imagemill.model.client import ANYONE, Client
+from imagemill.model.request import ImageRequest, SourceRef
 
 
 class Dialect(Protocol):
     """One URL grammar."""
 
-    def parse(self, query: bytes) -> ImageRequest:
-        """Read a raw query string, as received and after its signature was taken off.
+    def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
+        """Read a raw query string of *client*, as received and after its signature was taken off.
 
         Raises:
             BadOption: an option is unknown, repeated or ill-formed.
             BadRequest: anything else is ill-formed.
             LimitExceeded: a well-formed number is beyond policy.
+        """
+        ...
+
+    def source(self, value: str) -> SourceRef:
+        """The source that *value* names, in whatever spelling.
+
+        Raises:
+            BadOption: it names none.
         """
         ...

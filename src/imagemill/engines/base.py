@@ -7,7 +7,19 @@ from typing import Protocol
 from msgspec import Struct
 
 from imagemill.model.media import Format, Rendition
-from imagemill.model.recipe import Recipe
+from imagemill.model.recipe import Recipe, SourceRef
+
+Layers = Mapping[SourceRef, bytes]
+"""The sources of layers, by what recipes call them."""
+NO_LAYERS: Layers = {}
+
+
+class Known(Struct, frozen=True):
+    """A quality at which an encoder is known to reach a score with this source."""
+
+    format: Format
+    target_centi: int
+    quality: int
 
 
 class Task(Struct, frozen=True):
@@ -16,6 +28,8 @@ class Task(Struct, frozen=True):
     recipe: Recipe
     candidates: tuple[Format, ...] = ()
     """For `Format.AUTO`, best first."""
+    known: tuple[Known, ...] = ()
+    """What need not be found out again."""
 
 
 class Stages(Struct, frozen=True):
@@ -39,8 +53,8 @@ class Made(Struct, frozen=True):
 class Engine(Protocol):
     """Turns sources into renditions, in a process that may be killed."""
 
-    def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
-        """Decode *source* once and make each of *tasks* in order.
+    def run(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> AsyncGenerator[Made, None]:
+        """Decode *source* once and make each of *tasks* in order; *layers* has all that their recipes name.
 
         Closing the iterator early gives the work up. The deadline is each rendition's own; what the reader of one does
         before it asks for the next does not count.
@@ -51,6 +65,8 @@ class Engine(Protocol):
             LimitExceeded: a limit, named.
             ProcessingTimeout: the deadline.
             Overloaded: no worker came free within it, so nothing was begun.
+
+        Where a layer is at fault the error is the same, and names it.
         """
         ...
 

@@ -52,7 +52,7 @@ class Decoded:
         self._first = work[0].first
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
-        self._keep = len(work) > 1
+        self._keep = len(work) > 1 or any(steps.border is not None for steps in work)
         self._opened = opened
         self._look = look
         self._header: Image = opened
@@ -87,14 +87,22 @@ class Decoded:
             return self._image.crop(0, 0, self._image.width, steps.source.height_px)
         return self._image
 
+    def picture(self, steps: Steps) -> Image:
+        """The pixels for *steps* as an image, whichever way they come; asked for again, they are there."""
+        rows = self.rows(steps)
+        return self.image(steps) if rows is None else self.wrapped(rows)
+
     def wrapped(self, rows: Any) -> Image:
         """*rows* as an image, with the profile that libvips found beside them."""
-        height, width, bands = rows.shape
-        image = pyvips.Image.new_from_memory(np.ascontiguousarray(rows), width, height, bands, "uchar")
-        image = image.copy(interpretation="b-w" if bands <= _GREY_BANDS else "srgb")
+        image = as_image(rows)
         if self.has_profile:
             image.set_type(pyvips.GValue.blob_type, PROFILE, self._header.get(PROFILE))
         return image
+
+    @property
+    def header(self) -> Image | None:
+        """The source as libvips opened it, where that was done: for what stands beside its pixels."""
+        return self._header
 
     @property
     def has_profile(self) -> bool:
@@ -108,6 +116,13 @@ class Decoded:
         if self._shrink == self._frames == 1:
             return self._opened
         return decoders.opened(self._source, self._info, self._shrink, self._first, self._frames)
+
+
+def as_image(rows: Any) -> Image:
+    """*rows* as an image of sRGB, or its grey."""
+    height, width, bands = rows.shape
+    image = pyvips.Image.new_from_memory(np.ascontiguousarray(rows), width, height, bands, "uchar")
+    return image.copy(interpretation="b-w" if bands <= _GREY_BANDS else "srgb")
 
 
 def _mixes(image: Image, steps: Steps) -> bool:

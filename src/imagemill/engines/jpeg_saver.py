@@ -21,15 +21,18 @@ _MOST_SIDE_PX = 65_500
 Image.preinit()  # what it imports is out of a worker's reach later on
 
 
-def saved(pixels: Any, quality: int, *, optimize: bool) -> bytes | None:
-    """A JPEG file; None where libvips has to write it."""
+def saved(
+    pixels: Any, quality: int, *, optimize: bool, progressive: bool = False, full_colours: bool | None = None
+) -> bytes | None:
+    """A JPEG file; None where libvips has to write it. *full_colours* None = as the quality says."""
     height, width, bands = pixels.shape
     if bands not in _BANDS or max(width, height) > _MOST_SIDE_PX:
         return None
+    full = quality >= _FULL_COLOURS_FROM if full_colours is None else full_colours
     try:
         return written(
             pixels, JpegImagePlugin.JpegImageFile.format, quality=quality, optimize=optimize,
-            subsampling=_FULL if quality >= _FULL_COLOURS_FROM else _HALVED,
+            subsampling=_FULL if full else _HALVED, progressive=progressive,
         )  # fmt: skip
     except OSError:
         return None

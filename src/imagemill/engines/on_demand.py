@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from imagemill.engines.base import Made, Task
+from imagemill.engines.base import NO_LAYERS, Layers, Made, Task
 from imagemill.engines.pool import Pool
 from imagemill.model.errors import DependencyDown, SettingsError
 
@@ -35,13 +35,13 @@ class OnDemand:
         """How many workers are idle, busy and starting."""
         return self._pool.states if self._pool else {"idle": 0, "busy": 0, "starting": 0}
 
-    async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
+    async def run(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
         self._runs += 1
         self._wake()
         try:
             pool = await self._up()
-            async with aclosing(pool.run(source, tasks)) as results:
+            async with aclosing(pool.run(source, tasks, layers)) as results:
                 async for made in results:
                     yield made
         finally:

@@ -1,7 +1,7 @@
 """Remember what ended workers, so that the same bomb is not decoded again and again (threat L17).
 
-Keys     a source that crashed workers, whatever was asked of it; a source with its tasks where they ran out of time:
-         a dear recipe must not take an innocent source away from everyone else.
+Keys     a source that crashed workers, whatever was asked of it, and be it a layer; a source with its tasks and layers
+         where they ran out of time: a dear recipe must not take an innocent source away from everyone else.
 Units    seconds on the monotonic clock.
 """
 
@@ -30,20 +30,24 @@ class Poison:
         """Whether *source* may be one of them: only then is its name worth working out."""
         return len(source) in self._lengths
 
-    def refuse(self, source: Name, tasks: Sequence[Task]) -> None:
-        """Raise what *source*, or *tasks* of it, ended in twice; else do nothing."""
+    def refuse(self, source: Name, tasks: Sequence[Task], layers: Sequence[Name] = ()) -> None:
+        """Raise what *source*, or *tasks* of it with *layers*, ended in twice; else do nothing."""
+        self.refuse_source(source)
+        if self._holds(_work_name(source, tasks, layers)):
+            raise ProcessingTimeout("this took too long before; it is not tried for a while")
+
+    def refuse_source(self, source: Name) -> None:
+        """Raise where *source*, be it a layer's, ended workers twice; else do nothing."""
         if self._holds(source):
             raise ImageCorrupt("this source ended workers before; it is not decoded for a while")
-        if self._holds(_work_name(source, tasks)):
-            raise ProcessingTimeout("this took too long before; it is not tried for a while")
 
     def blame_source(self, source: Name) -> bool:
         """Count a crash; whether it was one too many."""
         return self._blame(source)
 
-    def blame_work(self, source: Name, tasks: Sequence[Task]) -> None:
+    def blame_work(self, source: Name, tasks: Sequence[Task], layers: Sequence[Name] = ()) -> None:
         """Count a deadline that was spent computing."""
-        self._blame(_work_name(source, tasks))
+        self._blame(_work_name(source, tasks, layers))
 
     def _holds(self, name: Name) -> bool:
         kills, until = self._kills.get(name, (0, 0.0))
@@ -65,6 +69,7 @@ def name_of(source: bytes) -> Name:
     return len(source), sha256(source).digest()
 
 
-def _work_name(source: Name, tasks: Sequence[Task]) -> Name:
+def _work_name(source: Name, tasks: Sequence[Task], layers: Sequence[Name]) -> Name:
     size, digest = source
-    return size, sha256(digest + wire.write(wire.Job(0, tuple(tasks)))).digest()
+    digests = b"".join((digest, *(each for _, each in layers)))
+    return size, sha256(digests + wire.write(wire.Job(0, tuple(tasks)))).digest()

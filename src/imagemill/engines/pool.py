@@ -18,8 +18,8 @@ from contextlib import aclosing, suppress
 from msgspec import Struct
 
 from imagemill.engines import wire
-from imagemill.engines.base import Made, Stages, Task
-from imagemill.engines.poison import Name, Poison, name_of
+from imagemill.engines.base import NO_LAYERS, Layers, Made, Stages, Task
+from imagemill.engines.blame import Blame
 from imagemill.engines.process import Process, WorkerDied
 from imagemill.model import errors
 from imagemill.model.errors import (
@@ -40,7 +40,7 @@ log = logging.getLogger("imagemill.pool")
 
 _MAX_UNLUCKY = 8
 """So many workers may be dead under a job before they took it; the next is held against its source."""
-_HASHED_AT_ONCE = 256 * 1024
+_MOST_LAYER = 100
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _BY_CODE = {
     kind.code: kind
@@ -50,6 +50,7 @@ _BY_CODE = {
         errors.PageMissing,
         errors.BadOption,
         errors.BadRequest,
+        errors.NotSupported,
     )
 }
 
@@ -82,7 +83,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Process]] = deque()
         self._tasks: set[asyncio.Task[object]] = set()
         self._ends: set[asyncio.Task[object]] = set()
-        self._poison = Poison(settings.poison_s)
+        self._blame = Blame(settings.poison_s)
         self._short_lives = 0
         self._closing = False
         self.size = workers
@@ -127,16 +128,15 @@ class Pool:
         while self._tasks or self._ends:
             await asyncio.gather(*self._tasks, *self._ends, return_exceptions=True)
 
-    async def run(self, source: bytes, tasks: Sequence[Task]) -> AsyncGenerator[Made, None]:
+    async def run(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> AsyncGenerator[Made, None]:
         """See `engines.base.Engine`."""
-        if len(source) > self._limits.source_bytes:
-            raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
+        self._check_sizes(source, layers)
         until = time.monotonic() + self._settings.deadline_s
         left, unlucky, killed = list(tasks), 0, 0
-        await self._refuse_poison(source, left)
+        await self._refuse_poison(source, left, layers)
         while left:
             try:
-                async with aclosing(self._attempt(source, tuple(left), until)) as results:
+                async with aclosing(self._attempt(source, tuple(left), layers, until)) as results:
                     async for made in results:
                         left.pop(0)
                         yield made
@@ -149,28 +149,33 @@ class Pool:
                 killed += death.killed
                 # a first SIGKILL is more likely an operator's, or the kernel's for want of memory, than a decoder's
                 guilty = death.of_job and (not death.killed or killed > 1)
-                if (guilty or unlucky > _MAX_UNLUCKY) and self._poison.blame_source(await _named(source)):
-                    raise ImageCorrupt("the decoder crashed on this source") from None
+                if guilty or unlucky > _MAX_UNLUCKY:
+                    await self._blame.crashed(source, layers, death.layer)
 
-    async def _refuse_poison(self, source: bytes, tasks: Sequence[Task]) -> None:
-        if not self._poison.suspects(source):
-            return
-        name = await _named(source)
+    def _check_sizes(self, source: bytes, layers: Layers) -> None:
+        if len(source) > self._limits.source_bytes:
+            raise SourceTooLarge(f"source: {len(source)} > {self._limits.source_bytes} bytes")
+        if (size := sum(map(len, layers.values()))) > self._limits.layer_bytes:
+            raise LimitExceeded("layer_bytes", f"layers: {size} > {self._limits.layer_bytes} bytes in all")
+
+    async def _refuse_poison(self, source: bytes, tasks: Sequence[Task], layers: Layers) -> None:
         try:
-            self._poison.refuse(name, tasks)
+            await self._blame.refuse(source, tasks, layers)
         except ImagemillError:
             self._observe(Event("poison"))
             raise
 
-    async def _attempt(self, source: bytes, tasks: tuple[Task, ...], until: float) -> AsyncGenerator[Made, None]:
+    async def _attempt(
+        self, source: bytes, tasks: tuple[Task, ...], layers: Layers, until: float
+    ) -> AsyncGenerator[Made, None]:
         """One pass over *tasks* on one worker, which is given back, or buried, whatever happens."""
         begun = time.monotonic()
         process = await self._take_living(until)
         after, finished = "cancelled", True
         try:
             waited = time.monotonic() - begun
-            await self._refuse_poison(source, tasks)  # the same bomb may have gone off while this one waited
-            finished = not process.offer(source, tasks)
+            await self._refuse_poison(source, tasks, layers)  # the same bomb may have gone off while this one waited
+            finished = not process.offer(source, tasks, layers)
             handed = time.monotonic() - begun - waited
             for n in range(len(tasks)):
                 rendition, done = await self._answer(process, until)
@@ -187,17 +192,17 @@ class Pool:
         except TimeoutError:
             after, finished = "deadline", False
             if process.job_cpu_s() > self._settings.deadline_s / 2:  # busy, and not kept waiting for a core
-                self._poison.blame_work(await _named(source), tasks)
+                await self._blame.overdue(source, tasks, layers)
             raise ProcessingTimeout(f"not done after {self._settings.deadline_s:g} s") from None
         except WorkerDied as death:
             after, finished = "crash", False
-            death.of_job = process.taken
+            death.of_job, death.layer = process.taken, process.layer
             process.kill()
             code = await process.gone()
             death.killed = death.silent and code == -signal.SIGKILL
             if code == -signal.SIGXCPU:
                 after = "deadline"
-                self._poison.blame_work(await _named(source), tasks)
+                await self._blame.overdue(source, tasks, layers)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
         except (ImageCorrupt, LimitExceeded, errors.PageMissing, errors.UnsupportedSourceType, errors.BadRequest):
@@ -215,7 +220,7 @@ class Pool:
             raise WorkerDied
         body = process.output(message.length)
         return Rendition(
-            body, message.format, message.etag, message.width_px, message.height_px, message.frames
+            body, message.format, message.etag, message.width_px, message.height_px, message.frames, message.quality
         ), message
 
     async def _take_living(self, until: float) -> Process:
@@ -321,7 +326,7 @@ class Pool:
             self._limits,
             self._settings,
             os.getpid(),
-            source_area=self._limits.source_bytes,
+            source_area=self._limits.source_bytes + self._limits.layer_bytes,
             output_area=self._limits.output_bytes,
         )
         process = Process.spawn(boot_line(self._entry), setup)
@@ -342,11 +347,6 @@ class Pool:
         task.add_done_callback(tasks.discard)
 
 
-async def _named(source: bytes) -> Name:
-    """A source's name; off the loop where hashing would hold it (threat L19)."""
-    return await asyncio.to_thread(name_of, source) if len(source) > _HASHED_AT_ONCE else name_of(source)
-
-
 def _stopping() -> DependencyDown:
     return DependencyDown("the engine is stopping")
 
@@ -363,6 +363,10 @@ def boot_line(entry: str) -> list[str]:
 
 
 def _ours(message: wire.Failed) -> errors.ImagemillError:
+    error: errors.ImagemillError
     if message.code == LimitExceeded.code:
-        return LimitExceeded(message.limit[:40], message.message)
-    return _BY_CODE.get(message.code, ImageCorrupt)(message.message)
+        error = LimitExceeded(message.limit[:40], message.message)
+    else:
+        error = _BY_CODE.get(message.code, ImageCorrupt)(message.message)
+    error.layer = message.layer[:_MOST_LAYER]
+    return error

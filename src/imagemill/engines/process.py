@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 import msgspec
 
 from imagemill.engines import wire
-from imagemill.engines.base import Task
+from imagemill.engines.base import NO_LAYERS, Layers, Task
 from imagemill.model.errors import BadRequest, SettingsError
 
 _CPU_CLOCK = 2  # clock_getcpuclockid(3) of another process, CPUCLOCK_SCHED
@@ -58,6 +58,8 @@ class WorkerDied(Exception):
     """Whether it simply ended, rather than talked nonsense."""
     killed = False
     """Whether it ended by a SIGKILL that was not ours."""
+    layer = 0
+    """See `Process.layer`."""
 
     @classmethod
     def silently(cls) -> "WorkerDied":
@@ -146,21 +148,25 @@ class Process:
             raise SettingsError("a worker did not start: it said something else")
         return message
 
-    def offer(self, source: bytes, tasks: Sequence[Task]) -> bool:
+    def offer(self, source: bytes, tasks: Sequence[Task], layers: Layers = NO_LAYERS) -> bool:
         """Hand a job over, and say so; nothing is begun where it is refused.
 
         Raises:
             BadRequest: the tasks do not fit into one packet.
         """
-        packet = wire.write(wire.Job(len(source), tuple(tasks)))
+        parts = tuple(wire.Part(name, len(body)) for name, body in layers.items())
+        packet = wire.write(wire.Job(len(source), tuple(tasks), parts))
         if len(packet) > wire.MAX_PACKET:
             raise BadRequest(f"{len(tasks)} renditions are too many for one run")
         self.unwatch()
         self._keep()
         self._cpu_before_s = self._cpu_s()
-        self._source[: len(source)] = source
+        end = 0
+        for body in (source, *layers.values()):
+            self._source[end : end + len(body)] = body
+            end += len(body)
         self._output[0] = wire.OFFERED
-        self._touched = max(self._touched, len(source))
+        self._touched = max(self._touched, end)
         self._expected = len(tasks)
         self.jobs += 1
         self._send(packet)
@@ -170,6 +176,11 @@ class Process:
     def taken(self) -> bool:
         """Whether the worker began with the job it was offered; known even after its death."""
         return self._output[0] != wire.OFFERED
+
+    @property
+    def layer(self) -> int:
+        """Which layer it was reading, from 1 on; 0 = none. Its own word, and so for no more than whom to blame."""
+        return max(0, self._output[0] - wire.LAYER + 1)
 
     def job_cpu_s(self) -> float:
         """CPU that the job has taken so far."""

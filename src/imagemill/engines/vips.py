@@ -15,22 +15,30 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import decoders, encoders, scaler
+from imagemill.engines import decoders, deep, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, needs_libvips, pyvips
+from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, pyvips
+from imagemill.engines.extras import Extras, kept
 from imagemill.engines.headers import probe
+from imagemill.engines.judging import Aim, is_aimed
+from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
-from imagemill.engines.pixels import RGB, srgb
+from imagemill.engines.operations.finding import chosen_box
+from imagemill.engines.pixels import srgb
+from imagemill.engines.search import within
+from imagemill.engines.spaces import finished, own_profile, profile_for
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import PAGED, Format, MediaInfo, Rendition
+from imagemill.model.operations.encoding import EIGHT_BITS
+from imagemill.model.recipe import Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
 from imagemill.plan.frames import asked, selected
-from imagemill.plan.geometry import Size, shrunk
+from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve
-from imagemill.plan.steps import Cut, Scale, Step, Steps, Underlay
+from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits
 
 _COUNTED = frozenset({Format.GIF, Format.WEBP})
@@ -44,12 +52,15 @@ class Vips:
     def __init__(self, limits: Limits, settings: Engine) -> None:
         self._limits = limits
         self._settings = settings
+        self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
-    def run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
-        """Make each task of *source*, of which *info* is what our own reader found."""
+    def run(
+        self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
+    ) -> Iterator[Rendition]:
+        """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
         for page, some in groupby(tasks, lambda task: asked(task.recipe).first):
-            yield from self._run(source, self._of_page(source, info, page), list(some))
+            yield from self._run(source, self._of_page(source, info, page), list(some), given)
 
     def _of_page(self, source: memoryview, info: MediaInfo, page: int) -> MediaInfo:
         """*info*, where pages differ: of the one that is asked for."""
@@ -59,26 +70,50 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task]) -> Iterator[Rendition]:
+    def _run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given) -> Iterator[Rendition]:
         """Make *tasks*, which all begin at the same frame or page."""
-        image = None
-        if needs_libvips(info):
-            first = selected(asked(tasks[0].recipe), info).first
-            if not decoders.streams(info):  # what this opens it decodes: judged by our own header before
-                for task in tasks:
-                    self._resolve(task, info)
-            with _as_ours(info.format):
-                image = decoders.opened(source, info, first=first)
-                info = self._agreed(image, info)
-        work = [self._resolve(task, info) for task in tasks]
+        layers = Layers(given, self, self._limits)
+        if not decoders.streams(info):  # what this opens it decodes: judged by our own header before
+            for task in tasks:
+                self._resolve(task, info, layers)
+        first = selected(asked(tasks[0].recipe), info).first
+        with _as_ours(info.format):
+            image, info = self.opened(source, info, first, whole=any(_asks_for_metadata(task) for task in tasks))
+        work = [self._resolve(task, info, layers) for task in tasks]
+        self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
-        for steps in work:
+        for task, begun in zip(tasks, work, strict=True):
+            context = Context(layer=layers.picture)
             with _as_ours(info.format):
-                body = self._made(shared, steps)
+                steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
+                body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
-            yield Rendition(body, steps.format, etag(body), steps.size.width, steps.size.height, steps.frames)
+            size, quality = steps.size, self._aim.quality(steps)
+            yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
+
+    def opened(
+        self, source: memoryview, info: MediaInfo, first: int = 0, *, whole: bool = False
+    ) -> tuple[Image | None, MediaInfo]:
+        """*source* as its decoder opens it, where only that says all there is to know, or *whole*; and what that says.
+
+        From *first* on, where there are several frames or pages.
+        """
+        if not (whole or needs_libvips(info)):
+            return None, info
+        image = decoders.opened(source, info, first=first)
+        return image, self._agreed(image, info)
+
+    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
+        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, steps.source, steps.first)
+        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+        rows = shared.rows(steps)
+        context = Context(layer=layers.picture)
+        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
+        found = found if rows is None else shared.wrapped(found)
+        return srgb(applied(found, left, context))
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
@@ -87,18 +122,47 @@ class Vips:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
 
-    def _made(self, shared: Decoded, steps: Steps) -> bytes:
+    def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
+        """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+
+        def answer(asked: Steps) -> Box:
+            self._check(asked, info)
+            return _trimmed(shared.picture(asked), asked, context)
+
+        steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
+        self._check(steps, info)
+        return steps
+
+    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        rows = shared.rows(steps)
+        extras = kept(shared.header, steps, self._limits)
+        rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return encoders.from_image(self._apply(shared.image(steps), steps), steps, self._settings)
-        rows, left = _on_rows(rows, steps)
-        if not shared.has_profile and _is_finished(rows, left):
-            body = encoders.from_rows(rows, steps, self._settings)
+            return self._written(shared.image(steps), steps, extras, context)
+        rows, left = _on_rows(rows, steps, context)
+        if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
+            steps = self._aim.at(steps, rows)
+            body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        left_steps = replace(steps, steps=left)
-        return encoders.from_image(self._apply(shared.wrapped(rows), left_steps), left_steps, self._settings)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
+
+    def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
+        return encoders.from_rows(rows, steps, self._settings, extras)
+
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
+        """*image* brought through *steps*, and encoded."""
+        image = self._apply(image, steps, context)
+        extras = replace(extras, icc=profile_for(image, steps))
+        if steps.encode.max_bytes or is_aimed(steps):
+            image = image.copy_memory()
+        if is_aimed(steps):
+            first = image.crop(0, 0, image.width, steps.size.height)
+            pixels = np.frombuffer(first.write_to_memory(), np.uint8)
+            steps = self._aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
+        body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
+        assert body is not None
+        return body
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -119,19 +183,28 @@ class Vips:
         check_source(found, self._limits)
         return found
 
-    def _resolve(self, task: Task, info: MediaInfo) -> Steps:
-        steps = resolve(task.recipe, task.candidates, info, self._limits)
-        check_source(info, self._limits, frames=steps.frames)
-        check_output(steps, self._limits)
-        check_cost(steps, self._settings, self._limits)
+    def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
+        steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
+        self._check(steps, info)
         return steps
 
-    def _apply(self, image: Image, steps: Steps) -> Image:
+    def _check(self, steps: Steps, info: MediaInfo) -> None:
+        check_source(info, self._limits, frames=steps.frames)
+        if steps.border is None:
+            check_output(steps, self._limits)
+        check_cost(steps, self._settings, self._limits)
+        if steps.format is Format.JXL:
+            jxl.require()
+
+    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
+        if steps.encode.bits != EIGHT_BITS:
+            return deep.applied(image, steps)
+        own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return _finish(applied(image, steps.steps, Context()), steps)
-        joined = _each_scaled(image, steps)
+            return finished(applied(image, steps.steps, context), steps, own)
+        joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
         if kind := image.get_typeof("background"):
             joined.set_type(kind, "background", image.get("background"))
         _play(joined, image, steps)
@@ -156,13 +229,34 @@ def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
 
 
-def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
+def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
+    """What is left of all frames of *image* by the border that *steps* end with."""
+    assert steps.border is not None
+    asked = steps.steps[steps.border]
+    assert isinstance(asked, Border)
+    ready = srgb(image).copy_memory()
+    for n in range(steps.frames):
+        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
+    whole = Box(0, 0, asked.of.width, asked.of.height)
+    return evened(context.found.get(asked, whole), asked.of, asked.trim)
+
+
+def _frame(strip: Image, number: int, steps: Steps) -> Image:
+    height = strip.height if steps.frames == 1 else steps.source.height_px
+    return strip.crop(0, number * height, strip.width, height)
+
+
+def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
     """*rows* after as many of *steps* as need no libvips, and those that are left."""
     left = steps.steps
     while left:
         match left:
             case [Cut() as cut, *_]:
                 box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
+                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
+                continue
+            case [Chosen() as chosen, *_]:
+                box = chosen_box(as_image(rows), chosen, context)
                 rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
                 continue
             case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
@@ -177,14 +271,21 @@ def _on_rows(rows: Any, steps: Steps) -> tuple[Any, tuple[Step, ...]]:
     return rows, left
 
 
-def _one_by_one(image: Image, steps: Steps) -> list[Image]:
+def _has_to_say_colours(steps: Steps) -> bool:
+    """Whether pixels without a profile are to be written with one."""
+    return steps.encode.profile or steps.encode.space is Space.P3
+
+
+def _asks_for_metadata(task: Task) -> bool:
+    last = task.recipe[-1]
+    return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
+
+
+def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
-    height = steps.source.height_px
-    strip = srgb(image).copy_memory()
-    found: dict[Any, Any] = {}
+    strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
     return [
-        _finish(applied(strip.crop(0, n * height, strip.width, height), steps.steps, Context(n, found)), steps)
-        for n in range(steps.frames)
+        finished(applied(_frame(strip, n, steps), steps.steps, context.at(n)), steps, own) for n in range(steps.frames)
     ]
 
 
@@ -204,19 +305,12 @@ def _each_scaled(image: Image, steps: Steps) -> Image | None:
     scaled = pyvips.Image.new_from_memory(
         np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
     )
-    return _finish(scaled.copy(interpretation=strip.interpretation), steps)
+    return finished(scaled.copy(interpretation=strip.interpretation), steps, b"")
 
 
 def _orientation(image: Image) -> int:
     value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
-
-
-def _finish(image: Image, steps: Steps) -> Image:
-    image = srgb(image)
-    if steps.format in {Format.WEBP, Format.AVIF, Format.GIF} and image.bands < RGB:
-        image = image.colourspace("srgb")
-    return image
 
 
 @contextmanager

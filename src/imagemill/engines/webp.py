@@ -16,23 +16,17 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+
+from imagemill.engines.timing import SHORTEST_MS, USUAL_MS, Timing
 
 _ENCODER_ABI, _MUX_ABI = 0x020F, 0x0109
 _RGB, _RGBA = 3, 4
-_SHORTEST_MS, _USUAL_MS = 10, 100
-"""Delays up to the first are shown as the second, as browsers do and libvips does."""
+_LOSSLESS_SEARCH = 75.0
+"""What libwebp reads as CPU for fewer bytes where nothing is lost; its own default."""
 _NO_KEYFRAMES = (2**31 - 2, 2**31 - 1)
 """Distances of key frames, least and most, as libvips has them."""
-
-
-class Timing(Struct, frozen=True):
-    """How an animation is shown."""
-
-    delays_ms: tuple[int, ...]
-    """Of its frames; those without one take `_USUAL_MS`."""
-    loops: int
-    """0 = for ever."""
+_CHUNK, _FLAGS, _ALPHA_FLAG = slice(12, 16), 20, 0x10
+"""Of a file: the name of its first chunk; in VP8X, its flags (RFC 9649, 2.7.1)."""
 
 
 class _Config(Structure):
@@ -93,12 +87,12 @@ if _webp and _mux:  # whatever takes or gives a pointer
     _mux.WebPAnimEncoderDelete.argtypes = [c_void_p]
 
 
-def still(rows: Any, quality: float, effort: int) -> bytes | None:
+def still(rows: Any, quality: float, effort: int, *, lossless: bool = False) -> bytes | None:
     """One picture: rows, columns, bands."""
-    config = _config(quality, effort)
+    config = _config(quality, effort, lossless=lossless)
     if config is None or rows.shape[2] not in {_RGB, _RGBA}:
         return None
-    with _picture(rows, argb=False) as picture:
+    with _picture(rows, argb=lossless) as picture:
         if picture is None:
             return None
         writer = _Writer()
@@ -111,9 +105,9 @@ def still(rows: Any, quality: float, effort: int) -> bytes | None:
             _webp.WebPMemoryWriterClear(byref(writer))
 
 
-def animation(frames: Any, quality: float, effort: int, timing: Timing) -> bytes | None:
+def animation(frames: Any, quality: float, effort: int, timing: Timing, *, lossless: bool = False) -> bytes | None:
     """Pictures of one size: frames, rows, columns, bands."""
-    config, options = _config(quality, effort), _Animation()
+    config, options = _config(quality, effort, lossless=lossless), _Animation()
     _, height, width, bands = frames.shape
     if config is None or bands not in {_RGB, _RGBA} or not _mux:
         return None
@@ -135,24 +129,34 @@ def _assembled(encoder: int, config: _Config, frames: Any, timing: Timing) -> by
         with _picture(rows, argb=True) as picture:
             if picture is None or not _mux.WebPAnimEncoderAdd(encoder, byref(picture), at_ms, byref(config)):
                 return None
-        at_ms += delay_ms if delay_ms > _SHORTEST_MS else _USUAL_MS
+        at_ms += delay_ms if delay_ms > SHORTEST_MS else USUAL_MS
     made = _Bytes()
     if not _mux.WebPAnimEncoderAdd(encoder, None, at_ms, None):
         return None
     if not _mux.WebPAnimEncoderAssemble(encoder, byref(made)):
         return None
     try:
-        return ctypes.string_at(made.start, made.size)
+        body = ctypes.string_at(made.start, made.size)
+        return _with_alpha(body) if frames.shape[3] == _RGBA else body
     finally:
         _webp.WebPFree(made.start)
 
 
-def _config(quality: float, effort: int) -> _Config | None:
+def _with_alpha(body: bytes) -> bytes:
+    """*body*, said to have transparency: libwebp forgets what lies around frames that are opaque themselves."""
+    if body[_CHUNK] != b"VP8X":
+        return body
+    return body[:_FLAGS] + bytes([body[_FLAGS] | _ALPHA_FLAG]) + body[_FLAGS + 1 :]
+
+
+def _config(quality: float, effort: int, *, lossless: bool) -> _Config | None:
     """The encoder's settings; None where its library is not there, or of another ABI."""
     config = _Config()
+    if lossless:
+        quality = _LOSSLESS_SEARCH
     if not _webp or not _webp.WebPConfigInitInternal(byref(config), 0, c_float(quality), _ENCODER_ABI):
         return None
-    config.method = effort
+    config.method, config.lossless = effort, lossless
     return config if _webp.WebPValidateConfig(byref(config)) else None
 
 

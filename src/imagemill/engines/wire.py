@@ -11,12 +11,15 @@ from msgspec import Struct
 from imagemill.engines.base import Task
 from imagemill.model.keys import is_etag
 from imagemill.model.media import MEDIA_TYPES, Format
+from imagemill.model.source import SourceRef
 from imagemill.settings import Engine, Limits
 
-OFFERED, TAKEN = 0, 1
-"""First byte of the output memory until there is output: a worker that dies of a job has marked it first."""
+OFFERED, TAKEN, LAYER = 0, 1, 2
+"""First byte of the output memory until there is output: a worker that dies of a job has marked it first, and while it
+reads a layer it says which: `LAYER` for the first of them."""
 MAX_PACKET = 64 * 1024
 _MAX_MS = 1e9
+_BEST = 100
 
 
 class Setup(Struct, frozen=True, tag=True):
@@ -29,11 +32,19 @@ class Setup(Struct, frozen=True, tag=True):
     output_area: int
 
 
+class Part(Struct, frozen=True):
+    """The source of a layer, and its length."""
+
+    source: SourceRef
+    length: int
+
+
 class Job(Struct, frozen=True, tag=True):
-    """Make these of the first *length* bytes of the source memory."""
+    """Make these of the first *length* bytes of the source memory; those of *layers* lie behind, in their order."""
 
     length: int
     tasks: tuple[Task, ...]
+    layers: tuple[Part, ...] = ()
 
 
 class Next(Struct, frozen=True, tag=True):
@@ -62,6 +73,7 @@ class Done(Struct, frozen=True, tag=True):
     render_ms: float
     cpu_ms: float
     private_bytes: int
+    quality: int = 0
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
@@ -69,6 +81,8 @@ class Done(Struct, frozen=True, tag=True):
             raise ValueError("no rendition of ours")
         if min(self.length, self.width_px, self.height_px, self.frames) < 1:
             raise ValueError("an empty rendition")
+        if not 0 <= self.quality <= _BEST:
+            raise ValueError("no quality")
         if not all(0 <= ms < _MAX_MS for ms in (self.probe_ms, self.render_ms, self.cpu_ms)):
             raise ValueError("a time that cannot be")
 
@@ -80,6 +94,8 @@ class Failed(Struct, frozen=True, tag=True):
     message: str
     limit: str = ""
     private_bytes: int = 0
+    layer: str = ""
+    """See `model.errors.ImagemillError.layer`; the message has it, too."""
 
 
 _encoder = msgspec.msgpack.Encoder()

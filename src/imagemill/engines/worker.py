@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from imagemill import heap
-from imagemill.engines import sandbox, scaler, wire
+from imagemill.engines import judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import heic, jxl
 from imagemill.engines.headers import probe
+from imagemill.engines.layers import Given
 from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
+from imagemill.model.source import SourceRef
 from imagemill.plan.policy import check_source
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -41,6 +43,8 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         os.close(source_fd)
         os.close(output_fd)
         vips = engine(setup.limits, setup.engine)
+        if setup.engine.quality_auto:
+            judging.load()
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
@@ -76,7 +80,7 @@ class Worker:
                 self._job(message)
             except ImagemillError as e:
                 limit = e.limit if isinstance(e, LimitExceeded) else ""
-                self._fail(e.code, str(e), limit)
+                self._fail(e.code, str(e), limit, e.layer)
             except MemoryError:
                 self._fail("limit_exceeded", "the picture needs more memory than a worker has", "memory")
             except Exception as e:  # noqa: BLE001 - whatever a decoder's binding raises, the next job must be served
@@ -104,26 +108,38 @@ class Worker:
         info = probe(source)
         check_source(info, self._limits)
         probed = time.perf_counter()
-        made = self._vips.run(source, info, job.tasks)
+        made = self._vips.run(source, info, job.tasks, Given(self._layers(job), self._reading))
         for last, rendition in _with_last(made, len(job.tasks)):
             done = time.perf_counter()
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
             if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
                 raise SystemExit(0)
+            self._output[0] = wire.TAKEN
             sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
+
+    def _layers(self, job: wire.Job) -> dict[SourceRef, memoryview]:
+        found, end = {}, job.length
+        for part in job.layers:
+            found[part.source] = self._source[end : end + part.length]
+            end += part.length
+        return found
+
+    def _reading(self, layer: int) -> None:
+        """Let the front know what is being read, should this process not live to tell; 0 = the picture itself."""
+        self._output[0] = wire.LAYER + layer - 1 if layer else wire.TAKEN
 
     def _hand_over(self, made: Rendition, probe_s: float, render_s: float, cpu_s: float) -> None:
         self._output[: len(made.body)] = made.body
         self._say(
             wire.Done(
                 len(made.body), made.format, made.etag, made.width_px, made.height_px, made.frames,
-                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(),
+                probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(), made.quality,
             )
         )  # fmt: skip
 
-    def _fail(self, code: str, message: str, limit: str = "") -> None:
-        self._say(wire.Failed(code, message[:300], limit, self._private_bytes()))
+    def _fail(self, code: str, message: str, limit: str = "", layer: str = "") -> None:
+        self._say(wire.Failed(code, message[:300], limit, self._private_bytes(), layer))
 
     def _say(self, message: wire.Done | wire.Failed) -> None:
         self._words.send(wire.write(message))

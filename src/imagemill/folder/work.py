@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imagemill.engines.base import Engine, Task
+from imagemill.engines.base import NO_LAYERS, Engine, Layers, Task
 from imagemill.folder.candidates import Candidate, Finding, Kept, NotPicture, read
 from imagemill.folder.place import Misplaced, Place
 from imagemill.folder.report import Failure, Report
@@ -40,6 +40,8 @@ class Order(Struct, frozen=True):
     """Of a source."""
     over: bool = False
     """Whether what is there is replaced."""
+    layers: Layers = NO_LAYERS
+    """What is laid over each of them."""
 
 
 class FolderRun:
@@ -137,7 +139,7 @@ class FolderRun:
             self._report.kept += 1
 
     async def _made(self, source: bytes) -> Rendition:
-        async with aclosing(self._engine.run(source, [self._order.task])) as results:
+        async with aclosing(self._engine.run(source, [self._order.task], self._order.layers)) as results:
             async for made in results:
                 return made.rendition
         raise ImageCorrupt("nothing came of it")

@@ -11,6 +11,8 @@ from imagemill.model.media import Rendition
 DAY_S = 86_400
 MAX_TAGS = 256
 """On one entry: past these it is made anew, with those that are asked for by then."""
+OF_LAYER = "*"
+"""A tag that begins so goes on with the source key of a layer: what is purged by that source. No URL can name one."""
 MAX_LIFE_S = 3 * DAY_S
 """No entry is fresh for longer than this after its birth, whatever anybody asks for."""
 MAX_DATE_S = 253_402_300_799
@@ -88,3 +90,5 @@ class Failure(Struct, frozen=True):
     asked_ms: int = 0
     unreachable: bool = False
     """Nobody answered there; of this node's network only, and shared with no other."""
+    layer: str = ""
+    """The layer at fault, see `model.errors`; not shared either, as the message has it."""

@@ -52,6 +52,8 @@ class ImagemillError(Exception):
     retryable: ClassVar[bool] = False
     found_s: float = 0.0
     """Unix time at which it was found, where it is told from memory."""
+    layer: str = ""
+    """The layer at fault, as messages call it; empty = the picture itself, or what is asked of it."""
 
 
 class BadRequest(ImagemillError):
@@ -327,3 +329,17 @@ class SettingsError(ImagemillError):
     """A setting is wrong; the message names it and what would be right."""
 
     code = "settings"
+
+
+def of_layer(error: ImagemillError, name: str) -> ImagemillError:
+    """*error* as one of the layer *name*; of the innermost, where one layer lies in another.
+
+    A new one: others, of whom the same picture is no layer, may be given *error* itself.
+    """
+    if error.layer:
+        return error
+    made = type(error).__new__(type(error))
+    made.__dict__.update(error.__dict__)
+    made.layer = name
+    made.args = (f"layer {name}: {error}",)
+    return made

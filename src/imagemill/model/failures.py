@@ -2,7 +2,7 @@
 
 from imagemill.model import errors
 from imagemill.model.entry import Failure
-from imagemill.model.errors import ImagemillError, LimitExceeded, SourceForbidden
+from imagemill.model.errors import ImagemillError, LimitExceeded, SourceForbidden, of_layer
 
 MAX_MESSAGE_CHARS = 300
 _KINDS: dict[str, type[ImagemillError]] = {
@@ -65,6 +65,7 @@ def as_failure(error: ImagemillError, source_key: str, born_s: float, asked_ms: 
         limit=error.limit if isinstance(error, LimitExceeded) else "",
         asked_ms=asked_ms,
         unreachable=forbidden is not None and forbidden.unreachable,
+        layer=error.layer,
     )
 
 
@@ -72,6 +73,9 @@ def as_error(failure: Failure) -> ImagemillError:
     """The error that *failure* was, and when; one of a code that nobody keeps is a broken picture."""
     error = _error(_KINDS.get(failure.code, errors.ImageCorrupt), failure)
     error.found_s = failure.born_s
+    if failure.layer and isinstance(error, SourceForbidden):
+        return of_layer(error, failure.layer)  # what it says is always the same, and was not kept
+    error.layer = failure.layer
     return error
 
 

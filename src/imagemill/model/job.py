@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from imagemill.model.errors import BadOption
 from imagemill.model.media import Format
-from imagemill.model.recipe import Recipe
+from imagemill.model.recipe import Recipe, sources
 from imagemill.model.request import SourceRef
 
 MAX_PRIORITY = 9
@@ -111,6 +111,12 @@ class JobSpec(Struct, frozen=True):
             raise BadOption("renditions: at least one")
         if not (self.store or self.warm):
             raise BadOption("destination: missing, and warm is not asked for")
+
+    @property
+    def sources(self) -> tuple[SourceRef, ...]:
+        """All that it reads, each once: its own first, then those of layers."""
+        layers = (source for wanted in self.renditions for source in sources(wanted.recipe))
+        return tuple(dict.fromkeys((self.source, *layers)))
 
 
 class ResultState(StrEnum):

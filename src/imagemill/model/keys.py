@@ -11,13 +11,14 @@ from hashlib import sha256
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
+from imagemill.model.entry import OF_LAYER
 from imagemill.model.media import Format
-from imagemill.model.recipe import Recipe
+from imagemill.model.recipe import Recipe, sources
 from imagemill.model.request import SourceRef
 
 ETAG_CHARS = 40
 _HEX = frozenset("0123456789abcdef")
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raised whenever what a default means, or what an operation does, changes."""
 
 
@@ -40,6 +41,11 @@ def result_key(source: SourceRef, recipe: Recipe, candidates: tuple[Format, ...]
     """Name of a rendition in caches: known before the source is read."""
     negotiated = b"".join(_frame(c.encode()) for c in candidates)
     return _digest((b"result", source.scheme.encode(), source.address.encode(), canonical(recipe), negotiated))
+
+
+def layer_tags(recipe: Recipe) -> tuple[str, ...]:
+    """The tags by which whatever is made with *recipe* is purged with the sources of its layers."""
+    return tuple(sorted(OF_LAYER + source_key(source) for source in sources(recipe)))
 
 
 def canonical(recipe: Recipe) -> bytes:

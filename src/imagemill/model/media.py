@@ -33,24 +33,31 @@ MEDIA_TYPES = {
     Format.WEBP: "image/webp",
     Format.AVIF: "image/avif",
     Format.GIF: "image/gif",
+    Format.APNG: "image/apng",
+    Format.TIFF: "image/tiff",
+    Format.JXL: "image/jxl",
 }
 EXTENSIONS = {format_: "jpg" if format_ is Format.JPEG else format_.value for format_ in MEDIA_TYPES}
 """What a file of a format is usually called after the dot."""
-BY_EXTENSION = {"jpeg": Format.JPEG} | {extension: format_ for format_, extension in EXTENSIONS.items()}
+BY_EXTENSION = {"jpeg": Format.JPEG, "tif": Format.TIFF} | {
+    extension: format_ for format_, extension in EXTENSIONS.items()
+}
 """What a file's extension, in small letters, says that it is."""
 SOURCES_BY_EXTENSION = BY_EXTENSION | {
-    "apng": Format.APNG, "tif": Format.TIFF, "tiff": Format.TIFF, "heic": Format.HEIC, "heif": Format.HEIC,
-    "hif": Format.HEIC, "bmp": Format.BMP, "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO, "jxl": Format.JXL,
+    "apng": Format.APNG, "heic": Format.HEIC, "heif": Format.HEIC, "hif": Format.HEIC, "bmp": Format.BMP,
+    "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO,
 }  # fmt: skip
 """The same of what may be read."""
-ANIMATED = frozenset({Format.GIF, Format.WEBP})
-"""Formats whose renditions may hold several frames."""
+ANIMATED = frozenset({Format.GIF, Format.WEBP, Format.APNG, Format.AVIF})
+"""Formats that are written with all their frames."""
 PAGED = frozenset({Format.TIFF, Format.ICO})
 """Formats of several pictures that are no moments of one."""
-ALPHA = frozenset({Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+ALPHA = frozenset(MEDIA_TYPES) - {Format.JPEG}
 """Formats that hold transparency."""
-LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF})
+LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF, Format.JXL})
 """Formats on which a quality has an effect."""
+LOSSLESS = frozenset(MEDIA_TYPES) - LOSSY
+"""Formats that keep every pixel they are given, GIF at 256 colours."""
 
 
 READABLE = frozenset(
@@ -62,13 +69,7 @@ READABLE = frozenset(
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
 
 
-_INSTEAD = {
-    Format.TIFF: Format.PNG,
-    Format.BMP: Format.PNG,
-    Format.ICO: Format.PNG,
-    Format.SVG: Format.PNG,
-    Format.APNG: Format.WEBP,
-}
+_INSTEAD = {Format.BMP: Format.PNG, Format.ICO: Format.PNG, Format.SVG: Format.PNG}
 """What is kept losslessly. What else is not written was lossy: it becomes JPEG, or PNG with transparency."""
 
 
@@ -120,6 +121,8 @@ class Rendition(Struct, frozen=True):
     width_px: int
     height_px: int
     frames: int = 1
+    quality: int = 0
+    """The one that was found to reach a score; 0 = none was looked for. Not kept in caches."""
 
     @property
     def media_type(self) -> str:

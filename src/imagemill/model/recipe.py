@@ -7,9 +7,10 @@ Errors   `BadOption` from ``__post_init__``, which also runs when a recipe is de
 To add an operation: docs/explanation/add-an-operation.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.model.errors import BadOption
 from imagemill.model.operations.encoding import Describe, Encode, Metadata, Space, Speed, Subsampling
@@ -59,7 +60,8 @@ __all__ = [
     "Crop", "Density", "Describe", "Detect", "Duotone", "Encode", "Extend", "Fill", "Fit", "Flip", "Flop", "Frames",
     "Gamma", "Gradient", "Gravity", "Grayscale", "Hue", "Layer", "Mask", "Metadata", "Negate", "Operation", "Pad",
     "Pixelate", "Place", "Position", "Recipe", "Resize", "Rotate", "Round", "Saturation", "Sepia", "Shadow", "Shape",
-    "Sharpen", "SourceRef", "Space", "Speed", "Subsampling", "Text", "Tilt", "Tint", "Trim", "Unsharp", "sources",
+    "Sharpen", "SourceRef", "Space", "Speed", "Subsampling", "Text", "Tilt", "Tint", "Trim", "Unsharp", "layers",
+    "renamed", "sources",
 ]  # fmt: skip
 
 
@@ -101,8 +103,21 @@ def sources(recipe: Recipe) -> tuple[SourceRef, ...]:
     return tuple(dict.fromkeys(_named(recipe)))
 
 
-def _named(recipe: Recipe) -> Iterator[SourceRef]:
+def renamed(recipe: Recipe, name: Callable[[SourceRef], SourceRef]) -> Recipe:
+    """*recipe* with the source of each of its layers as *name* gives it."""
+    return tuple(
+        replace(op, source=name(op.source), recipe=renamed(op.recipe, name)) if isinstance(op, Layer) else op
+        for op in recipe
+    )
+
+
+def layers(recipe: Recipe) -> Iterator[tuple[int, Layer]]:
+    """All layers of *recipe* and how deep each lies: the first are at 1. Whoever stops early goes no deeper."""
     for op in recipe:
         if isinstance(op, Layer):
-            yield op.source
-            yield from _named(op.recipe)
+            yield 1, op
+            yield from ((depth + 1, inner) for depth, inner in layers(op.recipe))
+
+
+def _named(recipe: Recipe) -> Iterator[SourceRef]:
+    return (layer.source for _, layer in layers(recipe))

@@ -34,6 +34,8 @@ class ImageRequest(Struct, frozen=True):
     """What it is to be saved as, see `model.filename`; not part of the key, nor is `attachment`."""
     attachment: bool = False
     """Whether it is to be saved instead of shown."""
+    vary: tuple[str, ...] = ()
+    """Header fields of the request that the recipe owes something to."""
 
 
 class Plan(Struct, frozen=True):
@@ -53,6 +55,6 @@ class Plan(Struct, frozen=True):
     """The one that was asked for, where that is another."""
     expires_at_s: int | None = None
     tags: tuple[str, ...] = ()
-    """Sorted; not part of the key."""
+    """Sorted; not part of the key. Those of the sources of layers are among them, see `model.keys.layer_tags`."""
     filename: str = ""
     attachment: bool = False

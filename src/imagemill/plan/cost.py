@@ -5,24 +5,36 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
          lie between a photograph and noise: most renders take a half to a third of their estimate.
 """
 
+from msgspec.structs import replace
+
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import PAGED, Format, MediaInfo
+from imagemill.model.media import LOSSLESS, PAGED, Format, MediaInfo
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
 from imagemill.plan.operations import PRICE
-from imagemill.plan.profiles import chosen
-from imagemill.plan.steps import Canvas, Crisp, Scale, Smooth, Steps
+from imagemill.plan.operations.encoding import encodes
+from imagemill.plan.operations.geometry import OPAQUE
+from imagemill.plan.operations.layers import ready_ns
+from imagemill.plan.profiles import profile_of
+from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
+from imagemill.plan.target import MOST
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
+_SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
 _DECODE_NS = {
     Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0, Format.APNG: 60.0,
     Format.TIFF: 22.0, Format.HEIC: 90.0, Format.BMP: 8.0, Format.ICO: 22.0, Format.JXL: 250.0,
 }  # fmt: skip
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
-_CMYK_US = 18_000
+_CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
-_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
+_LAYER_NS = 500e3
+"""To open another picture."""
+_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0,
+              Format.APNG: 50.0, Format.TIFF: 50.0, Format.JXL: 60.0}  # fmt: skip
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0,
+            Format.APNG: 40.0, Format.TIFF: 40.0, Format.JXL: 60.0}  # fmt: skip
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
@@ -37,32 +49,59 @@ _AVIF_EFFORT = (0.4, 1.0, 2.0, 3.5, 20.0, 28.0, 55.0, 95.0, 140.0, 200.0)
 _PNG_LEVEL = (0.3, 1.0, 1.0, 1.2, 1.2, 1.5, 1.5, 4.0, 4.0, 4.0)
 _ALPHA_SEARCH_NS, _ALPHA_SEARCH_EACH_NS = 150e6, 800.0
 _PNG_ALL_FILTERS, _JPEG_TRELLIS = 1.5, 9.0
+_MASKS = (Round, Mask)
+_MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask | Backdrop | Slant
+"""What makes more colours than there were."""
 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
-    info = steps.source
+    each_ns, once_ns, area = _pixels_ns(steps)
+    if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
+        each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
+        once_ns += _search_ns(steps, engine)
+    return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
+
+
+def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
+    """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
+    info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
     area = info.width_px * info.height_px
     decode_ns = _decode_ns(info, area, steps.shrink)
-    total_ns = decode_ns
+    each_ns, once_ns = decode_ns, decode_ns * _before(steps) + (_CMYK_NS if _is_cmyk(info) else 0.0)
     area //= steps.shrink * steps.shrink
-    total_ns += area * _colours_ns(info)
+    each_ns += area * _colours_ns(info)
     for step in steps.steps:
+        if isinstance(step, Overlay):
+            once_ns += _layer_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
-        total_ns += cost_ns
+        each_ns += cost_ns
     if info.icc_bytes:
-        total_ns += area * _PROFILE_NS
-    total_ns += _encode_ns(steps, area, engine)
-    return (
-        _BASE_US
-        + (_CMYK_US if _is_cmyk(info) else 0)
-        + int((total_ns * steps.frames + decode_ns * _before(steps)) / 1000)
-    )
+        each_ns += area * _PROFILE_NS
+    return each_ns, once_ns, area
 
 
 def _before(steps: Steps) -> int:
     """Frames that have to be decoded, and are not shown: an animation is read from its beginning."""
     return 0 if steps.source.format in PAGED else steps.first
+
+
+def _layer_ns(step: Overlay, area: int) -> float:
+    """What a layer takes until it can be laid on a frame of that *area*."""
+    each_ns, once_ns, _ = _pixels_ns(step.made)
+    return _LAYER_NS + each_ns + once_ns + ready_ns(step, area)
+
+
+def encode_us(steps: Steps, engine: Engine) -> int:
+    """The part of it that the encoder takes, for all frames."""
+    return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
+def _search_ns(steps: Steps, engine: Engine) -> float:
+    """What it takes to find the quality that reaches a score: encodes of a sample, and their scores."""
+    if not steps.encode.target_centi or steps.format in LOSSLESS:
+        return 0.0
+    return MOST * (_SCORE_NS + _encode_ns(steps, _SAMPLE_PX, engine))
 
 
 def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
@@ -111,16 +150,18 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 
 def _has_alpha(steps: Steps) -> bool:
-    return steps.source.has_alpha or any(isinstance(s, Canvas) and not s.rgba for s in steps.steps)
+    return steps.source.has_alpha or any(
+        isinstance(s, _MASKS) or (isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE) for s in steps.steps
+    )
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:
-    return chosen(engine, steps.speed).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
+    return profile_of(steps, engine).webp_effort_of(steps.frames, alpha=_has_alpha(steps))
 
 
 def _effort(steps: Steps, engine: Engine) -> float:
     fine = 1.5 if steps.quality > _FINE else 1.0
-    profile = chosen(engine, steps.speed)
+    profile = profile_of(steps, engine)
     match steps.format:
         case Format.JPEG if profile.jpeg_trellis:
             return _JPEG_TRELLIS * fine
@@ -132,13 +173,15 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
         case Format.GIF:
             return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
-        case Format.PNG:
+        case Format.PNG | Format.APNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 
 
 def _has_palette(steps: Steps) -> bool:
     """Whether the picture has at most 256 colours as it is: greys, or a GIF's own with none mixed."""
+    if any(isinstance(s, Overlay) for s in steps.steps):
+        return False
     if steps.source.channels == 1:
         return True
-    return steps.source.format is Format.GIF and not any(isinstance(s, Scale | Smooth | Crisp) for s in steps.steps)
+    return steps.source.format is Format.GIF and not any(isinstance(s, _MIXING) for s in steps.steps)

@@ -80,7 +80,7 @@ def left_s(plan: Plan, entry: Entry, now_s: float, policy: Cache) -> int:
 def longer(plan: Plan, entry: Entry, policy: Cache) -> Entry | None:
     """*entry* with the longer life and the further tags that *plan* brings; None where it brings none."""
     asked = wanted_s(plan, policy)
-    if not plan.tags and (asked or 0) <= entry.life_s:
+    if not (plan.tags and {*plan.tags}.difference(entry.tags)) and (asked or 0) <= entry.life_s:
         return None
     better = replace(entry.tagged(*plan.tags), life_s=max(entry.life_s, min(asked or 0, MAX_LIFE_S)))
     return None if better == entry else better

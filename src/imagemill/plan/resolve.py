@@ -4,22 +4,48 @@ Order    steps come in the recipe's order; shrink-on-load is the one liberty, an
 Errors   `LimitExceeded`, `BadOption` (a crop that misses the picture).
 """
 
+from collections.abc import Callable, Mapping
+
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, Format, MediaInfo, kept
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe
+from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
+from imagemill.plan.cost import encode_us
 from imagemill.plan.frames import asked, played, selected
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.operations import RESOLVE
+from imagemill.plan.operations import RESOLVE, colours, look
 from imagemill.plan.operations.base import Scene
-from imagemill.plan.operations.geometry import background
-from imagemill.plan.steps import Canvas, Cut, Scale, Step, Steps, Turn, Underlay, Upright
-from imagemill.settings import Limits
+from imagemill.plan.operations.encoding import settle
+from imagemill.plan.operations.geometry import OPAQUE, background
+from imagemill.plan.steps import (
+    Border,
+    Canvas,
+    Chosen,
+    Crisp,
+    Cut,
+    Mirror,
+    Scale,
+    Smooth,
+    Step,
+    Steps,
+    Trimmed,
+    Turn,
+    Underlay,
+    Upright,
+)
+from imagemill.settings import Engine, Limits
 
-AVIF_AUTO_MAX_PX = 3_000_000
-"""Above this many output pixels ``format=auto`` prefers WebP: AVIF would take seconds."""
+ENGINE = Engine()
+NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
+_AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
+AVIF_AUTO_MIN_PX = 4_096
+"""Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
+of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
+_ALPHA_BLIND = frozenset({Canvas, Crisp, Cut, Mirror, Scale, Smooth, Turn, Underlay})
+"""Steps to which white is as good as nothing where all of it is laid on white in the end."""
 
 
 def resolve(
@@ -28,31 +54,73 @@ def resolve(
     info: MediaInfo,
     limits: Limits,
     trimmed: tuple[Box, ...] = (),
+    engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
 ) -> Steps:
-    """Work out every size before any pixel, and refuse what is beyond *limits*."""
+    """Work out every size before any pixel, and refuse what is beyond *limits*; *layers* has all that are named.
+
+    Where the recipe trims, sizes are certain up to there: the steps end with a `Border`, and what that finds is one
+    more of *trimmed*. See `resolved`.
+    """
+
+    def layer(source: SourceRef, own: Recipe) -> Steps:
+        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        check_output(made, limits)
+        return made
+
     size = Size(info.width_px, info.height_px)
     steps: list[Step] = []
     for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed))
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
         steps += new
         for step in new:
             _check(step.size if isinstance(step, Scale) else size, limits)
+        if new and isinstance(new[-1], Border):
+            break
+    steps = colours.joined(steps)
     last = recipe[-1]
     assert isinstance(last, Encode)
     wanted = asked(recipe)
     selection = selected(wanted, info)
-    format_ = _format(last.format, candidates, info, size, moving=selection.count > 1)
+    seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
+    format_ = _format(last, candidates, seen, size, engine, moving=selection.count > 1)
     if format_ not in ALPHA and background(recipe) is None:
-        steps = [replace(step, rgba=WHITE) if isinstance(step, Canvas) else step for step in steps]
+        steps = _whitened(steps)
     frames = played(wanted, selection, format_)
     if frames * size.width * size.height > limits.total_pixels:
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
+    settle(last, format_, frames, steps)
     return Steps(
         info, tuple(steps), format_, last.quality, size, frames, selection.first, wanted.loops, wanted.delay_ms,
         _shrink(steps, info), last,
     )  # fmt: skip
+
+
+def resolved(
+    recipe: Recipe,
+    candidates: tuple[Format, ...],
+    info: MediaInfo,
+    limits: Limits,
+    find: Callable[[Steps], Box],
+    engine: Engine = ENGINE,
+    layers: Mapping[SourceRef, MediaInfo] = NO_LAYERS,
+) -> Steps:
+    """As `resolve`, until every size is certain: *find* says what the `Border` that steps end with comes to."""
+    trimmed: tuple[Box, ...] = ()
+    while (steps := resolve(recipe, candidates, info, limits, trimmed, engine, layers)).border is not None:
+        trimmed = (*trimmed, find(steps))
+    return steps
+
+
+def _whitened(steps: list[Step]) -> list[Step]:
+    """White in place of nothing, where nobody can tell: no transparency comes out, and no step asks for it."""
+    safe = next((n for n in range(len(steps), 0, -1) if type(steps[n - 1]) not in _ALPHA_BLIND), 0)
+    return [
+        replace(step, rgba=WHITE) if n >= safe and isinstance(step, Canvas) and not step.rgba & OPAQUE else step
+        for n, step in enumerate(steps)
+    ]
 
 
 def _steps(op: Operation, scene: Scene) -> tuple[list[Step], Size]:
@@ -77,16 +145,22 @@ def check_output(steps: Steps, limits: Limits) -> None:
         )
 
 
-def _format(wanted: Format, candidates: tuple[Format, ...], info: MediaInfo, size: Size, *, moving: bool) -> Format:
-    if wanted is Format.KEEP:
+def _format(
+    last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine, *, moving: bool
+) -> Format:
+    if last.format is Format.KEEP:
         return kept(info.format, has_alpha=info.has_alpha)
-    if wanted is not Format.AUTO:
-        return wanted
+    if last.format is not Format.AUTO:
+        return last.format
     if moving:
         return Format.WEBP if Format.WEBP in candidates else Format.GIF
-    small = size.width * size.height <= AVIF_AUTO_MAX_PX
-    fitting = [c for c in candidates if c is not Format.AVIF or small]
-    return fitting[0] if fitting else (Format.PNG if info.has_alpha else Format.JPEG)
+    fitting = (c for c in candidates if c is not Format.AVIF or _is_worth_avif(last, info, size, engine))
+    return next(fitting, Format.PNG if info.has_alpha else Format.JPEG)
+
+
+def _is_worth_avif(last: Encode, info: MediaInfo, size: Size, engine: Engine) -> bool:
+    steps = Steps(info, (), Format.AVIF, last.quality, size, 1, encode=last)
+    return size.width * size.height >= AVIF_AUTO_MIN_PX and encode_us(steps, engine) <= engine.avif_budget_s * 1e6
 
 
 def _shrink(steps: list[Step], info: MediaInfo) -> int:
@@ -102,8 +176,12 @@ def _shrink(steps: list[Step], info: MediaInfo) -> int:
     width, height, spare = info.width_px, info.height_px, 1
     for step in steps:
         match step:
+            case Trimmed():  # found in the whole picture, to the pixel
+                return 1
             case Cut():
                 width, height, spare = step.box.width, step.box.height, 2
+            case Chosen():
+                width, height, spare = step.size.width, step.size.height, 2
             case Upright() if step.orientation > 4:  # noqa: PLR2004
                 width, height = height, width
             case Turn() if step.quarters != 2:  # noqa: PLR2004

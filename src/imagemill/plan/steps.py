@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Encode, Speed
+from imagemill.model.recipe import Blend, Detect, Encode, Place, Shadow, SourceRef, Speed, Trim
 from imagemill.plan.geometry import Box, Size
 
 
@@ -21,6 +21,27 @@ class Cut(Struct, frozen=True):
 
     box: Box
     of: Size
+
+
+class Trimmed(Cut, frozen=True):
+    """What a trim has come to; a step of its own, since the search was work too."""
+
+
+class Border(Struct, frozen=True):
+    """Look for what a trim leaves. All that comes after it waits for the answer: so it is the last step there is."""
+
+    trim: Trim
+    of: Size
+
+
+class Chosen(Struct, frozen=True):
+    """Keep a box of this size where the picture itself says so."""
+
+    size: Size
+    of: Size
+    detect: Detect
+    at: int
+    """Which of the recipe's operations it is of: what was found is remembered by step."""
 
 
 class Turn(Struct, frozen=True):
@@ -50,6 +71,23 @@ class Canvas(Struct, frozen=True):
     rgba: int
 
 
+class Backdrop(Struct, frozen=True):
+    """Lay the picture on a larger, blurred copy of itself."""
+
+    size: Size
+    left: int
+    top: int
+    sigma: float
+
+
+class Slant(Struct, frozen=True):
+    """Turn clockwise about the middle, onto a canvas of this size; straight alpha, 0 leaves the corners transparent."""
+
+    centidegrees: int
+    size: Size
+    rgba: int
+
+
 class Smooth(Struct, frozen=True):
     """Gaussian blur."""
 
@@ -66,6 +104,18 @@ class Underlay(Struct, frozen=True):
     """Lay the picture on a colour of the same size."""
 
     rgba: int
+
+
+class Overlay(Struct, frozen=True):
+    """Lay another picture on this one, which keeps its size."""
+
+    source: SourceRef
+    made: "Steps"
+    """What is done to the other picture first."""
+    place: Place
+    blend: Blend
+    tile: bool
+    shadow: Shadow | None
 
 
 Step = Struct
@@ -92,6 +142,11 @@ class Steps(Struct, frozen=True):
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
     encode: Encode = Encode()
     """How it is written; format and quality are settled above."""
+
+    @property
+    def border(self) -> int | None:
+        """Which of the steps has to be answered before there can be others; None = all of them are there."""
+        return next((n for n, step in enumerate(self.steps) if isinstance(step, Border)), None)
 
     @property
     def speed(self) -> Speed | None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from imagemill.model.errors import BadOption, BadRequest, NotSupported, SourceForbidden, StoreRefused
 from imagemill.model.job import Callback, JobSpec
 from imagemill.model.request import SourceRef
+from imagemill.model.source import at_fault
 from imagemill.service.bodies import at
 from imagemill.service.rights import Rights
 from imagemill.settings import Settings
@@ -61,7 +62,11 @@ class Admitting:
             self._check_store(spec.store)
         if spec.warm and not self._by.settings.l2.url:
             raise NotSupported("warm: there is no second cache level here; l2.url is not set")
-        await self._check_source(spec.source)
+        own, *layers = spec.sources
+        await self._check_source(own)
+        for layer in layers:
+            with at_fault(layer):
+                await self._check_source(layer)
         return replace(spec, callback=await self.receiver(spec.callback))
 
     async def receiver(self, callback: Callback | None) -> Callback | None:

@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 from msgspec.structs import fields as fields_of
 
 from imagemill.model.errors import BadOption, BadRequest, ImagemillError
-from imagemill.model.recipe import Operation, Position, Recipe
+from imagemill.model.recipe import Operation, Place, Position, Recipe, Shadow, SourceRef, layers
 
 MAX_DEPTH = 32
 _MAX_NUMBER = 0xFFFFFFFF
@@ -77,10 +77,10 @@ def items(raw: bytes | Raw, where: str) -> list[Raw]:
 
 def recipe(raw: Raw, where: str) -> Recipe:
     """A list of tagged operations, as in `model.recipe`; fields that an operation does not have are refused."""
-    for n, item in enumerate(items(raw, where)):
-        _check_operation(item, f"{where}[{n}]")
+    _check_operations(raw, where, 0)
     found: Recipe = read(raw, where, Recipe)
-    if any(isinstance(value, int) and abs(value) > _MAX_NUMBER for op in found for value in astuple(op)):
+    operations = [*found, *(op for _, layer in layers(found) for op in layer.recipe)]
+    if any(isinstance(value, int) and abs(value) > _MAX_NUMBER for op in operations for value in astuple(op)):
         raise BadOption(f"{where}: no number is larger than {_MAX_NUMBER}")
     return found
 
@@ -121,13 +121,28 @@ def at(error: ImagemillError, where: str) -> ImagemillError:
     return error
 
 
-def _check_operation(raw: Raw, where: str) -> None:
+def _check_operations(raw: Raw, where: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise BadOption(f"{where}: nested more than {MAX_DEPTH} deep")
+    for n, item in enumerate(items(raw, where)):
+        _check_operation(item, f"{where}[{n}]", depth)
+
+
+def _check_operation(raw: Raw, where: str, depth: int) -> None:
     kind = read(raw, where, _Tag).type
     if kind not in _OPERATIONS:
         raise BadOption(f"{where}.type: unknown operation{_hint(kind, _OPERATIONS)}")
     found = fields(raw, where, {"type", *_names(_OPERATIONS[kind])})
-    if "position" in found:
-        fields(found["position"], f"{where}.position", _names(Position))
+    _check_values(found, where)
+    if "recipe" in found:
+        _check_operations(found["recipe"], f"{where}.recipe", depth + 1)
+
+
+def _check_values(found: Fields, where: str) -> None:
+    """Judge the fields of those of *found* that are objects themselves."""
+    for name in found.keys() & _VALUES.keys():
+        if bytes(found[name]) != b"null":
+            _check_values(fields(found[name], f"{where}.{name}", _names(_VALUES[name])), f"{where}.{name}")
 
 
 class _Tag(Struct, frozen=True):
@@ -138,6 +153,7 @@ def _names(kind: type[Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(kind))
 
 
+_VALUES: dict[str, type[Struct]] = {"position": Position, "place": Place, "shadow": Shadow, "source": SourceRef}
 _OPERATIONS: dict[str, type[Struct]] = {str(k.__struct_config__.tag): k for k in Operation.__args__}
 
 

@@ -10,6 +10,7 @@ from imagemill.cache.base import Cache, Shared
 from imagemill.cache.purges import Purge, Purges, Subject
 from imagemill.model.entry import Entry
 from imagemill.service.behind import Behind
+from imagemill.service.layers import Seen
 
 REMEMBERED_S = 600.0
 """For so long it is remembered here in which version a source was seen: twice as long as L1 keeps anything."""
@@ -29,33 +30,33 @@ class Changes:
         self._behind = behind
         self._tell = tell
 
-    def note(self, entry: Entry, spare: Entry | None) -> None:
-        """Let what was made of another version of *entry*'s source become stale; *spare* is what it replaces."""
-        version = entry.validators.version
-        if not version:
+    def note(self, seen: Seen, spare: Entry | None) -> None:
+        """Let what was made of another version of a source become stale; *spare* is what was just replaced."""
+        if not seen.version:
             return
         now = time.monotonic()
-        before = self._versions.peek(entry.source_key, now) or (spare.validators.version if spare else "")
-        self._versions.put(entry.source_key, version, now, ttl_s=REMEMBERED_S)
-        if before not in {"", version}:
-            self._changed(entry)
-        self._behind.run(self._compare(entry, version))
+        replaced = spare.validators.version if spare and spare.source_key == seen.source_key else ""
+        before = self._versions.peek(seen.source_key, now) or replaced
+        self._versions.put(seen.source_key, seen.version, now, ttl_s=REMEMBERED_S)
+        if before not in {"", seen.version}:
+            self._changed(seen)
+        self._behind.run(self._compare(seen))
 
     def withdraw(self, key: str, entry: Entry) -> None:
         """Let nothing be answered with that was kept under *key* before *entry*, which may not be kept."""
         self._announce(Purge.of(Subject.KEY, key, entry.asked_ms - 1))
 
-    async def _compare(self, entry: Entry, version: str) -> None:
+    async def _compare(self, seen: Seen) -> None:
         """As `note`, with what other nodes have seen."""
-        if await self._shared.seen(entry.source_key, version) not in {"", version}:
-            self._changed(entry)
+        if await self._shared.seen(seen.source_key, seen.version) not in {"", seen.version}:
+            self._changed(seen)
 
-    def _changed(self, entry: Entry) -> None:
-        now, mark = time.monotonic(), f"{entry.source_key} changed"
+    def _changed(self, seen: Seen) -> None:
+        now, mark = time.monotonic(), f"{seen.source_key} changed"
         if self._versions.peek(mark, now):
             return
         self._versions.put(mark, "changed", now, ttl_s=_APART_S)
-        self._announce(Purge.of(Subject.SOURCE, entry.source_key, entry.asked_ms - 1, soft=True))
+        self._announce(Purge.of(Subject.SOURCE, seen.source_key, seen.asked_ms - 1, soft=True))
 
     def _announce(self, purge: Purge) -> None:
         self._purges.note(purge)

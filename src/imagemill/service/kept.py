@@ -153,7 +153,7 @@ class Kept:
         if not is_remembered(error):
             self.give_up(lease)
             return
-        of_source = error.code in OF_SOURCE
+        of_source = error.code in OF_SOURCE and not error.layer
         if not (of_source and is_passing(error)):  # those the origin remembers, for as long as there is no spare
             self.give_way(plan, failure)
             if of_source:

@@ -24,10 +24,10 @@ from imagemill.model.errors import (
 )
 from imagemill.model.job import MAX_PRIORITY, NO_METADATA, Callback, Event, JobSpec, Wanted
 from imagemill.model.media import MEDIA_TYPES, Format
-from imagemill.model.recipe import Encode, Recipe
+from imagemill.model.recipe import Encode, Recipe, renamed
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
-from imagemill.plan.prepare import prepare
+from imagemill.plan.prepare import check, prepare
 from imagemill.service import keys
 from imagemill.service.bodies import Fields, at, fields, items, metadata, named, read, recipe
 from imagemill.settings import Settings
@@ -165,13 +165,25 @@ class Reader:
         """As for a request of the same rendition, checked by the same limits."""
         if "params" in given and "recipe" in given:
             raise BadOption(f"{where}.recipe: not together with params")
-        steps = recipe(given["recipe"], f"{where}.recipe") if "recipe" in given else self._native(given, where)
+        steps = self._tagged(given, where) if "recipe" in given else self._native(given, where)
         return prepare(ImageRequest(_ANY, steps), self._settings.limits).recipe
+
+    def _tagged(self, given: Fields, where: str) -> Recipe:
+        """A recipe as it stands, its layers' sources in the spelling that all know them by."""
+        steps = recipe(given["recipe"], f"{where}.recipe")
+        check(steps, self._settings.limits)  # before anything goes as deep as it does
+        return renamed(steps, self._named)
+
+    def _named(self, source: SourceRef) -> SourceRef:
+        return self._dialect.parse(b"source=" + _quoted(source.text)).source
 
     def _native(self, given: Fields, where: str) -> Recipe:
         params = given.get("params", Raw(b'""'))
         query = "&".join(_parameters(params, f"{where}.params"))
-        return self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query)).recipe
+        request = self._dialect.parse(b"source=" + _quoted(_ANY.address) + b"&" * bool(query) + _raw(query))
+        if request.vary:
+            raise BadOption(f"{where}.params: auto goes by what a client says of itself, and a job has none")
+        return request.recipe
 
     def _times(self, given: Fields) -> tuple[float, float | None]:
         for name in _TIMES:

@@ -6,7 +6,6 @@ Errors   `BadRequest` for an order that names nothing; `DependencyDown` where on
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
-from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -17,9 +16,12 @@ from imagemill.model.errors import BadRequest, DependencyDown
 from imagemill.model.keys import source_key
 from imagemill.model.request import is_tag
 from imagemill.model.signing import MARK
-from imagemill.plan.prepare import result_keys
+from imagemill.plan.negotiate import clients
+from imagemill.plan.prepare import NEGOTIATION, result_key_of
+from imagemill.settings import Limits, Negotiation
 
 MAX_ORDER_BYTES = 16 * 1024
+NO_LIMITS = Limits()
 _PATH = b"/image"
 
 
@@ -83,11 +85,17 @@ class Purger:
         dialect: Dialect,
         publish: Callable[[Purge], Awaitable[bool]] | None,
         observe: Callable[[str], None] = lambda _: None,
+        *,
+        limits: Limits = NO_LIMITS,
+        policy: Negotiation = NEGOTIATION,
     ) -> None:
+        """Hold the parts; *limits* and *policy* are those that requests are planned by."""
         self._notes = notes
         self._dialect = dialect
         self._publish = publish
         self._observe = observe
+        self._limits = limits
+        self._policy = policy
 
     async def carry_out(self, order: Order) -> Purged:
         """Do what *order* says; it holds for every fetch that begins after this returns.
@@ -134,13 +142,22 @@ class Purger:
 
     def _source_key(self, address: str) -> str:
         """By way of the dialect, so that every spelling is the one that requests are known by."""
-        return source_key(self._dialect.parse(b"source=" + quote(_raw(address), safe="").encode()).source)
+        try:
+            address.encode()
+        except UnicodeEncodeError as e:
+            raise BadRequest("source: no text") from e
+        return source_key(self._dialect.source(address))
 
     def _keys(self, target: str) -> tuple[str, ...]:
         path, _, query = _raw(target).partition(MARK)[0].partition(b"?")
         if path != _PATH:
             raise BadRequest(f"target: it begins with {_PATH.decode()}?source=")
-        return result_keys(self._dialect.parse(query))
+        keys = [
+            result_key_of(request, self._limits, client, self._policy)
+            for client in clients(self._policy)
+            for request in (self._dialect.parse(query, client),)
+        ]
+        return tuple(dict.fromkeys(keys))
 
 
 def _raw(text: str) -> bytes:

@@ -53,8 +53,9 @@ class Rights(Struct, frozen=True):
         """Refuse what *tenant* may not do any more."""
         if spec.store and not self.store(tenant, spec.store):
             raise StoreRefused(f"destination: no store of this tenant is called {spec.store[:40]!r} any more")
-        if spec.source.scheme not in _WEB and not self.store(tenant, self.place(spec.source)[0]):
-            raise SourceForbidden("a store that is not this tenant's any more")
+        for source in spec.sources:
+            if source.scheme not in _WEB and not self.store(tenant, self.place(source)[0]):
+                raise SourceForbidden("a store that is not this tenant's any more")
 
 
 def _has(names: tuple[str, ...] | None, name: str) -> bool:

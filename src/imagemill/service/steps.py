@@ -26,7 +26,7 @@ from imagemill.model.errors import (
     StoreRefused,
 )
 from imagemill.model.job import Batch, Delivery, Job, JobSpec, Result, ResultState, Wanted
-from imagemill.model.keys import result_key, source_key
+from imagemill.model.keys import layer_tags, result_key, source_key
 from imagemill.model.request import Plan
 from imagemill.service.keys import Facts, resolve
 from imagemill.service.render import Fresh
@@ -181,7 +181,7 @@ def plan_of(spec: JobSpec, wanted: Wanted) -> Plan:
         recipe=wanted.recipe,
         candidates=wanted.candidates,
         ttl_s=spec.ttl_s,
-        tags=spec.tags,
+        tags=tuple(sorted((*spec.tags, *layer_tags(wanted.recipe)))),
     )
 
 

@@ -272,7 +272,8 @@ class Transcoder:
             return Served(entry, "L2")
         self._observe("ok", made.entry.rendition.format, made.stages, made.fetch_ms)
         entry = made.entry.tagged(*spare.tags) if spare else made.entry
-        self._changes.note(entry, spare)
+        for seen in made.seen:
+            self._changes.note(seen, spare)
         self._put(plan, entry, lease, spare)
         return Served(entry, "MISS", made.stages, made.fetch_ms)
 

@@ -15,14 +15,14 @@ _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 def build(
     metrics: Metrics,
     not_ready: Callable[[], list[str]],
-    explained: Callable[[bytes, bytes], dict[str, Any]],
+    explained: Callable[[Call], dict[str, Any]],
     version: Callable[[], dict[str, str]],
     purge: Handler,
 ) -> App:
     """The application of the admin port."""
 
     async def explain(call: Call, _receive: Any) -> Reply:
-        return json_reply(200, explained(call.query, call.header(b"accept")))
+        return json_reply(200, explained(call))
 
     routes = {**_probes(metrics, not_ready, version), "/explain": explain}
     return App(routes, _finished(Log("imagemill.admin")), posts={"/purge": purge})

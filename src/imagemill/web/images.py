@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from imagemill.cache.base import Cache
 from imagemill.dialects.base import Dialect
+from imagemill.model.client import Client
 from imagemill.model.errors import BadOption, ProcessingTimeout, TargetTooLong, UrlExpired
 from imagemill.model.filename import suffixed
 from imagemill.model.media import Format
 from imagemill.model.request import Plan
 from imagemill.model.signing import MARK, verify
-from imagemill.plan.negotiate import candidates
+from imagemill.plan import negotiate
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
 from imagemill.service.transcode import Served, Transcoder
@@ -25,7 +26,7 @@ from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call, until_left
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-READ = CONDITIONS | {b"accept", b"origin"}
+READ = CONDITIONS | negotiate.READ | {b"origin"}
 """The header fields that an answer here can depend on, beside those that `web.proxies` reads."""
 _MEMO_S = 300.0
 _OPTIONS = ((b"allow", b"GET, HEAD, OPTIONS"), (b"x-content-type-options", b"nosniff"))
@@ -94,28 +95,35 @@ class Images:
 
     async def explain(self, call: Call, _receive: Receive) -> Reply:
         """Say what `get` would do with the same query, and do nothing."""
-        return json_reply(200, self.explained(call.query, call.header(b"accept")))
+        return json_reply(200, self.explained(call))
 
-    def explained(self, query: bytes, accept: bytes = b"") -> dict[str, Any]:
+    def explained(self, call: Call) -> dict[str, Any]:
         """See `explain`; the signature, if any, is taken off and not judged."""
-        plan = prepare(self._dialect.parse(query.partition(MARK)[0]), self._settings.limits, accept)
+        plan = self._prepared(call.query.partition(MARK)[0], self._client(call))
         return explain(plan, self._transcoder.tier(plan), self._settings.limits, self._settings.engine)
 
     def plan(self, call: Call) -> Plan:
-        """The plan of a call whose signature and expiry hold now."""
+        """The plan of a call whose signature and expiry hold now.
+
+        Verifying, parsing and planning are pure, so what they give is remembered together.
+        """
         if len(call.target) > self._settings.server.max_target_bytes:
             raise TargetTooLong(f"target: {len(call.target)} > {self._settings.server.max_target_bytes} bytes")
-        plan = self._memo.get(_memo_key(call), time.monotonic()) or self._judged(call)
+        client = self._client(call)
+        key = _memo_key(call, client)
+        plan = self._memo.get(key, time.monotonic())
+        if plan is None:
+            plan = self._prepared(self._verified(call), client)
+            self._memo.put(key, plan, time.monotonic(), ttl_s=_MEMO_S)
         if _has_expired(plan, time.time()):
             raise UrlExpired("the URL has expired")
         return plan
 
-    def _judged(self, call: Call) -> Plan:
-        """Verifying, parsing and planning are pure, so what they give is remembered together."""
-        query = self._verified(call)
-        plan = prepare(self._dialect.parse(query), self._settings.limits, call.header(b"accept"))
-        self._memo.put(_memo_key(call), plan, time.monotonic(), ttl_s=_MEMO_S)
-        return plan
+    def _prepared(self, query: bytes, client: Client) -> Plan:
+        return prepare(self._dialect.parse(query, client), self._settings.limits, client, self._settings.negotiation)
+
+    def _client(self, call: Call) -> Client:
+        return negotiate.client(call.fields(negotiate.READ), self._settings.negotiation)
 
     def _verified(self, call: Call) -> bytes:
         """The query without its signature; nothing is parsed before it is verified."""
@@ -193,9 +201,10 @@ def _has_expired(plan: Plan, now_s: float) -> bool:
     return plan.expires_at_s is not None and plan.expires_at_s <= now_s
 
 
-def _memo_key(call: Call) -> str:
-    """All that a plan depends on: the whole target, signature and all, and what is accepted."""
-    return f"{call.target.decode('latin-1')} {','.join(candidates(call.header(b'accept')))}"
+def _memo_key(call: Call, client: Client) -> str:
+    """All that a plan depends on: the whole target, signature and all, and the class of its client."""
+    said = f"{','.join(client.formats)} {client.dpr_centi} {client.width_px} {client.saves_data:d}"
+    return f"{call.target.decode('latin-1')} {said}"
 
 
 def _disposition(plan: Plan, format_: Format) -> bytes:

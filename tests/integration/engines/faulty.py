@@ -7,6 +7,7 @@ import time
 import msgspec
 
 from imagemill.engines import worker
+from imagemill.engines.layers import NONE_GIVEN
 from imagemill.engines.vips import Vips
 
 MARK = b"#FAULT:"
@@ -25,11 +26,11 @@ class Faulty(Vips):
 
     words = -1
 
-    def run(self, source, info, tasks):
+    def run(self, source, info, tasks, given=NONE_GIVEN):
         _, mark, fault = bytes(source[-40:]).rpartition(MARK)
         if mark:
             self._fail(fault.decode())
-        for made in super().run(source, info, tasks):
+        for made in super().run(source, info, tasks, given):
             if fault in {b"each-sleeps", b"each-burns"}:
                 self._linger(fault)
             yield made

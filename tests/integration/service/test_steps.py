@@ -57,9 +57,9 @@ class Counted:
     def __init__(self, pool: Pool) -> None:
         self.pool, self.runs, self.probes = pool, 0, []
 
-    async def run(self, source, tasks):
+    async def run(self, source, tasks, layers):
         self.runs += 1
-        async for made in self.pool.run(source, tasks):
+        async for made in self.pool.run(source, tasks, layers):
             self.probes.append(made.stages.probe_ms)
             yield made
 

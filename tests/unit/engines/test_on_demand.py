@@ -28,7 +28,7 @@ class Fake:
     async def close(self):
         self.closed = True
 
-    async def run(self, source, tasks):
+    async def run(self, source, tasks, layers):
         assert not self.closed
         for task in tasks:
             await asyncio.sleep(0)

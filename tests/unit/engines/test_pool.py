@@ -4,13 +4,13 @@ import pytest
 
 from imagemill.engines import wire
 from imagemill.engines.pool import _ours
-from imagemill.model.errors import ImageCorrupt, LimitExceeded, UnsupportedSourceType
+from imagemill.model.errors import ImageCorrupt, LimitExceeded, NotSupported, UnsupportedSourceType
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("unsupported_source_type", UnsupportedSourceType), ("image_corrupt", ImageCorrupt), ("internal", ImageCorrupt),
+        ("unsupported_source_type", UnsupportedSourceType), ("not_supported", NotSupported), ("image_corrupt", ImageCorrupt), ("internal", ImageCorrupt),
         ("signature_invalid", ImageCorrupt), ("__class__", ImageCorrupt), ("", ImageCorrupt), ("limit_exceeded", LimitExceeded),
     ],
 )  # fmt: skip

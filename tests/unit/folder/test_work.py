@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from imagemill.engines.base import Made, Stages, Task
+from imagemill.engines.base import NO_LAYERS, Made, Stages, Task
 from imagemill.folder.candidates import Candidate, Candidates, NotPicture
 from imagemill.folder.names import Naming
 from imagemill.folder.place import Place
@@ -27,7 +27,7 @@ class CopyingEngine:
         self.go, self.now, self.most = asyncio.Event(), 0, 0
         self.go.set()
 
-    async def run(self, source, tasks):
+    async def run(self, source, tasks, layers=NO_LAYERS):
         self.now += 1
         self.most = max(self.most, self.now)
         try:

@@ -92,7 +92,7 @@ def test_known_keys():
     assert canonical((AutoOrient(), Resize(512, 0), Encode(Format.WEBP, 80))) == wanted
     assert (
         source_key(SourceRef("https", "https://example.com/a.jpg"))
-        == sha256(b"imagemill1" + b"6:source" + b"5:https" + b"25:https://example.com/a.jpg").hexdigest()
+        == sha256(b"imagemill2" + b"6:source" + b"5:https" + b"25:https://example.com/a.jpg").hexdigest()
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagemill.model.client import Client
 from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.media import Format, MediaInfo
 from imagemill.model.recipe import (
@@ -22,11 +23,12 @@ from imagemill.model.recipe import (
 from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.plan.cost import check_cost, estimate_us
 from imagemill.plan.geometry import Size
+from imagemill.plan.negotiate import candidates
 from imagemill.plan.policy import check_source
 from imagemill.plan.prepare import prepare
 from imagemill.plan.resolve import check_output, resolve
 from imagemill.plan.steps import Canvas, Cut, Mirror, Scale, Turn, Underlay, Upright
-from imagemill.settings import Engine, Limits
+from imagemill.settings import Engine, Limits, Negotiation
 from unit.model.test_keys import recipes
 
 SOURCE = SourceRef("local", "a/b")
@@ -35,7 +37,7 @@ JPEG = MediaInfo(Format.JPEG, 4000, 3000)
 
 
 def prepared(*recipe, accept=b"", ttl_s=None, limits=LIMITS):
-    return prepare(ImageRequest(SOURCE, recipe, ttl_s), limits, accept)
+    return prepare(ImageRequest(SOURCE, recipe, ttl_s), limits, Client(candidates(accept, Negotiation())))
 
 
 def steps(*recipe, info=JPEG, candidates=(), limits=LIMITS):
@@ -259,3 +261,22 @@ class TestCost:
         assert estimate_us(steps(op, Encode(Format.PNG)), ENGINE) > 0.4 * estimate_us(steps(Encode(Format.PNG)), ENGINE)
         if not isinstance(op, Crop):
             assert estimate_us(steps(op, Encode(Format.PNG)), ENGINE) > estimate_us(steps(Encode(Format.PNG)), ENGINE)
+
+
+class TestAuto:
+    BOTH = (Format.AVIF, Format.WEBP)
+
+    @pytest.mark.parametrize(
+        ("size", "budget_s", "wanted"),
+        [
+            ((400, 300), 1.4, Format.AVIF), ((400, 300), 0, Format.WEBP), ((400, 300), 0.01, Format.WEBP), ((64, 64), 1.4, Format.AVIF),
+            ((64, 63), 1.4, Format.WEBP), ((4000, 3000), 1.4, Format.WEBP), ((4000, 3000), 100, Format.AVIF),
+        ],
+    )  # fmt: skip
+    def test_avif_where_it_is_worth_it(self, size, budget_s, wanted):
+        """Large enough to save bytes, and within the budget; else the next that the client accepts."""
+        info, engine = MediaInfo(Format.PNG, *size), Engine(avif_budget_s=budget_s)
+        made = resolve((Encode(Format.AUTO),), self.BOTH, info, LIMITS, engine=engine)
+        assert made.format is wanted
+        only = resolve((Encode(Format.AUTO),), (Format.AVIF,), info, LIMITS, engine=engine)
+        assert only.format is (Format.AVIF if wanted is Format.AVIF else Format.JPEG)

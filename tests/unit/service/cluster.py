@@ -62,7 +62,7 @@ class Engine:
         self.wait_s = 0.0
         self.runs = 0
 
-    async def run(self, source, _tasks):
+    async def run(self, source, _tasks, layers):
         self.runs += 1
         if self.wait_s:
             await asyncio.sleep(self.wait_s)

@@ -10,9 +10,10 @@ from imagemill.model.keys import source_key
 from imagemill.model.media import Format, Rendition
 from imagemill.model.request import SourceRef
 from imagemill.net import guard
+from imagemill.plan.negotiate import client
 from imagemill.plan.prepare import prepare
 from imagemill.service.purge import Order, Purger, read_order
-from imagemill.settings import Limits
+from imagemill.settings import Limits, Negotiation
 
 DIALECT = Native(Limits(), lambda url: guard.parse(url).url)
 CAT = source_key(SourceRef("https", "https://a.example/cat.jpg"))
@@ -77,7 +78,12 @@ async def test_by_target(purges, signature):
 
     assert done.names == len(others.told) == 4
     for accept in (b"", b"image/webp", b"image/avif", b"image/avif,image/webp"):
-        assert purges.judge(held(), prepare(DIALECT.parse(query.encode()), Limits(), accept).key) is Verdict.GONE
+        assert (
+            purges.judge(
+                held(), prepare(DIALECT.parse(query.encode()), Limits(), client({b"accept": accept}, Negotiation())).key
+            )
+            is Verdict.GONE
+        )
     assert purges.judge(held(), prepare(DIALECT.parse(query.replace("5", "6").encode()), Limits()).key) is Verdict.VALID
 
 
@@ -133,3 +139,22 @@ def test_reading_an_order():
         Order.of()
     with pytest.raises(BadRequest):
         Order.of(tag="a", source="b")
+
+
+async def test_by_target_where_hints_are_heard(purges):
+    """Whoever asked, and however wide its screen is: all that the URL may have been answered with."""
+    policy, limits = Negotiation(client_hints=True), Limits(widths=(640, 1280), grid_outside="round")
+    dialect = Native(limits, lambda url: guard.parse(url).url, client_hints=True)
+    query = b"source=https://a.example/cat.jpg&width=auto&format=auto"
+    order = Order(target=f"/image?{query.decode()}")
+    done = await Purger(purges, dialect, None, limits=limits, policy=policy).carry_out(order)
+
+    for fields in (
+        {},
+        {b"sec-ch-width": b"300"},
+        {b"sec-ch-width": b"5000", b"accept": b"image/webp"},
+        {b"save-data": b"on"},
+    ):
+        asker = client(fields, policy)
+        assert purges.judge(held(), prepare(dialect.parse(query, asker), limits, asker, policy).key) is Verdict.GONE
+    assert done.names == 4 * 3 * 2  # what is accepted, the widths and none, saving or not

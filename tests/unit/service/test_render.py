@@ -113,7 +113,7 @@ class Many(Engine):
         super().__init__()
         self.lost, self.closed = lost, 0
 
-    async def run(self, source, tasks):
+    async def run(self, source, tasks, layers):
         self.runs += 1
         try:
             for task in tasks[self.lost :]:

@@ -56,7 +56,7 @@ class Engine:
     def __init__(self, error=None) -> None:
         self.error = error
 
-    async def run(self, source, tasks):
+    async def run(self, source, tasks, layers):
         if self.error:
             raise self.error("no")
         yield Made(Rendition(b"body", Format.PNG, "e", 1, 1), Stages())

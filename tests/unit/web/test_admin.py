@@ -15,7 +15,8 @@ async def ask(target, reasons=(), method="GET", body=(), headers=(), purge=None)
     async def nothing(order):
         raise AssertionError(order)
 
-    def explain(query, accept):
+    def explain(call):
+        query, accept = call.query, call.header(b"accept")
         if query == b"bad":
             raise BadOption("no such option")
         return {"query": query.decode(), "accept": accept.decode()}

@@ -297,7 +297,7 @@ class Explained(Kept):
 
 def test_terms_of_delivery_are_explained():
     service = images(kept=Explained())
-    told = service.explained(f"{QUERY}&filename=cats&attachment=1".encode())
+    told = service.explained(call(f"{QUERY}&filename=cats&attachment=1"))
 
     assert (told["filename"], told["attachment"]) == ("cats", True)
 

@@ -8,18 +8,16 @@ Errors   `BadOption` names the parameter; values are percent-decoded once, as UT
 
 from collections.abc import Callable
 
-from imagemill.dialects.native import order
-from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, decoded, flag, integer
+from imagemill.dialects.native import hints, order, presets
+from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, cut, flag, integer
 from imagemill.model import filename
-from imagemill.model.errors import BadOption, BadRequest, TargetTooLong
+from imagemill.model.client import ANYONE, Client
+from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Recipe
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
-from imagemill.settings import Limits
+from imagemill.settings import Limits, Presets
 
 __all__ = ["PARAMETERS", "Native", "Parameter", "split"]
-
-_MAX_PARAMETERS = 64
-_MAX_QUERY_BYTES = 32 * 1024
 
 PARAMETERS = (
     Parameter(
@@ -28,6 +26,7 @@ PARAMETERS = (
         "URL",
         "Where the picture is: https://…, http://…, local:<store>/<key> or s3://<bucket>/<key>. Required.",
     ),
+    presets.PARAMETER,
     *order.PARAMETERS,
     Parameter("ttl", "", "86400-259200", "Lifetime of the answer in caches, in seconds: one to three days, by policy."),
     Parameter(
@@ -44,30 +43,37 @@ PARAMETERS = (
 )
 _LONG = {p.name: p.name for p in PARAMETERS} | {p.alias: p.name for p in PARAMETERS if p.alias}
 
+NO_PRESETS = Presets()
 Canon = Callable[[str], str]
 
 
 class Native:
     """The dialect, with the limits its numbers are judged by and the parser its sources go through."""
 
-    def __init__(self, limits: Limits, canonical_url: Canon) -> None:
+    def __init__(
+        self, limits: Limits, canonical_url: Canon, named: Presets = NO_PRESETS, *, client_hints: bool = False
+    ) -> None:
         self._canonical_url = canonical_url
-        self._terms = Terms(limits, self.source)
+        self._client_hints = client_hints
+        self._terms = Terms(limits, self.source, order.of_layer)
+        self._presets = presets.Named(named, self._terms)
 
-    def parse(self, query: bytes) -> ImageRequest:
+    def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
         """See `dialects.base.Dialect`."""
-        return self.request(split(query))
+        return self.request(split(query), client)
 
-    def request(self, given: Given) -> ImageRequest:
-        """The request that *given*, long names to decoded values, stands for."""
+    def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
+        """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
+        given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
         return ImageRequest(
             source=self.source(given.get("source", "")),
-            recipe=self.recipe(given),
+            recipe=order.recipe(given, self._terms),
             ttl_s=integer(given, "ttl", 1, 10**MAX_DIGITS) if "ttl" in given else None,
             expires_at_s=integer(given, "expires", 0, 10**10 - 1, digits=10) if "expires" in given else None,
             tags=_tags(given["tags"]) if "tags" in given else (),
             filename=filename.checked(given["filename"]) if "filename" in given else "",
             attachment=flag(given, "attachment"),
+            vary=vary,
         )
 
     def source(self, value: str) -> SourceRef:
@@ -84,7 +90,7 @@ class Native:
 
     def recipe(self, given: Given) -> Recipe:
         """The operations that *given* asks for: in the one fixed order, or as its ``ops`` says."""
-        return order.recipe(given, self._terms)
+        return order.recipe(hints.followed(self._presets.applied(given), ANYONE, enabled=False)[0], self._terms)
 
 
 def _object(rest: str) -> str:
@@ -97,25 +103,7 @@ def _object(rest: str) -> str:
 
 def split(query: bytes) -> dict[str, str]:
     """Cut a raw query into long names and once-decoded values."""
-    if len(query) > _MAX_QUERY_BYTES:
-        raise TargetTooLong(f"query: {len(query)} > {_MAX_QUERY_BYTES} bytes")
-    given: dict[str, str] = {}
-    parts = query.split(b"&") if query else []
-    if len(parts) > _MAX_PARAMETERS:
-        raise BadRequest(f"{len(parts)} parameters; {_MAX_PARAMETERS} at most")
-    for part in parts:
-        raw, equals, value = part.partition(b"=")
-        name = _LONG.get(raw.decode("latin-1"))
-        if name is None or not equals:
-            raise BadOption(f"{_shown(raw)}: unknown parameter")
-        if name in given:
-            raise BadOption(f"{name}: given twice")
-        given[name] = decoded(name, value)
-    return given
-
-
-def _shown(raw: bytes) -> str:
-    return repr(raw[:40])[2:-1] or "(empty)"
+    return cut(query, _LONG)
 
 
 def _tags(text: str) -> tuple[str, ...]:

@@ -1,15 +1,148 @@
-"""Native parameters of `model.operations.layers`, and of layers."""
+"""Native parameters of `model.operations.layers`, and of layers.
 
-from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, colour
-from imagemill.model.recipe import Background
+A layer's own ``wm_ops`` is read as ``ops`` is, and so is that of a layer in it: each is percent-decoded once more than
+what it stands in.
+"""
+
+from msgspec.structs import replace
+
+from imagemill.dialects.native.reading import (
+    Given,
+    Parameter,
+    Reader,
+    Terms,
+    choice,
+    colour,
+    decimal,
+    flag,
+    integer,
+    scaled,
+    signed,
+)
+from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.recipe import Background, Blend, Gravity, Layer, Place, Position, Shadow
+
+_MOST_OFFSET = 16_383
+_PPM_PLACES = 6
+_CENTI = 100
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
+    Parameter(
+        "watermark",
+        "wm",
+        "URL",
+        "A source as in `source`, laid over the picture; its first frame where it is animated, on every frame.",
+    ),
+    Parameter("wm_gravity", "wmg", "center|north|northeast|…", "Where the watermark lies. Default: center."),
+    Parameter(
+        "wm_x", "wmx", "-16383-16383", "Pixels from the edge that wm_gravity names, else to the right. Default: 0."
+    ),
+    Parameter("wm_y", "wmy", "-16383-16383", "Pixels from the edge that wm_gravity names, else down. Default: 0."),
+    Parameter(
+        "wm_scale", "wms", "0.0001-10", "Width of the watermark as a share of the picture's. Default: its own width."
+    ),
+    Parameter("wm_rotate", "wmr", "-359.99-359.99", "Degrees that the watermark is turned clockwise. Default: 0."),
+    Parameter("wm_opacity", "wmo", "1-100", "How dense the watermark is, in percent. Default: 100."),
+    Parameter(
+        "wm_blend",
+        "wmb",
+        "normal|multiply|screen|overlay|darken|lighten|color-dodge|color-burn|hard-light|soft-light|difference|exclusion",
+        "How its colours meet those below (W3C Compositing and Blending). Default: normal.",
+    ),
+    Parameter("wm_tile", "wmt", "0|1", "Whether the watermark is repeated over the whole picture. Default: 0."),
+    Parameter(
+        "wm_shadow",
+        "wmsh",
+        "x,y or x,y,sigma or x,y,sigma,RRGGBBAA",
+        "A shadow of the watermark: so many pixels to the right and down, how soft, which colour. Default: none.",
+    ),
+    Parameter(
+        "wm_ops",
+        "wmops",
+        "name:value;name=value/…",
+        "What is done to the watermark first, written as in ops. It is turned upright in any case.",
+    ),
 )
+
+
+def refuse_idle(given: Given) -> None:
+    """Refuse what says how a watermark lies where there is none."""
+    for name in LAYER.parameters:
+        if name in given and "watermark" not in given:
+            raise BadOption(f"{name}: needs a watermark")
+
+
+def shadow(name: str, text: str) -> Shadow:
+    """``x,y``, then maybe how soft and in which colour."""
+    parts = text.split(",", 4)
+    if not 2 <= len(parts) <= 4:  # noqa: PLR2004
+        raise BadOption(f"{name}: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
+    found = Shadow(*(signed({name: part}, name, -1000, 1000) for part in parts[:2]))
+    if len(parts) > 2:  # noqa: PLR2004
+        found = replace(found, sigma_centi=scaled(name, parts[2], 2))
+    return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
 
 
 def _background(given: Given, _terms: Terms) -> Background | None:
     return Background(colour("background", given["background"])) if "background" in given else None
 
 
+def _layer(given: Given, terms: Terms) -> Layer | None:
+    if "watermark" not in given:
+        return None
+    deeper = replace(terms, depth=terms.depth + 1)
+    if deeper.depth > terms.limits.layer_depth:  # here, too: what is read goes no deeper than what may be done
+        raise LimitExceeded("layer_depth", f"watermark: {deeper.depth} > {terms.limits.layer_depth} deep")
+    assert terms.ops, "whoever reads parameters knows what layers are made by"
+    try:
+        source = terms.source(given["watermark"])
+    except BadOption as e:
+        raise BadOption(f"watermark: {e}") from e
+    return Layer(
+        source,
+        terms.ops(given.get("wm_ops", ""), deeper),
+        _place(given),
+        width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
+        blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
+        tile=flag(given, "wm_tile"),
+        shadow=shadow("wm_shadow", given["wm_shadow"]) if "wm_shadow" in given else None,
+    )
+
+
+def _place(given: Given) -> Place:
+    x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("wm_x", "wm_y"))
+    return Place(
+        Position.of(choice(given, "wm_gravity", Gravity, Gravity.CENTER)),
+        x,
+        y,
+        _centidegrees("wm_rotate", given["wm_rotate"]) if "wm_rotate" in given else 0,
+        integer(given, "wm_opacity", 1, 100) if "wm_opacity" in given else 100,
+    )
+
+
+def _centidegrees(name: str, text: str) -> int:
+    value = scaled(name, text.removeprefix("-"), 2)
+    if value > 359 * _CENTI + 99:
+        raise BadOption(f"{name}: {text[:12]} is not within -359.99 to 359.99")
+    return -value if text.startswith("-") else value
+
+
 BACKGROUND = Reader("background", ("background",), _background)
+LAYER = Reader(
+    "layer",
+    (
+        "watermark",
+        "wm_gravity",
+        "wm_x",
+        "wm_y",
+        "wm_scale",
+        "wm_rotate",
+        "wm_opacity",
+        "wm_blend",
+        "wm_tile",
+        "wm_shadow",
+        "wm_ops",
+    ),
+    _layer,
+)

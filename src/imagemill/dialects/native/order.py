@@ -11,20 +11,28 @@ Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operation
 
 from collections.abc import Iterator
 
-from imagemill.dialects.native import encoding, frames, geometry, layers, look
+from imagemill.dialects.native import borders, encoding, frames, geometry, layers, look
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
 
 READING: tuple[Reader, ...] = (frames.FRAMES, geometry.ORIENT)
 FIXED: tuple[Reader, ...] = (
+    geometry.TRIM,
     geometry.CROP,
+    geometry.ASPECT,
     geometry.ROTATE,
     geometry.FLIP,
     geometry.FLOP,
+    borders.TILT,
     geometry.RESIZE,
     look.BLUR,
     look.SHARPEN,
+    *look.COLOURS,
+    *look.EDGES,
+    borders.EXTEND,
+    borders.PAD,
+    layers.LAYER,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
@@ -32,6 +40,7 @@ WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
 PARAMETERS: tuple[Parameter, ...] = (
     *frames.PARAMETERS,
     *geometry.PARAMETERS,
+    *borders.PARAMETERS,
     *look.PARAMETERS,
     *layers.PARAMETERS,
     Parameter(
@@ -56,13 +65,28 @@ def recipe(given: Given, terms: Terms) -> Recipe:
 
 def _changes(given: Given, terms: Terms) -> Iterator[Operation]:
     if "ops" not in given:
-        geometry.refuse_idle(given)
+        _refuse_idle(given)
         yield from _all(FIXED, given, terms)
         return
     if mixed := sorted(_ALONE & given.keys()):
         raise BadOption(f"{mixed[0]}: not together with ops, which says all that is to be done")
-    for part in given["ops"].split("/"):
+    yield from _explicit_all(given["ops"], terms)
+
+
+def of_layer(text: str, terms: Terms) -> Recipe:
+    """What is done to a layer whose own ``ops`` is *text*, maybe empty: upright first, as any picture."""
+    return (*_all(READING, {}, terms), *(_explicit_all(text, terms) if text else ()))
+
+
+def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
+    for part in text.split("/"):
         yield _explicit(part, terms)
+
+
+def _refuse_idle(given: Given) -> None:
+    geometry.refuse_idle(given)
+    borders.refuse_idle(given)
+    layers.refuse_idle(given)
 
 
 def _all(readers: tuple[Reader, ...], given: Given, terms: Terms) -> Iterator[Operation]:
@@ -78,7 +102,7 @@ def _explicit(part: str, terms: Terms) -> Operation:
     if reader is None:
         raise BadOption(f"ops: {name[:40]!r} is none of {', '.join(_BY_NAME)}")
     given = _named(reader, rest if colon or reader.parameters[0] not in _FLAGS else "1")
-    geometry.refuse_idle(given)
+    _refuse_idle(given)
     made = reader.read(given, terms)
     if made is None:
         raise BadOption(f"ops: {part[:80]!r} does nothing")

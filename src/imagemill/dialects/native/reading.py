@@ -11,12 +11,14 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, BadRequest, TargetTooLong
 from imagemill.model.media import Format
-from imagemill.model.recipe import Operation, SourceRef
+from imagemill.model.recipe import Operation, Recipe, SourceRef
 from imagemill.settings import Limits
 
 MAX_DIGITS = 7
+_MAX_PARAMETERS = 64
+_MAX_QUERY_BYTES = 32 * 1024
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")  # looks two bytes ahead, never back
@@ -43,6 +45,10 @@ class Terms(Struct, frozen=True):
     limits: Limits
     source: Callable[[str], SourceRef]
     """The source that a value names, or `BadOption`."""
+    ops: "Callable[[str, Terms], Recipe] | None" = None
+    """What is done to a layer whose own ``ops`` is that text."""
+    depth: int = 0
+    """How many layers deep they stand."""
 
 
 class Reader(Struct, frozen=True):
@@ -67,6 +73,29 @@ def decoded(name: str, value: bytes) -> str:
     if _CONTROL.search(text):
         raise BadOption(f"{name}: control characters are refused")
     return text
+
+
+def cut(query: bytes, long: Mapping[str, str]) -> dict[str, str]:
+    """Cut a raw query into names, each the *long* one of what stands there, and once-decoded values."""
+    if len(query) > _MAX_QUERY_BYTES:
+        raise TargetTooLong(f"query: {len(query)} > {_MAX_QUERY_BYTES} bytes")
+    given: dict[str, str] = {}
+    parts = query.split(b"&") if query else []
+    if len(parts) > _MAX_PARAMETERS:
+        raise BadRequest(f"{len(parts)} parameters; {_MAX_PARAMETERS} at most")
+    for part in parts:
+        raw, equals, value = part.partition(b"=")
+        name = long.get(raw.decode("latin-1"))
+        if name is None or not equals:
+            raise BadOption(f"{_shown(raw)}: unknown parameter")
+        if name in given:
+            raise BadOption(f"{name}: given twice")
+        given[name] = decoded(name, value)
+    return given
+
+
+def _shown(raw: bytes) -> str:
+    return repr(raw[:40])[2:-1] or "(empty)"
 
 
 def number(name: str, text: str, digits: int = MAX_DIGITS) -> int:

@@ -8,8 +8,10 @@ from enum import Enum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.engines.decoded import Image
+from imagemill.plan.steps import Overlay
 
 
 class Alpha(Enum):
@@ -40,6 +42,12 @@ class Context(Struct):
     """Which frame it is; the first is 0."""
     found: dict[Any, Any] = {}
     """What the first frame has settled for the others, by step."""
+    layer: Callable[[Overlay], Image] | None = None
+    """The picture that a step lays on this one: in memory, sRGB with alpha."""
+
+    def at(self, frame: int) -> "Context":
+        """The same for another frame of the same picture."""
+        return replace(self, frame=frame)
 
 
 class How(Struct, frozen=True):

@@ -2,8 +2,11 @@
 
 from imagemill.engines.decoded import Image
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
+from imagemill.engines.operations.placing import put, ready
 from imagemill.engines.pixels import OPAQUE, RGBA, with_bands
-from imagemill.plan.steps import Underlay
+from imagemill.model.source import at_fault
+from imagemill.plan.geometry import Size
+from imagemill.plan.steps import Overlay, Underlay
 
 
 def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
@@ -19,6 +22,17 @@ def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
     return under.composite2(image, "over").cast("uchar")
 
 
+def _overlay(image: Image, step: Overlay, context: Context) -> Image:
+    if step not in context.found:
+        assert context.layer, "whoever has such steps has layers"
+        overlay = context.layer(step)
+        size = Size(image.width, image.height)
+        with at_fault(step.source):
+            context.found[step] = ready(size, overlay, step.place, shadow=step.shadow, tile=step.tile)
+    return put(image, context.found[step], step.blend)
+
+
 TABLE: Table = {
+    Overlay: How(_overlay, Alpha.STRAIGHT, Colours.RGB),
     Underlay: How(_underlay, Alpha.STRAIGHT, Colours.SRGB),
 }

@@ -8,6 +8,8 @@ from imagemill.model.errors import BadOption
 from imagemill.model.media import Format
 from imagemill.model.operations.values import check_range
 
+EIGHT_BITS = 8
+
 
 class Speed(StrEnum):
     """What an encoder is to save: CPU, both, or bytes. The look that a quality asks for is held."""
@@ -75,7 +77,7 @@ class Encode(Struct, frozen=True, tag="encode"):
     """For JPEG and AVIF."""
     effort: int = -1
     """CPU for fewer bytes, as the format's encoder counts it (`plan.profiles`); -1 = as the speed says."""
-    bits: int = 8
+    bits: int = EIGHT_BITS
     """A sample: 16 for PNG and TIFF, 10 or 12 for AVIF."""
     space: Space = Space.SRGB
     profile: bool = False
@@ -83,11 +85,9 @@ class Encode(Struct, frozen=True, tag="encode"):
     metadata: Metadata = Metadata.STRIP
 
     def __post_init__(self) -> None:
-        """Keep numbers in range."""
+        """Keep numbers in range, and refuse what excludes one another."""
         if not 0 <= self.quality <= 100:
             raise BadOption("quality: 1 to 100")
-        if self.target_centi and self.quality:
-            raise BadOption("quality: a number, or what is to be reached")
         check_range("quality target", self.target_centi, 0, 10_000)
         if self.max_bytes < 0:
             raise BadOption("max_bytes: at least 1")
@@ -95,8 +95,24 @@ class Encode(Struct, frozen=True, tag="encode"):
             raise BadOption("colors: 2 to 256")
         check_range("dither", self.dither_percent, 0, 100)
         check_range("effort", self.effort, -1, 10)
-        if self.bits not in {8, 10, 12, 16}:
+        if self.bits not in {EIGHT_BITS, 10, 12, 16}:
             raise BadOption("bits: 8, 10, 12 or 16")
+        for refused, why in self._contradictions():
+            if refused:
+                raise BadOption(why)
+
+    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
+        deep = self.bits != EIGHT_BITS
+        return (
+            (bool(self.target_centi and self.quality), "quality: a number, or what is to be reached"),
+            (self.lossless and bool(self.quality or self.target_centi), "quality: not with lossless"),
+            (self.lossless and self.max_bytes > 0, "max_bytes: not with lossless"),
+            (self.lossless and self.subsampling is not Subsampling.AUTO, "subsampling: not with lossless"),
+            (self.lossless and deep, "bits: not with lossless"),
+            (self.colours > 0 and deep, "bits: a palette has 8"),
+            (deep and self.space is not Space.SRGB, "colorspace: srgb where bits is more than 8"),
+            (self.profile and self.space is not Space.SRGB, "icc: p3 and keep bring their own profile"),
+        )
 
 
 class Describe(Struct, frozen=True, tag="describe"):

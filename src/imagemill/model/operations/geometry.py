@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from imagemill.model.errors import BadOption
-from imagemill.model.operations.values import MILLION, Position, check_colour, check_range
+from imagemill.model.operations.values import MILLION, Detect, Position, check_colour, check_range
 
 
 class Fit(StrEnum):
@@ -29,7 +29,7 @@ class Fill(StrEnum):
     COLOUR = "colour"
     """One colour, or nothing where that is transparent."""
     BLUR = "blur"
-    """The picture itself, scaled to cover the whole and blurred."""
+    """The picture itself, scaled to cover the whole and blurred by a fortieth of its longer side (sigma)."""
 
 
 class AutoOrient(Struct, frozen=True, tag="auto_orient"):
@@ -39,13 +39,14 @@ class AutoOrient(Struct, frozen=True, tag="auto_orient"):
 class Trim(Struct, frozen=True, tag="trim"):
     """Cut off borders of one colour; an animation is cut to what any of its frames needs.
 
-    A picture that is nothing but border is left as it is.
+    A picture that is nothing but border is left as it is. Colours are compared as dense as their alpha, which is a
+    channel of its own: what cannot be seen is of one colour.
     """
 
     threshold: int = 10
     """How far a pixel may be from the colour, 0 to 255 on its worst channel, and still be border."""
     rgba: int = -1
-    """The border's colour; -1 = that of the corner pixel."""
+    """The border's colour; -1 = that of the corner pixel, of each frame its own."""
     from_bottom_right: bool = False
     """Which corner that is: bottom right instead of top left."""
     equal_x: bool = False
@@ -94,7 +95,7 @@ class AspectCrop(Struct, frozen=True, tag="aspect_crop"):
     def __post_init__(self) -> None:
         """Keep the proportions to what is a picture's."""
         for side in (self.width, self.height):
-            check_range("aspect", side, 1, MILLION)
+            check_range("aspect", side, 1, 10_000)
 
 
 class Rotate(Struct, frozen=True, tag="rotate"):
@@ -109,18 +110,22 @@ class Rotate(Struct, frozen=True, tag="rotate"):
 
 
 class Tilt(Struct, frozen=True, tag="tilt"):
-    """Turn clockwise by any angle; the picture grows to hold all of it, the corners are of one colour."""
+    """Turn clockwise by any angle; the picture grows to hold all of it, the corners are of one colour.
+
+    Its sides become ``|w cos| + |h sin|`` and ``|w sin| + |h cos|``, rounded up.
+    """
 
     centidegrees: int
     """Hundredths of a degree, -35999 to 35999; quarter turns are `Rotate`'s."""
     rgba: int = 0
-    """Of the corners; transparent by default (white where the format has no transparency)."""
+    """Of the corners; nothing = the recipe's `Background`, and without one, transparent (white where the format has no
+    transparency)."""
 
     def __post_init__(self) -> None:
         """Keep to less than a whole turn, and away from quarters."""
-        check_range("rotate", self.centidegrees, -35_999, 35_999)
+        check_range("tilt", self.centidegrees, -35_999, 35_999)
         if self.centidegrees % 9_000 == 0:
-            raise BadOption("tilt: quarter turns are no tilt")
+            raise BadOption("tilt: quarter turns are rotate's, and none is no operation")
         check_colour("tilt", self.rgba)
 
 
@@ -151,9 +156,13 @@ class Resize(Struct, frozen=True, tag="resize"):
     `Fit.COVER`, and only where `enlarge` allows is anything scaled up."""
     min_height_px: int = 0
     """As `min_width_px`, for the height."""
+    fill: Fill = Fill.COLOUR
+    """For `Fit.CONTAIN`, what the rest of the box is made of."""
+    rgba: int = 0
+    """With `Fill.COLOUR`, which one; nothing = the recipe's `Background`, and without one, transparent."""
 
     def __post_init__(self) -> None:
-        """Keep at least one side, and each said in one way."""
+        """Keep at least one side, each said in one way, and nothing that has no effect."""
         sides = (self.width_px, self.height_px, self.width_ppm, self.height_ppm, self.min_width_px, self.min_height_px)
         if min(sides) < 0 or not any(sides):
             raise BadOption("resize: width or height is at least 1")
@@ -161,6 +170,11 @@ class Resize(Struct, frozen=True, tag="resize"):
             raise BadOption("resize: a side in pixels or as a share, not both")
         if max(self.width_ppm, self.height_ppm) > 100 * MILLION:
             raise BadOption("resize: a share is at most 10000 %")
+        if self.fit is Fit.CONTAIN and self.position.detect is not Detect.NONE:
+            raise BadOption("resize: contain cuts nothing, so nothing is to be found")
+        if self.fit is not Fit.CONTAIN and (self.fill, self.rgba) != (Fill.COLOUR, 0):
+            raise BadOption("resize: only contain is filled")
+        _check_fill("resize", self.fill, self.rgba)
 
 
 class Extend(Struct, frozen=True, tag="extend"):
@@ -177,13 +191,11 @@ class Extend(Struct, frozen=True, tag="extend"):
 
     def __post_init__(self) -> None:
         """Keep the canvas one."""
-        if self.width < 1 or self.height < 1:
-            raise BadOption("extend: width and height are at least 1")
-        if self.position.focal or self.position.detect != "none":
+        if min(self.width, self.height) < 1 or (self.is_ratio and max(self.width, self.height) > 10_000):
+            raise BadOption("extend: width and height are at least 1, and of proportions at most 10000")
+        if self.position.focal or self.position.detect is not Detect.NONE:
             raise BadOption("extend: placed by a gravity")
-        check_colour("extend", self.rgba)
-        if self.fill is Fill.BLUR and self.rgba:
-            raise BadOption("extend: either a colour or a blurred copy")
+        _check_fill("extend", self.fill, self.rgba)
 
 
 class Pad(Struct, frozen=True, tag="pad"):
@@ -201,6 +213,10 @@ class Pad(Struct, frozen=True, tag="pad"):
         sides = (self.top_px, self.right_px, self.bottom_px, self.left_px)
         if min(sides) < 0 or not any(sides):
             raise BadOption("pad: at least one side, of at least 1 pixel")
-        check_colour("pad", self.rgba)
-        if self.fill is Fill.BLUR and self.rgba:
-            raise BadOption("pad: either a colour or a blurred copy")
+        _check_fill("pad", self.fill, self.rgba)
+
+
+def _check_fill(name: str, fill: Fill, rgba: int) -> None:
+    check_colour(name, rgba)
+    if fill is Fill.BLUR and rgba:
+        raise BadOption(f"{name}: either a colour or a blurred copy")

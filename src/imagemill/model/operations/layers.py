@@ -5,7 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from imagemill.model.errors import BadOption
-from imagemill.model.operations.values import WHITE, Position, Shadow, check_colour, check_range
+from imagemill.model.operations.values import WHITE, Detect, Position, Shadow, check_colour, check_range
 
 MOST_TEXT = 512
 _MOST_OFFSET = 16_383
@@ -52,6 +52,8 @@ class Place(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Keep it near, and seen."""
+        if self.position.detect is not Detect.NONE:
+            raise BadOption("position: what is laid over a picture is placed by a point")
         if max(abs(self.x_px), abs(self.y_px)) > _MOST_OFFSET:
             raise BadOption(f"offset: at most {_MOST_OFFSET} pixels")
         check_range("angle", self.centidegrees, -35_999, 35_999)

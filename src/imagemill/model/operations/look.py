@@ -1,7 +1,13 @@
 """Operations that change what pixels look like, and not where they are. Transparency is kept unless said otherwise.
 
-Colours  are those of sRGB, in its own (not linear) values, 0 to 255; results are clipped to that.
-Source   `Saturation`, `Hue` and `Sepia`: the colour matrices of W3C Filter Effects Module Level 1, section 9.
+Colours  are those of sRGB, in its own (not linear) values, 0 to 255; ``v`` is one of red, green and blue. Results are
+         rounded to whole levels and clipped to 0 to 255. `Grayscale`, `Saturation`, `Hue`, `Sepia`, `Tint` and the grey
+         of `Duotone` are matrices: those that follow one another are multiplied, and clipped once.
+Luma     ``0.2126 R + 0.7152 G + 0.0722 B``.
+Mixing   where neighbours are mixed (`Blur`, `Pixelate`), colours are multiplied by their alpha before and divided by
+         it after: what cannot be seen is not mixed in.
+Source   `Grayscale`, `Saturation`, `Hue` and `Sepia`: W3C Filter Effects Module Level 1, 8.4 to 8.10 and 9.6;
+         `Gradient`: CSS Images Module Level 3, 3.1.
 """
 
 from enum import StrEnum
@@ -13,7 +19,7 @@ from imagemill.model.operations.values import MILLION, check_colour, check_range
 
 
 class Blur(Struct, frozen=True, tag="blur"):
-    """Gaussian blur."""
+    """Gaussian blur, edges extended."""
 
     sigma_centi: int
 
@@ -24,7 +30,7 @@ class Blur(Struct, frozen=True, tag="blur"):
 
 
 class Sharpen(Struct, frozen=True, tag="sharpen"):
-    """Unsharp mask on lightness."""
+    """Unsharp mask on lightness (L* of CIELAB)."""
 
     sigma_centi: int
 
@@ -35,12 +41,15 @@ class Sharpen(Struct, frozen=True, tag="sharpen"):
 
 
 class Unsharp(Struct, frozen=True, tag="unsharp"):
-    """Unsharp mask on each colour: what a blur of ``sigma`` takes away, added ``amount`` times."""
+    """Unsharp mask on each colour: ``v + (v - blurred) * amount``, with what a blur of ``sigma`` makes of ``v``.
+
+    Of a picture with transparency, what is blurred are the colours that can be seen: one colour stays one.
+    """
 
     sigma_centi: int = 100
     amount_percent: int = 100
     threshold: int = 0
-    """Differences below so many levels are left as they are."""
+    """Where ``v`` and ``blurred`` are less than so many levels apart, ``v`` is kept."""
 
     def __post_init__(self) -> None:
         """Keep sigma positive and the rest in range."""
@@ -51,7 +60,10 @@ class Unsharp(Struct, frozen=True, tag="unsharp"):
 
 
 class Pixelate(Struct, frozen=True, tag="pixelate"):
-    """Squares of ``size_px``, counted from the top left, each of the mean of its pixels."""
+    """Squares of ``size_px``, counted from the top left, each of the mean of its pixels and of their alpha.
+
+    Those at the right and at the bottom may be cut short, and are the mean of what is left of them.
+    """
 
     size_px: int
 
@@ -61,7 +73,7 @@ class Pixelate(Struct, frozen=True, tag="pixelate"):
 
 
 class Brightness(Struct, frozen=True, tag="brightness"):
-    """Add a share of the full range to every colour."""
+    """Add a share of the full range to every colour: ``v + 255 * percent / 100``."""
 
     percent: int
 
@@ -81,7 +93,10 @@ class Contrast(Struct, frozen=True, tag="contrast"):
 
 
 class Saturation(Struct, frozen=True, tag="saturation"):
-    """Away from grey, or towards it: -100 = grey, 100 = twice the saturation."""
+    """Away from grey, or towards it: -100 = grey, 100 = twice the saturation.
+
+    feColorMatrix ``saturate`` of ``1 + percent / 100``, whose luma is rounded: 0.213, 0.715, 0.072.
+    """
 
     percent: int
 
@@ -91,7 +106,7 @@ class Saturation(Struct, frozen=True, tag="saturation"):
 
 
 class Hue(Struct, frozen=True, tag="hue"):
-    """Turn all hues on the colour wheel."""
+    """Turn all hues on the colour wheel, at the same luma: feColorMatrix ``hueRotate``."""
 
     degrees: int
 
@@ -113,11 +128,11 @@ class Gamma(Struct, frozen=True, tag="gamma"):
 
 
 class Grayscale(Struct, frozen=True, tag="grayscale"):
-    """Keep lightness, drop colour."""
+    """Every colour becomes its luma."""
 
 
 class Sepia(Struct, frozen=True, tag="sepia"):
-    """Brown like an old photograph, by so much."""
+    """Brown like an old photograph, by so much: the filter function ``sepia()``, 100 = its full matrix."""
 
     percent: int = 100
 
@@ -127,11 +142,14 @@ class Sepia(Struct, frozen=True, tag="sepia"):
 
 
 class Negate(Struct, frozen=True, tag="negate"):
-    """Every colour to its opposite."""
+    """Every colour to its opposite: ``255 - v``."""
 
 
 class Tint(Struct, frozen=True, tag="tint"):
-    """Greys of one colour: black stays black, white becomes the colour; its alpha is how much of it is mixed in."""
+    """Greys of one colour: black stays black, white becomes the colour; its alpha is how much of it is mixed in.
+
+    ``v * (1 - alpha) + colour * luma / 255 * alpha``, with alpha 0 to 1.
+    """
 
     rgba: int
 
@@ -141,7 +159,7 @@ class Tint(Struct, frozen=True, tag="tint"):
 
 
 class Duotone(Struct, frozen=True, tag="duotone"):
-    """Lightness as a way from one colour to another."""
+    """Luma as a way from one colour to another: ``dark + (light - dark) * luma / 255``, luma a whole level."""
 
     dark_rgba: int
     light_rgba: int
@@ -155,7 +173,10 @@ class Duotone(Struct, frozen=True, tag="duotone"):
 
 
 class Colorize(Struct, frozen=True, tag="colorize"):
-    """Lay a colour over the picture, as dense as its alpha; where nothing is, nothing is laid."""
+    """Lay a colour over the picture, as dense as its alpha: ``v * (1 - alpha) + colour * alpha``, with alpha 0 to 1.
+
+    The picture's own transparency is kept: where nothing is, nothing is laid.
+    """
 
     rgba: int
 
@@ -165,7 +186,12 @@ class Colorize(Struct, frozen=True, tag="colorize"):
 
 
 class Gradient(Struct, frozen=True, tag="gradient"):
-    """Lay a linear gradient over the picture, as dense as its alpha; where nothing is, nothing is laid."""
+    """Lay a linear gradient over the picture, as dense as its alpha; where nothing is, nothing is laid.
+
+    Its line goes through the middle of the picture, and is as long as CSS has it: ``|width * sin| + |height * cos|`` of
+    its angle. A pixel's share is that of its centre along the line; in between, colours multiplied by their alpha and
+    alpha itself are mixed evenly. They are laid as `Colorize` does.
+    """
 
     from_rgba: int
     to_rgba: int
@@ -173,7 +199,7 @@ class Gradient(Struct, frozen=True, tag="gradient"):
     """Where it goes to: 0 = to the top, 90 = to the right, as CSS counts."""
     begin_ppm: int = 0
     end_ppm: int = MILLION
-    """Before the one and after the other, the colours are even; parts of the gradient's line, as in CSS."""
+    """Before the one and after the other, the colours are even; parts of the line, from its beginning."""
 
     def __post_init__(self) -> None:
         """Keep to a gradient that shows and has a direction."""
@@ -187,7 +213,11 @@ class Gradient(Struct, frozen=True, tag="gradient"):
 
 
 class Round(Struct, frozen=True, tag="round"):
-    """Rounded corners: outside of them nothing is left. A radius is at most half the shorter side."""
+    """Rounded corners: outside of their quarter circles nothing is left. A radius is half the shorter side at most.
+
+    A pixel that an edge goes through keeps as much of its alpha as it has of its area inside, to a sixteenth. Formats
+    without transparency show the background there, or white.
+    """
 
     top_left_px: int = 0
     top_right_px: int = 0
@@ -202,7 +232,10 @@ class Round(Struct, frozen=True, tag="round"):
 
 
 class Shape(StrEnum):
-    """What a mask leaves: the largest such shape in the middle of the picture."""
+    """What a mask leaves: the largest such shape that fits, its bounding box in the middle of the picture.
+
+    Triangles, pentagons and hexagons are regular, and have a corner at the top.
+    """
 
     CIRCLE = "circle"
     ELLIPSE = "ellipse"
@@ -212,14 +245,24 @@ class Shape(StrEnum):
     HEXAGON = "hexagon"
     SQUARE = "square"
     STAR = "star"
+    """A pentagram: its inner corners are ``(3 - √5) / 2`` as far from the middle as its points."""
     HEART = "heart"
+    """A square that stands on a corner, and half a circle on each of its upper sides."""
+
+
+_SAME_UPSIDE_DOWN = frozenset({Shape.CIRCLE, Shape.ELLIPSE, Shape.HEXAGON, Shape.SQUARE})
 
 
 class Mask(Struct, frozen=True, tag="mask"):
-    """Keep what lies in a shape; outside of it nothing is left."""
+    """Keep what lies in a shape; outside of it nothing is left, as outside of `Round`, and its edge is as smooth."""
 
     shape: Shape
     upside_down: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse to turn what looks the same then."""
+        if self.upside_down and self.shape in _SAME_UPSIDE_DOWN:
+            raise BadOption(f"mask: {self.shape} looks the same upside down")
 
 
 def _check_change(name: str, percent: int) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import Recipe
+from imagemill.model.recipe import Recipe, SourceRef
 from imagemill.plan.geometry import Box, Size
-from imagemill.plan.steps import Step
+from imagemill.plan.steps import Step, Steps
 from imagemill.settings import Limits
 
 
@@ -28,6 +28,8 @@ class Scene(Struct, frozen=True):
     """Which of *recipe*'s operations it is."""
     trimmed: tuple[Box, ...] = ()
     """What is left of the picture at each `Trim`, in their order, as far as that was seen."""
+    layer: Callable[[SourceRef, Recipe], Steps] | None = None
+    """How a layer of that source is made by that recipe, which has no `Encode`."""
 
 
 Check = Callable[[Any, Limits], None]

@@ -1,0 +1,68 @@
+"""Which format is worth it at which size? Bytes at the same SSIMULACRA2, over photographs: what `plan.resolve` goes by.
+
+    python bench/formats.py [-w 48 64 96 128 256 512]
+
+For each width: bytes of AVIF and JPEG as parts of WebP's at the score that WebP has at its default quality (geometric
+mean, least, most), and the AVIF quality that has that score (mean).
+"""
+
+import argparse
+import math
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import peers
+from imagemill.samples import __path__ as samples
+from imagemill.settings import Engine
+from judge import Judge
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from golden.mill import mill
+
+NAMES = ("dandelion.jpg", "astronaut.png", "motorcycle_left.png", "coffee.png", "chelsea.png")
+WIDTHS = (48, 64, 96, 128, 256, 448)
+QUALITIES = {"avif": (40, 46, 52, 58, 64, 70), "jpeg": (60, 68, 76, 82, 88, 93)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("-w", "--widths", type=int, nargs="*", default=WIDTHS)
+    arguments = parser.parse_args()
+    judge = Judge(peers.WORK)
+    places = [Path(samples[0]), judge.pictures]
+    sources = [next(place / name for place in places if (place / name).exists()) for name in NAMES]
+    with tempfile.TemporaryDirectory() as folder:
+        for width in arguments.widths:
+            print(row(judge, Path(folder), sources, width), flush=True)
+
+
+def row(judge: Judge, folder: Path, sources: list[Path], width: int) -> str:
+    parts: dict[str, list[float]] = {name: [] for name in QUALITIES}
+    alike: list[float] = []
+    for source in sources:
+        wanted, base = made(judge, folder, source, width, "webp", Engine().webp_quality)
+        for name, qualities in QUALITIES.items():
+            found = [made(judge, folder, source, width, name, q) for q in qualities]
+            scores, logs = zip(*sorted((score, math.log(size)) for score, size in found), strict=True)
+            parts[name].append(math.exp(np.interp(wanted, scores, logs)) / base)
+            if name == "avif":
+                alike.append(float(np.interp(wanted, scores, qualities)))
+    shown = (f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f})" for name, p in parts.items())
+    return f"{width:5} px  {',  '.join(shown)},  as AVIF quality {statistics.mean(alike):.0f}"
+
+
+def made(judge: Judge, folder: Path, source: Path, width: int, name: str, quality: int) -> tuple[float, int]:
+    """Score and bytes."""
+    body = mill(source.read_bytes(), width=width, format=name, quality=quality).body
+    answer = folder / f"x.{name}"
+    answer.write_bytes(body)
+    return judge.ask(source, answer)["ssimulacra2"], len(body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The pictures of one job beside its own: each is judged before any pixel, and read once it is laid on another.
+
+Frames   an animated one gives its first frame, unless its recipe names another.
+Errors   as of the picture itself, and they name the layer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from msgspec import Struct
+
+from imagemill.engines.decoded import Image, pyvips
+from imagemill.engines.headers import probe
+from imagemill.engines.pixels import RGBA, with_bands
+from imagemill.model.errors import ImageCorrupt, LimitExceeded
+from imagemill.model.media import MediaInfo
+from imagemill.model.source import SourceRef, at_fault
+from imagemill.plan.policy import check_source
+from imagemill.plan.steps import Overlay, Steps
+from imagemill.settings import Limits
+
+
+def _nobody_asks(_layer: int) -> None:
+    pass
+
+
+class Given(Struct, frozen=True):
+    """The files, and who is told of which of them is being read."""
+
+    sources: Mapping[SourceRef, memoryview] = {}
+    reading: Callable[[int], None] = _nobody_asks
+    """Called with the number of a layer, from 1 on, before any of its bytes is read, and with 0 once that is over."""
+
+
+NONE_GIVEN = Given()
+
+
+class Opens(Protocol):
+    """What is needed of an engine."""
+
+    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | None, MediaInfo]:
+        """See `engines.vips.Vips`."""
+        ...
+
+    def layer(self, source: memoryview, steps: Steps, layers: "Layers") -> Image:
+        """See `engines.vips.Vips`."""
+        ...
+
+
+class Layers:
+    """The other pictures of one job."""
+
+    def __init__(self, given: Given, engine: Opens, limits: Limits) -> None:
+        """Read and judge all their headers; no pixel is touched."""
+        self._given = given
+        self._numbers = {source: n for n, source in enumerate(given.sources, 1)}
+        self._now = 0
+        self._engine = engine
+        self._limits = limits
+        self.infos: Mapping[SourceRef, MediaInfo] = {source: self._info(source) for source in given.sources}
+        area = sum(info.width_px * info.height_px for info in self.infos.values())
+        if area > limits.pixels:
+            raise LimitExceeded("pixels", f"layers: {area} > {limits.pixels} px in all")
+
+    def picture(self, step: Overlay) -> Image:
+        """What *step* lays on a picture: in memory, sRGB with alpha."""
+        with self._reading(step.source, step.made.source.format):
+            made = self._engine.layer(self._given.sources[step.source], step.made, self)
+            return with_bands(made, RGBA).copy_memory()
+
+    def _info(self, source: SourceRef) -> MediaInfo:
+        file = self._given.sources[source]
+        with self._reading(source, "header"):
+            info = probe(file)
+            check_source(info, self._limits)
+            return self._engine.opened(file, info)[1]
+
+    @contextmanager
+    def _reading(self, source: SourceRef, what: str) -> Iterator[None]:
+        before, self._now = self._now, self._numbers[source]
+        self._given.reading(self._now)
+        with at_fault(source):
+            try:
+                yield
+            except pyvips.Error as e:
+                raise ImageCorrupt(f"{what}: the decoder refused it") from e
+        self._now = before
+        self._given.reading(before)

@@ -1,0 +1,61 @@
+"""R10: where there is a grid, one source has few renditions, whatever is asked for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagemill.dialects.native import Native
+from imagemill.model.errors import LimitExceeded
+from imagemill.model.recipe import Encode, Extend, Resize
+from imagemill.plan.grid import on_grid
+from imagemill.plan.prepare import prepare
+from imagemill.settings import Limits
+
+REFUSING = Limits(widths=(100, 400, 200), heights=(50,), qualities=(40, 80))
+ROUNDING = Limits(widths=(100, 400, 200), heights=(50,), qualities=(40, 80), grid_outside="round")
+
+
+def key(query, limits):
+    return prepare(Native(limits, lambda url: url).parse(b"source=local:a/b&" + query), limits).key
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (Resize(100), Resize(100)), (Resize(101), Resize(200)), (Resize(1), Resize(100)), (Resize(999), Resize(400)), (Resize(0, 7), Resize(0, 50)),
+        (Resize(150, 60), Resize(200, 50)), (Resize(0, 0, min_width_px=3, min_height_px=51), Resize(0, 0, min_width_px=100, min_height_px=50)),
+        (Extend(150, 50), Extend(200, 50)), (Extend(16, 9, is_ratio=True), Extend(16, 9, is_ratio=True)),
+        (Encode(), Encode()), (Encode(quality=1), Encode(quality=40)), (Encode(quality=81), Encode(quality=80)),
+    ],
+)  # fmt: skip
+def test_round(given, wanted):
+    """The next one up, or the largest; what the proportions or the format give is free."""
+    assert on_grid((given,), ROUNDING) == (wanted,)
+    assert on_grid((given,), Limits()) == (given,)
+    if given == wanted:
+        assert on_grid((given,), REFUSING) == (wanted,)
+    else:
+        with pytest.raises(LimitExceeded) as caught:
+            on_grid((given,), REFUSING)
+        assert caught.value.limit == "grid"
+
+
+@pytest.mark.parametrize("limits", [REFUSING, ROUNDING])
+@pytest.mark.parametrize("op", [Resize(width_ppm=500_000), Resize(height_ppm=500_000)])
+def test_percent(op, limits):
+    """A share of an unknown side may be any number."""
+    with pytest.raises(LimitExceeded):
+        on_grid((op,), limits)
+
+
+def test_one_axis_alone():
+    """A grid for widths leaves heights alone."""
+    assert on_grid((Resize(0, 77, height_ppm=0),), Limits(widths=(5,))) == (Resize(0, 77),)
+    assert on_grid((Resize(0, height_ppm=7),), Limits(widths=(5,))) == (Resize(0, height_ppm=7),)
+
+
+@given(st.lists(st.integers(1, 8192), min_size=50, max_size=50), st.integers(1, 100))
+def test_few_keys(widths, quality):
+    """However many numbers are tried, by a width, by a dpr or by a quality, the keys are those of the grid."""
+    queries = [b"w=%d&dpr=1.5&q=%d" % (width, quality) for width in widths]
+    assert len({key(query, ROUNDING) for query in queries}) <= len(ROUNDING.widths)
