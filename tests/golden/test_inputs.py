@@ -226,3 +226,15 @@ def test_jxl_is_turned_by_its_codestream():
     turned = inputs.jxl_of(pictures.corners(), exif=pictures.exif(6), use_container=True)
     assert b"Exif" in turned
     assert reference.difference(inputs.read(mill(turned, format="png").body), inputs.rgba(pictures.corners())) < 1
+
+
+def test_a_jpeg_inside_a_jxl_is_not_put_together_again(tmp_path):
+    """What is decoded is the codestream, turned as it says: no JPEG made of it, which would say so in EXIF of its own."""
+    if not jxl.AVAILABLE:
+        pytest.skip("no decoder of jxl")
+    file = tmp_path / "a.jpg"
+    pictures.corners().save(file, "JPEG", quality=95, exif=pictures.exif(6))
+    body = inputs.jxl_of(Image.open(file), lossless_jpeg=True, lossless=False)
+    assert b"jbrd" in body
+    made = mill(body, format="png")
+    assert reference.difference(inputs.read(made.body), np.rot90(inputs.rgba(pictures.corners()), -1)) < 4

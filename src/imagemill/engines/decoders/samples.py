@@ -24,7 +24,7 @@ def usual(image: Image) -> Image:
 
 def _lit(image: Image) -> Image:
     """Linear light as sRGB or grey, of eight bits."""
-    image = (image == image).ifthenelse(image, 0).clamp()  # noqa: PLR0124 - NaN alone is not what it is
+    image = (image == image).ifthenelse(image, 0).clamp()  # noqa: PLR0124 - NaN is not itself; in C, what it is cast to is undefined
     colours = _RGB_BANDS if image.bands >= _RGB_BANDS else 1
     light = image.extract_band(0, n=colours)
     light = light if colours == _RGB_BANDS else light.bandjoin([light, light])
