@@ -1,10 +1,11 @@
 """Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
 
-    python bench/cost.py [recipes] [.ending …] [--all]
+    python bench/cost.py [recipes] [.ending …] [--all] [--texts]
 
 For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
 most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
-every recipe, else the worst ones; endings name the sources that are measured. The seed is fixed; the sources are the sample photograph and pictures made here.
+every recipe, else the worst ones; ``--texts`` has a text in each; endings name the
+sources that are measured. The seed is fixed; the sources are the sample photograph and pictures made here.
 """
 
 import asyncio
@@ -62,6 +63,7 @@ from imagemill.model.recipe import (
     Space,
     Speed,
     Subsampling,
+    Text,
     Tint,
     Unsharp,
     sources,
@@ -78,6 +80,7 @@ LIMITS = Limits(cpu_s=1000.0)
 ENGINE = Engine(deadline_s=25.0, max_jobs=10**6)
 OUT = [Format.JPEG, Format.JPEG, Format.WEBP, Format.WEBP, Format.PNG, Format.AVIF, Format.GIF, Format.APNG,
        Format.TIFF, Format.JXL]  # fmt: skip
+TEXTS = 1.0 if "--texts" in sys.argv else 0.1
 LAYERS = ["alpha.png", "alpha.webp", "small.png", "small.jpeg", "mid.jpeg", "cmyk.jpg", "noise.webp", "mid.avif",
           "anim.gif"]  # fmt: skip
 SLACK_MS = 3.0
@@ -153,6 +156,8 @@ def recipe(chance, width, height, frames=1):
     if chance.random() < 0.15:
         ops.append(Sharpen(chance.choice([50, 100, 300])))
     ops += looks(chance)
+    if chance.random() < TEXTS:
+        ops.append(text(chance))
     if chance.random() < 0.15:
         ops += [layer(chance) for _ in range(chance.choice([1, 1, 2]))]
     if chance.random() < 0.15:
@@ -216,6 +221,19 @@ def looks(chance):
     """None in most recipes, else one to four of them."""
     chosen = chance.sample(list(LOOKS), chance.choice([0, 0, 1, 1, 2, 4]))
     return [make(chance) for kind, make in LOOKS.items() if kind in chosen]
+
+
+def text(chance):
+    """From a caption to a page, in all sizes; some turned, some shadowed."""
+    words = " ".join(
+        chance.choice(["moon", "Dandelion", "שלום", "a", "Ångström\n", "<b>"])
+        for _ in range(chance.choice([1, 3, 10, 60]))
+    )
+    return Text(
+        words[:512].strip(), size_px=chance.choice([12, 32, 32, 80, 300]), width_px=chance.choice([0, 0, 100, 400]),
+        place=Place(Position(0, 0), centidegrees=chance.choice([0, 0, 0, 9_000, -1_500]), opacity_percent=chance.choice([100, 50])),
+        shadow=chance.choice([None, None, Shadow(), Shadow(10, 10, 2_000)]),
+    )  # fmt: skip
 
 
 async def actual_ms(pool, source, ops, layers):

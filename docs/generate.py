@@ -49,7 +49,8 @@ an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
 _PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, unsharp, pixelate,
-brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, background, encode.
+brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, watermark, text, background,
+encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from imagemill import __version__, doctor_jobs, stores, wiring
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.configuration import load
+from imagemill.engines import typefaces
 from imagemill.engines.base import Task
 from imagemill.finding import Finding
 from imagemill.model.errors import ImagemillError, SettingsError
@@ -21,6 +22,7 @@ from imagemill.settings import Settings
 from imagemill.wiring_port import kind
 
 MiB = 1024 * 1024
+_MOST_FACES = 40
 
 
 async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mapping[str, Any]) -> list[Finding]:
@@ -34,7 +36,7 @@ async def examine(path: Path | None, environ: Mapping[str, str], overlay: Mappin
     except SettingsError as e:
         found.append(Finding("settings", "fail", str(e)))
         settings = load(None, {}, {"signing": {"mode": "unsigned"}})
-    found += [_memory(settings), _files(settings), *_ports(settings), *await _stores(settings)]
+    found += [_memory(settings), _files(settings), *_ports(settings), _fonts(settings), *await _stores(settings)]
     found += [await _shared_level(settings), *await doctor_jobs.examine(settings)]
     return [*found, *await _worker(settings)]
 
@@ -79,6 +81,18 @@ def _port(name: str, host: str, port: int) -> Finding:
             return Finding(name, "ok", f"{host}:{port} is free")
     except OSError as e:
         return Finding(name, "fail", f"{host}:{port}: {os.strerror(e.errno or 0)}")
+
+
+def _fonts(settings: Settings) -> Finding:
+    """The faces that texts may name; a worker that cannot read one does not start, and says so below."""
+    try:
+        fonts = typefaces.found(settings.text)
+    except SettingsError as e:
+        return Finding("fonts", "fail", str(e))
+    faces = fonts.faces[:_MOST_FACES]
+    more = f" and {len(fonts.faces) - len(faces)} more" if len(fonts.faces) > len(faces) else ""
+    rule = "drawn as a box" if fonts.boxes else "refused"
+    return Finding("fonts", "ok", f"{typefaces.shown(faces)}{more}; a character that none has is {rule}")
 
 
 async def _stores(settings: Settings) -> list[Finding]:

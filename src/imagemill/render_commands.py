@@ -56,7 +56,7 @@ def add(commands: Any, command: Add) -> None:
                 [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
             )
             parser.add_argument(*flags, dest=f"p_{parameter.name}", metavar=parameter.values.replace("%", "%%"),
-                                help=parameter.meaning)  # fmt: skip
+                                help=parameter.meaning.replace("%", "%%"))  # fmt: skip
 
 
 def _render(arguments: argparse.Namespace) -> int:

@@ -215,6 +215,16 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the URL names no ``quality``."""
 
 
+class Text(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[text]``: what texts on pictures are written in. No font of the system is used unless it is named here."""
+
+    fonts: tuple[str, ...] = ()
+    """Folders with fonts, or single files, as absolute paths. The user that workers run as (``nobody`` where the
+    service is started as root) must be able to read them. DejaVu Sans ships with imagemill."""
+    missing: Literal["error", "box"] = "error"
+    """What becomes of a character that no font has: ``error`` refuses the request, ``box`` draws a box."""
+
+
 class Gate(Struct, frozen=True, forbid_unknown_fields=True):
     """``[gate]``: how much work may wait."""
 
@@ -487,6 +497,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     negotiation: Negotiation = Negotiation()
     presets: Presets = Presets()
     engine: Engine = Engine()
+    text: Text = Text()
     gate: Gate = Gate()
     fetch: Fetch = Fetch()
     sources: Sources = Sources()

@@ -18,6 +18,7 @@ from imagemill.cache.purges import Purges
 from imagemill.dialects.native import PARAMETERS, Native
 from imagemill.engines.base import Stages, version_number
 from imagemill.engines.pool import Event, Pool
+from imagemill.engines.typefaces import found as fonts_of
 from imagemill.jobs.counting import Counting
 from imagemill.jobs.webhook import parse_secrets
 from imagemill.model.errors import DependencyDown, SettingsError
@@ -77,7 +78,7 @@ def native(settings: Settings, *, own: bool = False) -> Native:
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
     """The engine workers, not started."""
-    return Pool(settings.engine, settings.limits, workers=workers, observe=observe)
+    return Pool(settings.engine, settings.limits, workers=workers, observe=observe, fonts=fonts_of(settings.text))
 
 
 def redis_cache(
@@ -354,6 +355,7 @@ class Service:
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
     stores.open_all(settings)
+    fonts_of(settings.text)
     Caches.check(settings.cache)
     guard.Policy.of(settings.sources)
     guard.Policy.of_callbacks(settings.callbacks)

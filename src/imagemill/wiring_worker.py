@@ -15,6 +15,7 @@ from imagemill.configuration import data_directory
 from imagemill.engines.base import version_number
 from imagemill.engines.on_demand import OnDemand
 from imagemill.engines.pool import Pool
+from imagemill.engines.typefaces import found as fonts_of
 from imagemill.jobs import notices
 from imagemill.jobs.base import Observed
 from imagemill.jobs.counting import Counting
@@ -86,7 +87,8 @@ class JobProcess:
         self._log = Log("imagemill.jobs")
         workers = settings.jobs.workers or wiring.worker_count(settings)
         patient = structs.replace(settings.engine, deadline_s=settings.jobs.rendition_s)
-        self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers))
+        fonts = fonts_of(settings.text)
+        self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers, fonts=fonts))
         self._client = Client(settings.sources, settings.fetch)
         self._poster = Poster(settings.callbacks)
         self._purges = wiring.purges_of(settings)

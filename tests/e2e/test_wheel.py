@@ -273,6 +273,12 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
 
     assert "imagemill/samples/dandelion.jpg" in names
     assert "imagemill/py.typed" in names
+    assert {
+        "imagemill/typefaces/DejaVuSans.ttf",
+        "imagemill/typefaces/fonts.conf",
+        "imagemill/typefaces/LICENSE.txt",
+    } <= {*names}
+    assert [n for n in names if n.endswith("licenses/src/imagemill/typefaces/LICENSE.txt")]
     assert [n for n in names if n.endswith("licenses/LICENSE")]
     assert not [n for n in names if n.startswith(("tests", "bench"))]
     assert wheel.stat().st_size < 2_000_000

@@ -155,3 +155,23 @@ def test_margin(gravity, quarters):
     bare, made = laid(image(below), image(above), place), laid(image(below), image(wide), place, margin_px=4)
 
     assert (bare.numpy() == made.numpy()).all()
+
+
+def test_shadow_of_what_is_outside():
+    """What is beyond the edges throws its shadow into the picture, cut or not; and what is far beyond costs nothing."""
+    white, above = np.full((60, 60, 3), 255.0), np.full((20, 4000, 4), 255.0)
+    shadow = Shadow(15, 12, 300, 0x000000FF)
+    place = Place(Position.of(Gravity.NORTHWEST), -10, -8, 0)
+
+    made = laid(image(white), image(above), place, shadow=shadow).numpy().astype(float)
+    near = laid(image(white), image(above[:, :120]), place, shadow=shadow).numpy().astype(float)
+
+    assert (made == near).all()
+    assert made[15, 30, 0] < 10
+    thin = Place(Position.of(Gravity.CENTER), 0, 0, 4_500)
+    laid(
+        image(white),
+        pyvips.Image.black(30_000, 2, bands=4).cast("uchar").copy(interpretation="srgb"),
+        thin,
+        shadow=shadow,
+    )

@@ -26,7 +26,7 @@ _SPEED_OF_NO_EFFORT = 9
 _LEAN = {"use-intra-dct-only": "1", "coeff-cost-upd-freq": "3", "mode-cost-upd-freq": "3"}
 _SUBSAMPLING = {True: "4:4:4", False: "4:2:0"}
 _CODEC = "aom"
-_SAME: dict[str, Any] = {"range": "full", "codec": _CODEC, "max_threads": 1, "autotiling": False}
+_SAME: dict[str, Any] = {"range": "full", "max_threads": 1, "autotiling": False}
 _DATED = frozenset({b"mvhd", b"tkhd", b"mdhd"})
 _HOLDING = frozenset({b"moov", b"trak", b"mdia"})
 _TIMES = 20
@@ -41,11 +41,15 @@ def still(rows: Any, quality: int, effort: int, *, full_colours: bool = True, ex
     try:
         return written(
             rows, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED_OF_NO_EFFORT - effort,
-            subsampling=_SUBSAMPLING[full_colours], advanced=_LEAN, icc_profile=extras.icc, exif=extras.exif,
-            xmp=extras.xmp, **_SAME,
+            subsampling=_SUBSAMPLING[full_colours], advanced=_left_out(effort), icc_profile=extras.icc,
+            exif=extras.exif, xmp=extras.xmp, codec=_CODEC, **_SAME,
         )  # fmt: skip
     except (OSError, ValueError):
         return None
+
+
+def _left_out(effort: int) -> dict[str, str] | None:
+    return _LEAN if effort <= AVIF_LEAN_EFFORT else None
 
 
 def animation(
@@ -59,8 +63,8 @@ def animation(
     first.save(
         out, AvifImagePlugin.AvifImageFile.format, save_all=True, append_images=others, duration=list(timing.delays_ms),
         quality=quality, speed=_SPEED_OF_NO_EFFORT - effort, subsampling=_SUBSAMPLING[full_colours],
-        advanced=_LEAN if effort <= AVIF_LEAN_EFFORT else None, icc_profile=extras.icc, exif=extras.exif,
-        xmp=extras.xmp, **_SAME,
+        advanced=_left_out(effort), icc_profile=extras.icc, exif=extras.exif,
+        xmp=extras.xmp, codec=_CODEC, **_SAME,
     )  # fmt: skip
     return _timed(bytearray(out.getvalue()), timing.loops)
 

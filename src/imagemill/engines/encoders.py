@@ -14,7 +14,9 @@ from imagemill.engines import apng, avif, jpeg_saver, jxl, palette, tiff, webp
 from imagemill.engines.decoded import PROFILE, Image, pyvips
 from imagemill.engines.extras import NONE, Extras, put_into
 from imagemill.engines.timing import timing_of
+from imagemill.model.errors import NotSupported
 from imagemill.model.media import Format
+from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Subsampling
 from imagemill.plan.profiles import Profile, encoder_quality, profile_of
 from imagemill.plan.steps import Steps
@@ -22,10 +24,7 @@ from imagemill.settings import Engine
 
 _STANDARD, _TUNED = 0, 2
 _RGBA = 4
-_EIGHT_BITS = 8
 _PALETTE_EFFORT = 7
-_KEEP_EXTRAS = 1 | 2 | 8
-"""EXIF, XMP and profile, of libvips' ``keep``."""
 _SUBSAMPLE = {Subsampling.AUTO: "auto", Subsampling.HALF: "on", Subsampling.NONE: "off"}
 
 
@@ -43,7 +42,7 @@ def from_rows(rows: Any, steps: Steps, engine: Engine, extras: Extras = NONE) ->
         case Format.WEBP:
             effort = profile.webp_effort_of(1, alpha=rows.shape[2] == _RGBA)
             made = webp.still(rows, quality, effort, lossless=asked.lossless)
-        case Format.AVIF if profile.avif_lean and not asked.lossless:
+        case Format.AVIF if _by_libaom(profile, steps, extras):
             full = _full_colours(steps) is not False
             return avif.still(rows, round(quality), profile.avif_effort, full_colours=full, extras=extras)
         case Format.TIFF:
@@ -103,7 +102,7 @@ def _png(image: Image, profile: Profile, steps: Steps) -> Any:
     if asked.colours:
         image = palette.reduced(image, asked.colours, asked.dither_percent, _PALETTE_EFFORT)
         how = {"palette": True, "bitdepth": palette.bits_for(asked.colours), "dither": 0}
-    elif asked.bits > _EIGHT_BITS:
+    elif asked.bits > EIGHT_BITS:
         how["bitdepth"] = asked.bits
     return image.pngsave_buffer(
         compression=profile.png_compression, interlace=bool(asked.progressive), keep="none", **how
@@ -127,17 +126,25 @@ def _avif(image: Image, quality: int, profile: Profile, steps: Steps, extras: Ex
             _frames(image, steps), quality, profile.avif_effort, timing_of(image, steps.frames), full_colours=full,
             extras=extras,
         )  # fmt: skip
-    if profile.avif_lean and not asked.lossless and asked.bits == _EIGHT_BITS:
+    if _by_libaom(profile, steps, extras):
         rows = _rows(image)
         made = avif.still(rows, quality, profile.avif_effort, full_colours=full, extras=extras)
         if made:
             return made
         image = _held(image, rows)
-    saved = _with_extras(image, extras).heifsave_buffer(
+    if extras.exif or extras.xmp:
+        raise NotSupported("metadata: in AVIF it needs a Pillow that writes that")
+    saved = _with_profile(image, extras.icc).heifsave_buffer(
         Q=quality, effort=profile.avif_effort, compression="av1", bitdepth=asked.bits, lossless=asked.lossless,
-        subsample_mode="off" if full else "on", keep=_KEEP_EXTRAS if extras else "none",
+        subsample_mode="off" if full else "on", keep="icc" if extras.icc else "none",
     )  # fmt: skip
     return bytes(saved)
+
+
+def _by_libaom(profile: Profile, steps: Steps, extras: Extras) -> bool:
+    """Whether a still AVIF is Pillow's to write: it can be told of a lean search, and leaves EXIF as it is given."""
+    asked = steps.encode
+    return (profile.avif_lean or bool(extras)) and not asked.lossless and asked.bits == EIGHT_BITS
 
 
 def _webp(image: Image, quality: float, profile: Profile, steps: Steps) -> Any:
@@ -174,13 +181,11 @@ def _held(image: Image, pixels: Any) -> Image:
     return held
 
 
-def _with_extras(image: Image, extras: Extras) -> Image:
-    """*image* with *extras* where libvips' savers look for them, and nothing else of its own."""
+def _with_profile(image: Image, icc: bytes) -> Image:
+    """*image* with a profile where libvips' savers look for it, or with none."""
     image = image.copy()
-    exif = b"Exif\0\0" + extras.exif if extras.exif else b""
-    for name, value in (("exif-data", exif), ("xmp-data", extras.xmp), (PROFILE, extras.icc)):
-        if value:
-            image.set_type(pyvips.GValue.blob_type, name, value)
-        elif image.get_typeof(name):
-            image.remove(name)
+    if icc:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, icc)
+    elif image.get_typeof(PROFILE):
+        image.remove(PROFILE)
     return image

@@ -1,7 +1,7 @@
 """Encode JPEG XL with libjxl, where the extra ``jxl`` is installed: libvips' wheel brings none.
 
 Takes    rows of eight bits: grey or RGB, with alpha or without; colours are sRGB.
-Units    quality 1 to 100 on libjxl's scale, on which 90 is a distance of 1; effort 1 to 9.
+Units    quality 1 to 100 on libjxl's scale, on which 90 is a distance of 1 and 100 loses nothing; effort 1 to 9.
 Errors   `NotSupported` where the extra is missing.
 Source   pillow-jxl-plugin 1.3 (libjxl 0.11). Its licence is the GPL, which is why it is an extra and no dependency.
 """
@@ -19,7 +19,7 @@ except ImportError:
 else:
     _AVAILABLE = True
 
-_NO_THREADS = 0
+_NO_THREADS, _ALL = 0, 100
 
 
 def require() -> None:
@@ -31,7 +31,7 @@ def require() -> None:
 def still(rows: Any, quality: int, effort: int, extras: Extras, *, lossless: bool) -> bytes:
     """One picture: rows, columns, bands."""
     require()
-    how = {"lossless": True} if lossless else {"quality": quality}
+    how = {"lossless": True} if lossless or quality >= _ALL else {"quality": quality}
     return written(
         rows, "JXL", effort=effort, exif=extras.exif, xmp=extras.xmp, num_threads=_NO_THREADS, **how,
     )  # fmt: skip

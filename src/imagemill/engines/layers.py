@@ -17,7 +17,7 @@ from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.model.source import SourceRef, at_fault
 from imagemill.plan.policy import check_source
-from imagemill.plan.steps import Overlay, Steps
+from imagemill.plan.steps import Overlay
 from imagemill.settings import Limits
 
 
@@ -43,7 +43,7 @@ class Opens(Protocol):
         """See `engines.vips.Vips`."""
         ...
 
-    def layer(self, source: memoryview, steps: Steps, layers: "Layers") -> Image:
+    def layer(self, source: memoryview, step: Overlay, layers: "Layers") -> Image:
         """See `engines.vips.Vips`."""
         ...
 
@@ -66,7 +66,7 @@ class Layers:
     def picture(self, step: Overlay) -> Image:
         """What *step* lays on a picture: in memory, sRGB with alpha."""
         with self._reading(step.source, step.made.source.format):
-            made = self._engine.layer(self._given.sources[step.source], step.made, self)
+            made = self._engine.layer(self._given.sources[step.source], step, self)
             return with_bands(made, RGBA).copy_memory()
 
     def _info(self, source: SourceRef) -> MediaInfo:

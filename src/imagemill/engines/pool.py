@@ -21,6 +21,7 @@ from imagemill.engines import wire
 from imagemill.engines.base import NO_LAYERS, Layers, Made, Stages, Task
 from imagemill.engines.blame import Blame
 from imagemill.engines.process import Process, WorkerDied
+from imagemill.engines.typefaces import Fonts, found
 from imagemill.model import errors
 from imagemill.model.errors import (
     DependencyDown,
@@ -34,7 +35,7 @@ from imagemill.model.errors import (
 )
 from imagemill.model.media import Rendition
 from imagemill.settings import Engine as EngineSettings
-from imagemill.settings import Limits
+from imagemill.settings import Limits, Text
 
 log = logging.getLogger("imagemill.pool")
 
@@ -73,7 +74,9 @@ class Pool:
         workers: int,
         entry: str = "imagemill.engines.worker:main",
         observe: Callable[[Event], None] = lambda _: None,
+        fonts: Fonts | None = None,
     ) -> None:
+        self._fonts = fonts or found(Text())
         self._settings = settings
         self._limits = limits
         self._entry = entry
@@ -328,6 +331,7 @@ class Pool:
             os.getpid(),
             source_area=self._limits.source_bytes + self._limits.layer_bytes,
             output_area=self._limits.output_bytes,
+            fonts=self._fonts,
         )
         process = Process.spawn(boot_line(self._entry), setup)
         try:

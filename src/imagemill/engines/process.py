@@ -29,6 +29,7 @@ _KEEP_S = 0.5
 _REST_S = 10.0
 """And so long after a small one."""
 _READY_S = 20.0
+_LAST_WORDS_S = 2.0
 _MOST_UNHEARD = 16
 """Words of a worker that nobody asked for; ours says one at a time."""
 _ENVIRONMENT = {
@@ -143,6 +144,8 @@ class Process:
             async with asyncio.timeout(_READY_S):
                 message = await self._hear()
         except (WorkerDied, TimeoutError) as e:
+            if isinstance(e, WorkerDied):  # it hangs up first, and says why after
+                await self._over(_LAST_WORDS_S)
             raise SettingsError(f"a worker did not start: {self._said()}") from e
         if not isinstance(message, wire.Ready):
             raise SettingsError("a worker did not start: it said something else")
@@ -234,6 +237,12 @@ class Process:
         self._words.close()
         if self._heard and not self._heard.done():
             self._heard.set_result(None)
+
+    async def _over(self, most_s: float) -> None:
+        """Wait until the process has ended, but no longer than *most_s*."""
+        until_s = time.monotonic() + most_s
+        while self._popen.poll() is None and time.monotonic() < until_s:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(0.005)
 
     async def gone(self) -> int:
         """Wait until the process is reaped, let its memory go, and tell how it ended, as `subprocess` does."""

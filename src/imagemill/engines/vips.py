@@ -25,9 +25,11 @@ from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.typefaces import found
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import PAGED, Format, MediaInfo, Rendition
@@ -38,8 +40,8 @@ from imagemill.plan.frames import asked, selected
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import check_output, resolve, resolved
-from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps, Underlay
-from imagemill.settings import Engine, Limits
+from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
+from imagemill.settings import Engine, Limits, Text
 
 _COUNTED = frozenset({Format.GIF, Format.WEBP})
 """Where the decoder's count of frames is the one that holds."""
@@ -49,9 +51,10 @@ _OPAQUE_BANDS = frozenset({1, 3})
 class Vips:
     """The engine, inside a worker process."""
 
-    def __init__(self, limits: Limits, settings: Engine) -> None:
+    def __init__(self, limits: Limits, settings: Engine, lettering: Lettering | None = None) -> None:
         self._limits = limits
         self._settings = settings
+        self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         self._aim = Aim(settings, ())
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
@@ -84,7 +87,7 @@ class Vips:
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
-            context = Context(layer=layers.picture)
+            context = self._context(layers)
             with _as_ours(info.format):
                 steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
                 body = self._made(shared, steps, context)
@@ -105,12 +108,16 @@ class Vips:
         image = decoders.opened(source, info, first=first)
         return image, self._agreed(image, info)
 
-    def layer(self, source: memoryview, steps: Steps, layers: Layers) -> Image:
-        """The picture that *steps* make of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
-        image, info = self.opened(source, steps.source, steps.first)
-        shared = Decoded(source, info, [steps], image, partial(self._looked_at, source, info))
+    def layer(self, source: memoryview, step: Overlay, layers: Layers) -> Image:
+        """What *step* lays, made of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
+        image, info = self.opened(source, step.made.source, step.made.first)
+        task, steps = Task(step.waits), step.made
+        begun = self._resolve(task, info, layers) if step.waits else steps
+        shared = Decoded(source, info, [begun], image, partial(self._looked_at, source, info))
+        context = self._context(layers)
+        if begun.border is not None:
+            steps = self._settled(shared, task, info, layers, context)
         rows = shared.rows(steps)
-        context = Context(layer=layers.picture)
         found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
         return srgb(applied(found, left, context))
@@ -196,6 +203,9 @@ class Vips:
         if steps.format is Format.JXL:
             jxl.require()
 
+    def _context(self, layers: Layers) -> Context:
+        return Context(layer=layers.picture, lettering=self._lettering)
+
     def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:
             return deep.applied(image, steps)
@@ -204,7 +214,8 @@ class Vips:
             return finished(applied(image, steps.steps, context), steps, own)
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context, own), across=1).copy()
+            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
+            joined = finished(joined, steps, own).copy()
         if kind := image.get_typeof("background"):
             joined.set_type(kind, "background", image.get("background"))
         _play(joined, image, steps)
@@ -281,12 +292,10 @@ def _asks_for_metadata(task: Task) -> bool:
     return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
 
 
-def _one_by_one(image: Image, steps: Steps, context: Context, own: bytes) -> list[Image]:
+def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
     """The frames of a strip, each brought through its steps alone."""
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    return [
-        finished(applied(_frame(strip, n, steps), steps.steps, context.at(n)), steps, own) for n in range(steps.frames)
-    ]
+    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
 
 
 def _each_scaled(image: Image, steps: Steps) -> Image | None:

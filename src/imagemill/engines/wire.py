@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from imagemill.engines.base import Task
+from imagemill.engines.typefaces import Fonts
 from imagemill.model.keys import is_etag
 from imagemill.model.media import MEDIA_TYPES, Format
 from imagemill.model.source import SourceRef
@@ -30,6 +31,7 @@ class Setup(Struct, frozen=True, tag=True):
     parent_pid: int
     source_area: int
     output_area: int
+    fonts: Fonts = Fonts()
 
 
 class Part(Struct, frozen=True):

@@ -19,6 +19,7 @@ from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import heic, jxl
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
@@ -42,13 +43,16 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         memory = os.open("/proc/self/statm", os.O_RDONLY)
         os.close(source_fd)
         os.close(output_fd)
-        vips = engine(setup.limits, setup.engine)
+        lettering = Lettering(setup.fonts, setup.limits.output_pixels)
+        lettering.before_confinement()
+        vips = engine(setup.limits, setup.engine, lettering)
         if setup.engine.quality_auto:
             judging.load()
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
         )
+        lettering.check()
         logging.disable()  # nobody reads it, and pyvips has libvips tell it of every name that it looks up
         heap.settle()
         words.send(wire.write(wire.Ready(versions)))
@@ -112,11 +116,16 @@ class Worker:
         for last, rendition in _with_last(made, len(job.tasks)):
             done = time.perf_counter()
             self._hand_over(rendition, probed - begun, done - probed, time.process_time() - cpu)
-            if not last and not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
-                raise SystemExit(0)
-            self._output[0] = wire.TAKEN
+            if not last:
+                self._next_task()
             sandbox.budget_cpu(self._limits.cpu_s)
             begun, probed, cpu = done, done, time.process_time()
+
+    def _next_task(self) -> None:
+        """Wait until the last rendition was taken: only then its memory is free again."""
+        if not isinstance(wire.heard_from_front(self._words.recv(wire.MAX_PACKET)), wire.Next):
+            raise SystemExit(0)
+        self._output[0] = wire.TAKEN
 
     def _layers(self, job: wire.Job) -> dict[SourceRef, memoryview]:
         found, end = {}, job.length

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, PAGED, Format, MediaInfo
 from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
+from imagemill.plan import encode_cost
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
@@ -31,10 +32,8 @@ _CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
 _LAYER_NS = 500e3
 """To open another picture."""
-_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0,
-              Format.APNG: 50.0, Format.TIFF: 50.0, Format.JXL: 60.0}  # fmt: skip
-_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0,
-            Format.APNG: 40.0, Format.TIFF: 40.0, Format.JXL: 60.0}  # fmt: skip
+_ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
+_EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
 """The first pixels of a picture are dearer: less repeats itself in a small one."""
 _ALPHA_ENCODE_NS = {Format.WEBP: 120.0}
@@ -58,7 +57,7 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     each_ns, once_ns, area = _pixels_ns(steps)
     if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
-        each_ns += _encode_ns(steps, area, engine) * encodes(steps.encode)
+        each_ns += encode_cost.colours_ns(steps, area) + _encode_ns(steps, area, engine) * encodes(steps.encode)
         once_ns += _search_ns(steps, engine)
     return _BASE_US + int((each_ns * steps.frames + once_ns) / 1000)
 
@@ -136,10 +135,13 @@ def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
+    own_ns = encode_cost.own_ns(steps, area, profile_of(steps, engine))
+    if own_ns is not None:
+        return own_ns
     alpha = _has_alpha(steps)
     each = _ENCODE_NS[format_] + (_ALPHA_ENCODE_NS.get(format_, 0.0) if alpha else 0.0)
     whole = area * each + min(area, _EDGE_PX) * _EDGE_NS[format_]
-    return whole * _effort(steps, engine) + _alpha_search_ns(steps, area, engine)
+    return whole * _effort(steps, engine) * encode_cost.factor(steps) + _alpha_search_ns(steps, area, engine)
 
 
 def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
@@ -173,7 +175,7 @@ def _effort(steps: Steps, engine: Engine) -> float:
             return _GIF_ANIMATED_EFFORT if profile.gif_animated_effort > _GIF_QUICK else 1.0
         case Format.GIF:
             return 1.0 if profile.gif_effort > _GIF_QUICK else _GIF_STILL_QUICK
-        case Format.PNG | Format.APNG:
+        case Format.PNG:
             return _PNG_LEVEL[profile.png_compression] * (_PNG_ALL_FILTERS if profile.png_filter == "all" else 1.0)
     return 1.0
 

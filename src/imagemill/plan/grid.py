@@ -9,7 +9,7 @@ Source   threat R10: keys made in the thousands by width and quality fill a cach
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.recipe import Encode, Extend, Operation, Recipe, Resize
+from imagemill.model.recipe import Encode, Extend, Layer, Operation, Recipe, Resize
 from imagemill.settings import Limits
 
 
@@ -38,6 +38,8 @@ def _on_grid(op: Operation, limits: Limits) -> Operation:
                 width=_near("width", op.width, limits.widths, limits),
                 height=_near("height", op.height, limits.heights, limits),
             )
+        case Layer():
+            return replace(op, recipe=on_grid(op.recipe, limits))
         case Encode():
             return replace(op, quality=_near("quality", op.quality, limits.qualities, limits))
     return op

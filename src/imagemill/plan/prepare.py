@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from imagemill.model.client import ANYONE, Client
-from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import layer_tags, result_key, source_key
 from imagemill.model.media import LOSSLESS, Format
-from imagemill.model.recipe import Encode, Recipe, Trim, layers
+from imagemill.model.recipe import Encode, Recipe, layers
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.grid import on_grid
 from imagemill.plan.lifetime import allowed_ttl
@@ -79,9 +79,8 @@ def normal(recipe: Recipe) -> Recipe:
 def check(recipe: Recipe, limits: Limits) -> None:
     """Refuse what no source could make acceptable, of layers' own recipes, too."""
     _check(recipe, limits)
+    refuse_shallow(recipe)
     for number, (depth, layer) in enumerate(layers(recipe), 1):
-        if any(isinstance(op, Trim) for op in layer.recipe):
-            raise BadOption("watermark: a layer is not trimmed: its size is to be known before any pixel")
         if depth > limits.layer_depth:
             raise LimitExceeded("layer_depth", f"layers: {depth} > {limits.layer_depth} deep")
         if number > limits.layers:
@@ -95,4 +94,3 @@ def _check(recipe: Recipe, limits: Limits) -> None:
     for op in recipe:
         if judge := CHECK.get(type(op)):
             judge(op, limits)
-    refuse_shallow(recipe)

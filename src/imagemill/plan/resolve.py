@@ -16,7 +16,7 @@ from imagemill.plan.cost import encode_us
 from imagemill.plan.frames import asked, played, selected
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE, colours, look
-from imagemill.plan.operations.base import Scene
+from imagemill.plan.operations.base import AS_LAYER, Scene
 from imagemill.plan.operations.encoding import settle
 from imagemill.plan.operations.geometry import OPAQUE, background
 from imagemill.plan.steps import (
@@ -39,8 +39,6 @@ from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
 NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
-_AS_LAYER = Encode(Format.PNG)
-"""Stands for what a layer is made for: one frame, with its transparency."""
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
 of them for its boxes), 10 % fewer at 64 and 18 to 25 % fewer from 96 on (``bench/formats.py``)."""
@@ -64,7 +62,7 @@ def resolve(
     """
 
     def layer(source: SourceRef, own: Recipe) -> Steps:
-        made = resolve((*own, _AS_LAYER), (), layers[source], limits, layers=layers)
+        made = resolved((*own, AS_LAYER), (), layers[source], limits, _untrimmed, layers=layers)
         check_output(made, limits)
         return made
 
@@ -112,6 +110,10 @@ def resolved(
     while (steps := resolve(recipe, candidates, info, limits, trimmed, engine, layers)).border is not None:
         trimmed = (*trimmed, find(steps))
     return steps
+
+
+def _untrimmed(steps: Steps) -> Box:
+    return Box(0, 0, steps.size.width, steps.size.height)
 
 
 def _whitened(steps: list[Step]) -> list[Step]:

@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Blend, Detect, Encode, Place, Shadow, SourceRef, Speed, Trim
+from imagemill.model.recipe import Blend, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
 from imagemill.plan.geometry import Box, Size
 
 
@@ -116,6 +116,8 @@ class Overlay(Struct, frozen=True):
     blend: Blend
     tile: bool
     shadow: Shadow | None
+    waits: Recipe = ()
+    """All that is done to it, where that trims: then its sizes wait for its pixels, and `made` supposes no border."""
 
 
 Step = Struct

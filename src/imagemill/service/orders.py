@@ -23,7 +23,7 @@ from imagemill.model.errors import (
     UnsupportedSourceType,
 )
 from imagemill.model.job import MAX_PRIORITY, NO_METADATA, Callback, Event, JobSpec, Wanted
-from imagemill.model.media import MEDIA_TYPES, Format
+from imagemill.model.media import MEDIA_TYPES, READABLE, Format
 from imagemill.model.recipe import Encode, Recipe, renamed
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
@@ -47,6 +47,7 @@ _VIDEO = frozenset(
     {"3g2", "3gp", "asf", "avi", "f4v", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf"}
     | {"ogv", "rm", "rmvb", "ts", "vob", "webm", "wmv"}
 )
+_READ = tuple(name for format_, name in MEDIA_TYPES.items() if format_ in READABLE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EVENTS = (Event.ACCEPTED, Event.PROGRESS, Event.RENDITION, Event.SUCCEEDED, Event.FAILED)
 _MAX_RETRIES = 20
@@ -105,8 +106,8 @@ class Reader:
             source = self._dialect.parse(b"source=" + _quoted(address)).source
         except BadRequest as e:
             raise at(e, "source") from e
-        if "type" in given and (kind := read(given["type"], "type", str)) not in MEDIA_TYPES.values():
-            raise UnsupportedSourceType(f"type: {kind[:80]} is not read; {', '.join(MEDIA_TYPES.values())} are")
+        if "type" in given and (kind := read(given["type"], "type", str)) not in _READ:
+            raise UnsupportedSourceType(f"type: {kind[:80]} is not read; {', '.join(_READ)} are")
         _refuse_video(source)
         return source
 
@@ -175,7 +176,10 @@ class Reader:
         return renamed(steps, self._named)
 
     def _named(self, source: SourceRef) -> SourceRef:
-        return self._dialect.parse(b"source=" + _quoted(source.text)).source
+        found = self._dialect.parse(b"source=" + _quoted(source.text)).source
+        if found.scheme != source.scheme:
+            raise BadOption(f"layer: {source.scheme[:20]!r} is not the scheme of {source.address[:40]!r}")
+        return found
 
     def _native(self, given: Fields, where: str) -> Recipe:
         params = given.get("params", Raw(b'""'))

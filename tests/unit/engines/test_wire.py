@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from imagemill.engines import wire
 from imagemill.engines.base import Task
+from imagemill.engines.typefaces import found
 from imagemill.model.media import Format
 from imagemill.model.recipe import Encode
-from imagemill.settings import Engine, Limits
+from imagemill.settings import Engine, Limits, Text
 
 GOOD = {
     "type": "Done", "length": 5, "format": "png", "etag": "0" * 40, "width_px": 1, "height_px": 1, "frames": 1,
@@ -20,7 +21,7 @@ GOOD = {
 @pytest.mark.parametrize(
     "message",
     [
-        wire.Setup(Limits(), Engine(), 1, 2, 3), wire.Next(),
+        wire.Setup(Limits(), Engine(), 1, 2, 3, found(Text())), wire.Next(),
         wire.Job(5, (Task((Encode(),)), Task((Encode(Format.AUTO),), (Format.AVIF,)))),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operation
 
 from collections.abc import Iterator
 
-from imagemill.dialects.native import borders, encoding, frames, geometry, layers, look
+from imagemill.dialects.native import borders, encoding, frames, geometry, layers, look, text
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
@@ -33,6 +33,7 @@ FIXED: tuple[Reader, ...] = (
     borders.EXTEND,
     borders.PAD,
     layers.LAYER,
+    text.TEXT,
     layers.BACKGROUND,
 )
 WRITING: tuple[Reader, ...] = (encoding.ENCODE,)
@@ -43,6 +44,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     *borders.PARAMETERS,
     *look.PARAMETERS,
     *layers.PARAMETERS,
+    *text.PARAMETERS,
     Parameter(
         "ops",
         "",
@@ -87,6 +89,7 @@ def _refuse_idle(given: Given) -> None:
     geometry.refuse_idle(given)
     borders.refuse_idle(given)
     layers.refuse_idle(given)
+    text.refuse_idle(given)
 
 
 def _all(readers: tuple[Reader, ...], given: Given, terms: Terms) -> Iterator[Operation]:
@@ -109,9 +112,9 @@ def _explicit(part: str, terms: Terms) -> Operation:
     return made
 
 
-def _named(reader: Reader, text: str) -> Given:
+def _named(reader: Reader, written: str) -> Given:
     given: dict[str, str] = {}
-    for n, item in enumerate(text.split(";")):
+    for n, item in enumerate(written.split(";")):
         name, equals, value = item.partition("=")
         if not equals and n == 0:
             name, value = reader.parameters[0], item

@@ -23,6 +23,8 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})")  # looks two bytes ahead, never back
 _CONTROL = re.compile("[\0-\x1f\x7f]")
+_OF_LINES = frozenset({"text"})
+"""Parameters in which a line may end."""
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -70,7 +72,7 @@ def decoded(name: str, value: bytes) -> str:
         text = unquote_to_bytes(value).decode("utf-8")
     except UnicodeDecodeError as e:
         raise BadOption(f"{name}: not UTF-8") from e
-    if _CONTROL.search(text):
+    if _CONTROL.search(text.replace("\n", "") if name in _OF_LINES else text):
         raise BadOption(f"{name}: control characters are refused")
     return text
 

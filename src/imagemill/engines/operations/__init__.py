@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from imagemill.engines.decoded import Image
-from imagemill.engines.operations import geometry, layers, look
+from imagemill.engines.operations import geometry, layers, look, text
 from imagemill.engines.operations.base import Alpha, Colours, Context, Table
 from imagemill.engines.pixels import RGB, premultiplied, ready, srgb, straight, with_bands
 from imagemill.plan.steps import Step, Underlay
 
-TABLE: Table = {**geometry.TABLE, **look.TABLE, **layers.TABLE}
+TABLE: Table = {**geometry.TABLE, **look.TABLE, **layers.TABLE, **text.TABLE}
 
 
 def applied(image: Image, steps: Sequence[Step], context: Context) -> Image:

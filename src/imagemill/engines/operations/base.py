@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imagemill.engines.decoded import Image
+from imagemill.engines.operations.lettering import Lettering
 from imagemill.plan.steps import Overlay
 
 
@@ -44,6 +45,8 @@ class Context(Struct):
     """What the first frame has settled for the others, by step."""
     layer: Callable[[Overlay], Image] | None = None
     """The picture that a step lays on this one: in memory, sRGB with alpha."""
+    lettering: Lettering | None = None
+    """What texts are written with."""
 
     def at(self, frame: int) -> "Context":
         """The same for another frame of the same picture."""

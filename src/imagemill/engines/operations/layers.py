@@ -23,13 +23,13 @@ def _underlay(image: Image, step: Underlay, _context: Context) -> Image:
 
 
 def _overlay(image: Image, step: Overlay, context: Context) -> Image:
-    if step not in context.found:
+    size = Size(image.width, image.height)
+    if (step, size) not in context.found:  # of a recipe that lays the same twice, each on a picture of its own size
         assert context.layer, "whoever has such steps has layers"
         overlay = context.layer(step)
-        size = Size(image.width, image.height)
         with at_fault(step.source):
-            context.found[step] = ready(size, overlay, step.place, shadow=step.shadow, tile=step.tile)
-    return put(image, context.found[step], step.blend)
+            context.found[step, size] = ready(size, overlay, step.place, shadow=step.shadow, tile=step.tile)
+    return put(image, context.found[step, size], step.blend)
 
 
 TABLE: Table = {

@@ -71,8 +71,10 @@ def ready(
     if tile:
         overlay, left, top = _tiled(overlay, picture, left, top)
     if shadow:
-        overlay, left, top = _shadowed(overlay, shadow, left, top)
-    part = _common(picture, Box(left, top, overlay.width, overlay.height))
+        near = _common(_reached(picture, shadow), Box(left, top, overlay.width, overlay.height))
+        overlay = overlay.crop(near.left - left, near.top - top, near.width, near.height)
+        overlay, left, top = _shadowed(overlay, shadow, near.left, near.top)
+    part = _common(Box(0, 0, picture.width, picture.height), Box(left, top, overlay.width, overlay.height))
     overlay = faded(overlay.crop(part.left - left, part.top - top, part.width, part.height), place.opacity_percent)
     return Ready(overlay.copy_memory(), part)
 
@@ -80,8 +82,7 @@ def ready(
 def put(image: Image, this: Ready, blend: Blend) -> Image:
     """*this* on *image*, which is of the size that it was made ready for."""
     part = this.part
-    if blend is not Blend.NORMAL or image.hasalpha():
-        image = image.copy_memory()  # it is read twice, and not row by row
+    image = image.copy_memory()  # it is read twice, which what is streamed cannot be
     below = image.crop(part.left, part.top, part.width, part.height)
     made = blended(below, this.overlay, blend)
     whole = (part.width, part.height) == (image.width, image.height)
@@ -121,10 +122,19 @@ def _tiled(overlay: Image, picture: Size, left: int, top: int) -> tuple[Image, i
     return overlay.copy_memory().replicate(across, down), left, top
 
 
+def _reached(picture: Size, shadow: Shadow) -> Box:
+    """Where the shadow of what lies there may still fall on *picture*: the rest is not worth a blur."""
+    far = _reach(shadow) + max(abs(shadow.x_px), abs(shadow.y_px))
+    return Box(-far, -far, picture.width + 2 * far, picture.height + 2 * far)
+
+
+def _reach(shadow: Shadow) -> int:
+    return math.ceil(_REACH * shadow.sigma_centi / 100)
+
+
 def _shadowed(overlay: Image, shadow: Shadow, left: int, top: int) -> tuple[Image, int, int]:
     """*overlay* over its shadow, on a larger ground, and where that lies."""
-    sigma = shadow.sigma_centi / 100
-    reach = math.ceil(_REACH * sigma)
+    sigma, reach = shadow.sigma_centi / 100, _reach(shadow)
     before, above = max(0, reach - shadow.x_px), max(0, reach - shadow.y_px)
     width = before + overlay.width + max(0, reach + shadow.x_px)
     height = above + overlay.height + max(0, reach + shadow.y_px)
@@ -138,10 +148,11 @@ def _shadowed(overlay: Image, shadow: Shadow, left: int, top: int) -> tuple[Imag
     return blended(ground, overlay.embed(before, above, width, height), Blend.NORMAL), left - before, top - above
 
 
-def _common(picture: Size, box: Box) -> Box:
-    """What *box* and *picture* have in common."""
-    left, top = max(0, box.left), max(0, box.top)
-    width, height = min(picture.width, box.left + box.width) - left, min(picture.height, box.top + box.height) - top
+def _common(picture: Box, box: Box) -> Box:
+    """What *box* has in common with all there is."""
+    left, top = max(picture.left, box.left), max(picture.top, box.top)
+    width = min(picture.left + picture.width, box.left + box.width) - left
+    height = min(picture.top + picture.height, box.top + box.height) - top
     if width < 1 or height < 1:
         raise BadOption(
             f"{box.width} × {box.height} px at {box.left}, {box.top} "

@@ -1,6 +1,8 @@
 """Operations that lay something over or under the picture. Layers, which have recipes of their own: `model.recipe`."""
 
+import unicodedata
 from enum import StrEnum
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -8,6 +10,10 @@ from imagemill.model.errors import BadOption
 from imagemill.model.operations.values import WHITE, Detect, Position, Shadow, check_colour, check_range
 
 MOST_TEXT = 512
+MOST_MARKS = 30
+"""On one letter, as in the Stream-Safe Text Format of UAX #15: no language has so many."""
+_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DIRECTIONS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _MOST_OFFSET = 16_383
 
 
@@ -69,7 +75,7 @@ class Align(StrEnum):
 
 
 class Text(Struct, frozen=True, tag="text"):
-    """Write on the picture. The text is plain: no markup, no control characters but line ends."""
+    """Write on the picture. The text is plain: no markup, no control characters but line ends, no forced directions."""
 
     text: str
     font: str = ""
@@ -87,10 +93,20 @@ class Text(Struct, frozen=True, tag="text"):
         """Keep the text short and plain, its size within bounds."""
         if not self.text.strip() or len(self.text) > MOST_TEXT:
             raise BadOption(f"text: 1 to {MOST_TEXT} characters")
-        if any((ord(c) < 0x20 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in self.text):
-            raise BadOption("text: control characters are refused, but for line ends")
+        if any(unicodedata.category(c) in _NO_TEXT and c != "\n" for c in self.text) or _DIRECTIONS & set(self.text):
+            raise BadOption(
+                "text: control characters are refused, but for line ends; so are directions: letters say them"
+            )
+        if _most_marks(self.text) > MOST_MARKS:
+            raise BadOption(f"text: more than {MOST_MARKS} marks on one letter")
         if len(self.font) > 64 or not all(c.isalnum() or c in " -" for c in self.font):
             raise BadOption("font: a name of at most 64 letters, digits, spaces and hyphens")
         check_range("text size", self.size_px, 4, 1000)
         check_range("text width", self.width_px, 0, 16_383)
         check_colour("text colour", self.rgba)
+
+
+def _most_marks(text: str) -> int:
+    """How many marks stand on one letter, at most."""
+    runs = groupby(text, lambda character: unicodedata.category(character).startswith("M"))
+    return max((len(list(run)) for is_mark, run in runs if is_mark), default=0)

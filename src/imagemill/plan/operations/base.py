@@ -10,11 +10,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import Recipe, SourceRef
+from imagemill.model.media import Format, MediaInfo
+from imagemill.model.recipe import Encode, Recipe, SourceRef
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.steps import Step, Steps
 from imagemill.settings import Limits
+
+AS_LAYER = Encode(Format.PNG)
+"""Stands for what a layer is made for: one frame, with its transparency."""
 
 
 class Scene(Struct, frozen=True):

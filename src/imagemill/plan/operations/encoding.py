@@ -100,6 +100,8 @@ def refuse_vain(op: Encode, format_: Format) -> None:
         raise BadOption("dither: needs colors")
     if op.target_centi and (op.lossless or op.bits != EIGHT_BITS):
         raise BadOption("quality: auto is for lossy pictures of eight bits a sample")
+    if format_ is Format.AVIF and op.metadata is not Metadata.STRIP and (op.lossless or op.bits != EIGHT_BITS):
+        raise BadOption("metadata: not in an AVIF that is lossless or of more than eight bits")
     able = ABILITIES[format_]
     least, most = able.effort
     if op.effort >= 0 and not least <= op.effort <= most:
@@ -110,7 +112,7 @@ def refuse_vain(op: Encode, format_: Format) -> None:
 
 def refuse_shallow(recipe: Recipe) -> None:
     """Refuse more bits than eight of a recipe with operations that work on eight."""
-    last = recipe[-1]
+    last = recipe[-1] if recipe else None
     if not isinstance(last, Encode) or last.bits == EIGHT_BITS:
         return
     if shallow := [op for op in recipe if not isinstance(op, _DEEP_OPERATIONS)]:

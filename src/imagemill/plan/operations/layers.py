@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import MILLION, Background, Blend, Layer, Resize
+from imagemill.model.recipe import MILLION, Background, Blend, Layer, Resize, Trim
 from imagemill.plan.geometry import Size
-from imagemill.plan.operations.base import Check, Group, Price, Resolve, Scene
+from imagemill.plan.operations.base import AS_LAYER, Check, Group, Price, Resolve, Scene
 from imagemill.plan.operations.geometry import MOVE_NS
 from imagemill.plan.placing import turned_size
 from imagemill.plan.steps import Overlay, Step, Underlay
@@ -26,13 +26,15 @@ def _layer(op: Layer, scene: Scene) -> tuple[list[Step], Size]:
     if op.width_ppm:
         width = (2 * scene.size.width * op.width_ppm + MILLION) // (2 * MILLION)
         own = (*own, Resize(max(1, width), enlarge=True))
-    return [Overlay(op.source, scene.layer(op.source, own), op.place, op.blend, op.tile, op.shadow)], scene.size
+    waits = (*own, AS_LAYER) if any(isinstance(each, Trim) for each in own) else ()
+    made = scene.layer(op.source, own)
+    return [Overlay(op.source, made, op.place, op.blend, op.tile, op.shadow, waits)], scene.size
 
 
-def _price_overlay(step: Overlay, area: int, _info: MediaInfo) -> tuple[float, int]:
+def _price_overlay(step: Overlay, area: int, info: MediaInfo) -> tuple[float, int]:
     """What it takes to lay it on one frame; what comes before is done once for all of them, see `ready_ns`."""
     met = min(area, _laid_area(step, area))
-    return area * MOVE_NS + met * (_BLEND_NS if step.blend is Blend.NORMAL else _MIX_NS), area
+    return area * MOVE_NS + met * (_BLEND_NS if step.blend is Blend.NORMAL and not info.has_alpha else _MIX_NS), area
 
 
 def ready_ns(step: Overlay, area: int) -> float:

@@ -1,0 +1,97 @@
+"""Native parameters of `model.operations.layers.Text`."""
+
+from imagemill.dialects.native.layers import shadow
+from imagemill.dialects.native.reading import (
+    Given,
+    Parameter,
+    Reader,
+    Terms,
+    choice,
+    colour,
+    integer,
+    scaled,
+    signed,
+)
+from imagemill.model.errors import BadOption
+from imagemill.model.operations.values import WHITE
+from imagemill.model.recipe import Align, Gravity, Place, Position, Text
+
+_MOST_OFFSET = 16_383
+_MOST_TURN = 35_999
+
+PARAMETERS = (
+    Parameter(
+        "text",
+        "txt",
+        "1-512 characters",
+        "A text to write on the picture, as it stands: no markup; it may have several lines.",
+    ),
+    Parameter("text_font", "txf", "name", "A configured font, such as DejaVu Sans Bold. Default: DejaVu Sans."),
+    Parameter("text_size", "txs", "4-1000", "Height of an em in output pixels. Default: 32."),
+    Parameter("text_color", "txc", "RGB|RRGGBB|RRGGBBAA", "Default: fff."),
+    Parameter(
+        "text_width",
+        "txw",
+        "1-8192",
+        "Width of the block that lines are broken to. Default: no wider than the picture, and as wide as it comes.",
+    ),
+    Parameter("text_align", "txa", "left|center|right", "How lines lie in their block. Default: left."),
+    Parameter(
+        "text_gravity", "txg", "center|north|northeast|…", "Where what is seen of the text lies. Default: center."
+    ),
+    Parameter(
+        "text_x", "txx", "-16383-16383", "Pixels from the edge that text_gravity names, else to the right. Default: 0."
+    ),
+    Parameter("text_y", "txy", "-16383-16383", "Pixels from the edge that text_gravity names, else down. Default: 0."),
+    Parameter("text_rotate", "txr", "-359.99-359.99", "Degrees that the text is turned clockwise. Default: 0."),
+    Parameter("text_opacity", "txo", "1-100", "How dense the text and its shadow are, in percent. Default: 100."),
+    Parameter(
+        "text_shadow",
+        "txsh",
+        "x,y or x,y,sigma or x,y,sigma,RRGGBBAA",
+        "A shadow of the text: so many pixels to the right and down, how soft, which colour. Default: none.",
+    ),
+)
+
+
+def refuse_idle(given: Given) -> None:
+    """Refuse what says how a text is written where there is none."""
+    for name in TEXT.parameters:
+        if name in given and "text" not in given:
+            raise BadOption(f"{name}: needs text")
+
+
+def _text(given: Given, _terms: Terms) -> Text | None:
+    if "text" not in given:
+        return None
+    return Text(
+        given["text"],
+        given.get("text_font", ""),
+        integer(given, "text_size", 4, 1000) if "text_size" in given else 32,
+        colour("text_color", given["text_color"]) if "text_color" in given else WHITE,
+        integer(given, "text_width", 1, _MOST_OFFSET) if "text_width" in given else 0,
+        choice(given, "text_align", Align, Align.LEFT),
+        _place(given),
+        shadow("text_shadow", given["text_shadow"]) if "text_shadow" in given else None,
+    )
+
+
+def _place(given: Given) -> Place:
+    x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("text_x", "text_y"))
+    return Place(
+        Position.of(choice(given, "text_gravity", Gravity, Gravity.CENTER)),
+        x,
+        y,
+        _centidegrees(given["text_rotate"]) if "text_rotate" in given else 0,
+        integer(given, "text_opacity", 1, 100) if "text_opacity" in given else 100,
+    )
+
+
+def _centidegrees(text: str) -> int:
+    value = scaled("text_rotate", text.removeprefix("-"), 2)
+    if value > _MOST_TURN:
+        raise BadOption(f"text_rotate: {text[:12]} is not within -359.99 to 359.99")
+    return -value if text.startswith("-") else value
+
+
+TEXT = Reader("text", tuple(parameter.name for parameter in PARAMETERS), _text)
