@@ -238,3 +238,26 @@ def test_a_jpeg_inside_a_jxl_is_not_put_together_again(tmp_path):
     assert b"jbrd" in body
     made = mill(body, format="png")
     assert reference.difference(inputs.read(made.body), np.rot90(inputs.rgba(pictures.corners()), -1)) < 4
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF", "APNG"])
+def test_copyright_of_what_is_read(kind):
+    """What says whose picture it is goes along where that is asked for, and nothing goes along where it is not."""
+    tags = Image.Exif()
+    tags[0x8298] = "canary, all rights reserved"
+    frames = [pictures.gradient(60, 40), pictures.corners(60, 40)]
+    if kind == "HEIC":
+        if not heic.AVAILABLE:
+            pytest.skip("no decoder of heic")
+        body = (inputs.HEIC / "copyright.heic").read_bytes()
+    elif kind == "APNG":
+        body = pictures.encoded(
+            frames[0], "PNG", save_all=True, append_images=frames[1:], duration=50, exif=tags.tobytes()
+        )
+    else:
+        body = pictures.encoded(
+            frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=50, exif=tags.tobytes()
+        )
+    assert b"canary" in mill(body, format="jpeg", metadata="copyright").body
+    assert b"canary" in mill(body, format="webp", metadata="all", width=30).body
+    assert b"canary" not in mill(body, format="webp", width=30).body

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from imagemill.engines.decoders.base import PROFILE, Image, from_rows, pyvips, told
+from imagemill.engines.decoders.base import PROFILE, Image, from_rows, noted, pyvips, told
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import MediaInfo
 
@@ -61,7 +61,8 @@ def decoded(source: memoryview, info: MediaInfo, first: int, frames: int) -> Ima
     profile = image.get(PROFILE) if image.get_typeof(PROFILE) else b""
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     delays_ms = tuple(frame.delay_ms for frame in file.frames)
-    return told(from_rows(np.concatenate(shown), profile), info.frames, delays_ms, file.plays, orientation)
+    made = told(from_rows(np.concatenate(shown), profile), info.frames, delays_ms, file.plays, orientation)
+    return noted(made, image.get("exif-data") if image.get_typeof("exif-data") else None, None)
 
 
 def _seen(file: _File, info: MediaInfo, first: int) -> Iterator[tuple[Any, Image]]:

@@ -44,6 +44,14 @@ def told(image: Image, pages: int, delays_ms: tuple[int, ...] = (), loops: int =
     return image
 
 
+def noted(image: Image, exif: bytes | None, xmp: bytes | None) -> Image:
+    """*image*, with what its file has in words; under the names that libvips gives it."""
+    for name, body in (("exif-data", exif), ("xmp-data", xmp)):
+        if body:
+            image.set_type(pyvips.GValue.blob_type, name, body)
+    return image
+
+
 @contextmanager
 def refusals(format_: Format) -> Iterator[None]:
     """Whatever a decoder's binding raises means that it refused the picture; what is ours stays as it is."""

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import AvifImagePlugin, BmpImagePlugin, IcoImagePlugin, ImageOps, TiffImagePlugin
 from PIL import Image as Pillow
 
-from imagemill.engines.decoders.base import Image, from_rows, pyvips, told
+from imagemill.engines.decoders.base import Image, from_rows, noted, pyvips, told
 from imagemill.engines.headers import heif, ico
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import MediaInfo
@@ -70,7 +70,8 @@ def frames_of_avif(source: memoryview, info: MediaInfo, first: int, frames: int)
             made.append(np.asarray(turned.convert("RGBA" if info.has_alpha else "RGB")))
     image = from_rows(np.concatenate(made), picture.info.get("icc_profile") or b"")
     moves = info.frames > 1
-    return told(image, info.frames, tuple(delays_ms) if moves else (), heif.loops(source) if moves else -1)
+    image = told(image, info.frames, tuple(delays_ms) if moves else (), heif.loops(source) if moves else -1)
+    return noted(image, picture.info.get("exif"), picture.info.get("xmp"))
 
 
 def _joined(images: list[Image]) -> Image:

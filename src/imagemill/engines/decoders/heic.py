@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from imagemill.engines.decoders.base import Image, from_rows, told
+from imagemill.engines.decoders.base import Image, from_rows, noted, told
 from imagemill.model.errors import UnsupportedSourceType
 from imagemill.model.media import MediaInfo
 
@@ -35,4 +35,5 @@ def decoded(source: memoryview, _info: MediaInfo, _first: int, _frames: int) -> 
     rows: Any = np.array(picture)  # a copy: what is looked at here is libheif's memory, and goes with its picture
     rows = (rows if rows.ndim == 3 else rows[..., None])[:, : picture.size[0]]  # noqa: PLR2004 - no bands are one
     image = from_rows(rows, picture.info.get("icc_profile") or b"")
-    return told(image.unpremultiply().rint().cast("uchar") if picture.premultiplied_alpha else image, 1)
+    image = image.unpremultiply().rint().cast("uchar") if picture.premultiplied_alpha else image
+    return noted(told(image, 1), picture.info.get("exif"), picture.info.get("xmp"))
