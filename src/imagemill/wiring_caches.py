@@ -9,6 +9,7 @@ from imagemill import heap
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.tidy import Tidy
+from imagemill.engines.base import Known
 from imagemill.model.entry import Entry, Failure
 from imagemill.model.recipe import sources
 from imagemill.model.request import Plan
@@ -22,6 +23,8 @@ _FAILURE_BYTES = 4 * 1024 * 1024
 _FAILURE_SIZE = 1024
 _VERSION_BYTES = 8 * 1024 * 1024
 _NEGATIVE_MOST_S = 30.0
+_QUALITY_BYTES = 4 * 1024 * 1024
+_QUALITY_S = 86_400.0
 
 
 class Caches:
@@ -43,12 +46,20 @@ class Caches:
         )
         self.memo: MemoryCache[Plan] = MemoryCache(_MEMO_BYTES, _MEMO_S, _plan_size, unread_s=unread_s)
         self.versions: MemoryCache[str] = MemoryCache(_VERSION_BYTES, REMEMBERED_S, len)
-        self.tidy = Tidy((self.l1, self.sources, self.failures, self.memo, self.versions), heap.free_bytes, heap.trim)
+        self.qualities = qualities()
+        self.tidy = Tidy(
+            (self.l1, self.sources, self.failures, self.memo, self.versions, self.qualities), heap.free_bytes, heap.trim
+        )
 
     @staticmethod
     def check(settings: Settings) -> None:
         """Raise `SettingsError` where L1 would not fit."""
         l1_bytes(settings.l1_bytes, container_bytes())
+
+
+def qualities() -> MemoryCache[tuple[Known, ...]]:
+    """For what ``quality=auto`` has found out."""
+    return MemoryCache(_QUALITY_BYTES, _QUALITY_S, lambda known: 128 * len(known))
 
 
 def _entry_size(entry: Entry) -> int:

@@ -35,6 +35,7 @@ from imagemill.service.steps import Steps, Warm
 from imagemill.service.warm import Warmer
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob
+from imagemill.wiring_caches import qualities
 from imagemill.wiring_port import job_engine, kind, places
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class JobProcess:
             limit=settings.limits.source_bytes, observe=self._fetched,
         )  # fmt: skip
         return Renderer(
-            origin, self._pool, _patient_gate(settings, workers), cache,
+            origin, wiring.remembering(settings, self._pool, qualities()), _patient_gate(settings, workers), cache,
             lambda: version_number(self._pool.versions), layer_bytes=settings.limits.layer_bytes,
         )  # fmt: skip
 

@@ -158,6 +158,17 @@ def test_an_avif_that_carries_none(given):
         mill(source(), format="avif", metadata="copyright", **given)
 
 
+@pytest.mark.parametrize(
+    "xmp", [b'<x tiff:Orientation="6" a="6"/>', b"<x><tiff:Orientation> 6 </tiff:Orientation>6</x>"]
+)
+@pytest.mark.parametrize("to", ["jpeg", "png", "webp"])
+def test_xmp_tells_of_no_turn(to, xmp):
+    """EXIF's orientation has a twin there: it says upright, and nothing else is touched."""
+    body = pictures.encoded(pictures.photo(60, 40), "JPEG", exif=pictures.exif(6), xmp=xmp)
+    made = mill(body, format=to, metadata="all").body
+    assert xmp_of(made, to) == xmp.replace(b"6", b"1", 1)
+
+
 def test_gif_holds_none():
     """Refused, with the formats that do."""
     with pytest.raises(BadOption, match=r"metadata: .* jpeg, png"):

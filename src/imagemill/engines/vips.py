@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import decoders, deep, encoders, jxl, scaler
+from imagemill.engines import decoders, deep, description, encoders, jxl, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, pyvips
 from imagemill.engines.extras import Extras, kept
@@ -30,16 +30,17 @@ from imagemill.engines.pixels import srgb
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
 from imagemill.engines.typefaces import found
+from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
 from imagemill.model.media import PAGED, Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
-from imagemill.model.recipe import Encode, Metadata, Space
+from imagemill.model.recipe import Describe, Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
 from imagemill.plan.frames import asked, selected
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
 from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits, Text
 
@@ -90,7 +91,11 @@ class Vips:
             context = self._context(layers)
             with _as_ours(info.format):
                 steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
-                body = self._made(shared, steps, context)
+                if steps.describe:
+                    known = description.seen(len(source), info, shared.header)
+                    body = self._told(known, shared, task, steps, context)
+                else:
+                    body = self._made(shared, steps, context)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
@@ -170,6 +175,30 @@ class Vips:
         body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
         assert body is not None
         return body
+
+    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, context: Context) -> bytes:
+        """What is *known* from the header, and what else is asked for, as JSON."""
+        describe = steps.describe
+        assert describe
+        if changes_pixels(task.recipe):
+            known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
+        if describe.metadata:
+            known = replace(known, metadata=description.metadata(shared.header))
+        if describe.needs_pixels:
+            known = description.looked_at(known, describe, self._sample(shared, steps, context))
+        return description.written(known)
+
+    def _sample(self, shared: Decoded, steps: Steps, context: Context) -> Any:
+        """The pixels of one picture after its steps, as rows."""
+        rows, left = shared.rows(steps), steps.steps
+        if rows is not None:
+            rows, left = _on_rows(rows, steps, context)
+            if not shared.has_profile and _is_finished(rows, left):
+                return rows
+        image = shared.image(steps) if rows is None else shared.wrapped(rows)
+        image = self._apply(image, replace(steps, steps=left), context)
+        pixels = np.frombuffer(image.write_to_memory(), np.uint8)
+        return pixels.reshape(image.height, image.width, image.bands)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -288,8 +317,12 @@ def _has_to_say_colours(steps: Steps) -> bool:
 
 
 def _asks_for_metadata(task: Task) -> bool:
-    last = task.recipe[-1]
-    return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
+    match task.recipe[-1]:
+        case Encode(metadata=wanted):
+            return wanted is not Metadata.STRIP
+        case Describe(metadata=wanted):
+            return wanted
+    return False
 
 
 def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:

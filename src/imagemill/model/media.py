@@ -21,6 +21,8 @@ class Format(StrEnum):
     HEIC = "heic"
     BMP = "bmp"
     ICO = "ico"
+    JSON = "json"
+    """No picture, but what is told of one: see `model.operations.encoding.Describe`."""
     KEEP = "keep"
     """As the source: known only once the source has been read."""
     AUTO = "auto"
@@ -54,11 +56,15 @@ PAGED = frozenset({Format.TIFF, Format.ICO})
 """Formats of several pictures that are no moments of one."""
 ALPHA = frozenset(MEDIA_TYPES) - {Format.JPEG}
 """Formats that hold transparency."""
+ANSWERS = frozenset({*MEDIA_TYPES, Format.JSON})
+"""All that a recipe may end in."""
 LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF, Format.JXL})
 """Formats on which a quality has an effect."""
 LOSSLESS = frozenset(MEDIA_TYPES) - LOSSY
 """Formats that keep every pixel they are given, GIF at 256 colours."""
 
+
+_JSON_TYPE = "application/json"
 
 READABLE = frozenset(
     {
@@ -112,7 +118,7 @@ class MediaInfo(Struct, frozen=True):
 
 
 class Rendition(Struct, frozen=True):
-    """One finished picture."""
+    """One finished picture, or what is told of one: the size is the picture's then."""
 
     body: bytes
     format: Format
@@ -127,4 +133,4 @@ class Rendition(Struct, frozen=True):
     @property
     def media_type(self) -> str:
         """The ``Content-Type`` of the body."""
-        return MEDIA_TYPES[self.format]
+        return _JSON_TYPE if self.format is Format.JSON else MEDIA_TYPES[self.format]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import ALPHA, Format, MediaInfo, kept
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.frames import asked, played, selected
 from imagemill.plan.geometry import Box, Size
@@ -38,6 +38,8 @@ from imagemill.plan.steps import (
 from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
+SAMPLE_SIDE_PX = 100
+"""The longer side of what colours and hashes are told of: ThumbHash takes no more, and the others need less."""
 NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
@@ -77,9 +79,12 @@ def resolve(
             break
     steps = colours.joined(steps)
     last = recipe[-1]
-    assert isinstance(last, Encode)
     wanted = asked(recipe)
     selection = selected(wanted, info)
+    if isinstance(last, Describe):
+        played(wanted, selection, Format.JSON)  # nothing of what is played can be asked for
+        return replace(_told(last, steps, size, info), first=selection.first)
+    assert isinstance(last, Encode)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
     format_ = _format(last, candidates, seen, size, engine, moving=selection.count > 1)
     if format_ not in ALPHA and background(recipe) is None:
@@ -94,6 +99,28 @@ def resolve(
         info, tuple(steps), format_, last.quality, size, frames, selection.first, wanted.loops, wanted.delay_ms,
         _shrink(steps, info), last,
     )  # fmt: skip
+
+
+def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
+    """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all.
+
+    A border is looked for in all frames, as it is where they are written.
+    """
+    if steps and isinstance(steps[-1], Border):
+        return Steps(
+            info, tuple(steps), Format.JSON, 0, size, info.frames, shrink=_shrink(steps, info), describe=describe
+        )
+    if not describe.needs_pixels:
+        return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
+    ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
+    if ratio < 1:
+        steps = [*steps, Scale(Size(max(1, round(size.width * ratio)), max(1, round(size.height * ratio))))]
+    return Steps(info, tuple(steps), Format.JSON, 0, size, 1, shrink=_shrink(steps, info), describe=describe)
+
+
+def changes_pixels(recipe: Recipe) -> bool:
+    """Whether anything but the one fixed turn is asked for."""
+    return any(not isinstance(op, AutoOrient) for op in recipe[:-1])
 
 
 def resolved(
@@ -137,7 +164,9 @@ def _check(size: Size, limits: Limits) -> None:
 
 
 def check_output(steps: Steps, limits: Limits) -> None:
-    """Bound what is to be encoded."""
+    """Bound what is to be encoded; what is only told of may have any size that a source may have."""
+    if steps.describe:
+        return
     side = max(steps.size.width, steps.size.height)
     if side > limits.output_side_px:
         raise LimitExceeded("output_side", f"output: {side} > {limits.output_side_px} px a side")

@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Blend, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
+from imagemill.model.recipe import Blend, Describe, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
 from imagemill.plan.geometry import Box, Size
 
 
@@ -144,6 +144,8 @@ class Steps(Struct, frozen=True):
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
     encode: Encode = Encode()
     """How it is written; format and quality are settled above."""
+    describe: Describe | None = None
+    """What is told of it, in place of writing it. Steps lead to a sample then, and `size` is that of the rendition."""
 
     @property
     def border(self) -> int | None:

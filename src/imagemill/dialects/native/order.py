@@ -59,9 +59,9 @@ _FLAGS = frozenset(p.name for p in PARAMETERS if p.values == "0|1")
 _ALONE = frozenset(name for reader in FIXED for name in reader.parameters)
 
 
-def recipe(given: Given, terms: Terms) -> Recipe:
-    """The operations that *given* asks for."""
-    made = [*_all(READING, given, terms), *_changes(given, terms), *_all(WRITING, given, terms)]
+def recipe(given: Given, terms: Terms, last: tuple[Reader, ...] = WRITING) -> Recipe:
+    """The operations that *given* asks for, with those of *last* at the end."""
+    made = [*_all(READING, given, terms), *_changes(given, terms), *_all(last, given, terms)]
     return tuple(made)
 
 
