@@ -83,7 +83,7 @@ def resolve(
     selection = selected(wanted, info)
     if isinstance(last, Describe):
         played(wanted, selection, Format.JSON)  # nothing of what is played can be asked for
-        return replace(_told(last, steps, size, info), first=selection.first)
+        return replace(_told(last, steps, size, info, selection.count), first=selection.first)
     assert isinstance(last, Encode)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
     format_ = _format(last, candidates, seen, size, engine, moving=selection.count > 1)
@@ -101,15 +101,13 @@ def resolve(
     )  # fmt: skip
 
 
-def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
+def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo, frames: int) -> Steps:
     """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all.
 
     A border is looked for in all frames, as it is where they are written.
     """
     if steps and isinstance(steps[-1], Border):
-        return Steps(
-            info, tuple(steps), Format.JSON, 0, size, info.frames, shrink=_shrink(steps, info), describe=describe
-        )
+        return Steps(info, tuple(steps), Format.JSON, 0, size, frames, shrink=_shrink(steps, info), describe=describe)
     if not describe.needs_pixels:
         return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
     ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
