@@ -45,7 +45,7 @@ def told(image: Image, pages: int, delays_ms: tuple[int, ...] = (), loops: int =
 
 
 def noted(image: Image, exif: bytes | None, xmp: bytes | None) -> Image:
-    """*image*, with what its file has in words; under the names that libvips gives it."""
+    """*image*, with what its file has in words, as libvips names it; its orientation has to be `told` after that."""
     for name, body in (("exif-data", exif), ("xmp-data", xmp)):
         if body:
             image.set_type(pyvips.GValue.blob_type, name, body)

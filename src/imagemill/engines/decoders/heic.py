@@ -36,4 +36,4 @@ def decoded(source: memoryview, _info: MediaInfo, _first: int, _frames: int) -> 
     rows = (rows if rows.ndim == 3 else rows[..., None])[:, : picture.size[0]]  # noqa: PLR2004 - no bands are one
     image = from_rows(rows, picture.info.get("icc_profile") or b"")
     image = image.unpremultiply().rint().cast("uchar") if picture.premultiplied_alpha else image
-    return noted(told(image, 1), picture.info.get("exif"), picture.info.get("xmp"))
+    return told(noted(image, picture.info.get("exif"), picture.info.get("xmp")), 1)
