@@ -84,7 +84,13 @@ def photographs(judge: Judge, folder: Path) -> dict[str, tuple[Path, np.ndarray]
 def encoder(rows: np.ndarray, format_: Format, setting: Setting, quality: int) -> Callable[[], bytes]:
     height, width, bands = rows.shape
     steps = Steps(
-        MediaInfo(format_, width, height), (), format_, quality, Size(width, height), 1, 1, Encode(speed=setting.speed)
+        MediaInfo(format_, width, height),
+        (),
+        format_,
+        quality,
+        Size(width, height),
+        1,
+        encode=Encode(speed=setting.speed),
     )
     image = pyvips.Image.new_from_memory(rows, width, height, bands, "uchar").copy(interpretation="srgb")
     return lambda: (

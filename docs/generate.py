@@ -49,7 +49,7 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
 unsharp, pixelate, brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, extend, pad,
 watermark, text, background, encode.
 
@@ -82,9 +82,11 @@ with a sigma of a fortieth of the longer side.
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
 sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
 
-**Formats.** In: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Out: those, APNG, TIFF and JPEG XL (an extra); what each can be
-asked for stands in [formats](../explanation/formats.md). Animated GIF and WebP stay animated where the result is GIF, WebP, APNG or
-AVIF; elsewhere the first frame counts. `auto` takes the first of
+**Formats.** [Formats that are read](../explanation/formats-in.md) tells what is made of each; everything else is 415. `keep` answers in the source's
+format where that is written; else with PNG for BMP and ICO, and for HEIC with JPEG, or PNG where it has transparency. What moves stays animated where
+the result is GIF, WebP, APNG or AVIF; elsewhere the first frame counts, or the one that `page` names. A page that is not there is 422
+`page_missing`. What each that is written can be asked for stands in
+[formats](../explanation/formats.md). `auto` takes the first of
 what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
 `engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
 for all clients, and the number WebP's. Metadata is removed and colours are brought to sRGB, unless `metadata` and `colorspace` say otherwise.

@@ -50,7 +50,7 @@ def add(commands: Any, command: Add) -> None:
     parser = command(
         commands, "render", _render, "Transcode a file, or all of a folder, in the same isolated workers", _FOLDERS
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a JPEG, PNG, WebP, AVIF or GIF; or a folder")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a picture; or a folder")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT",
         help="a file (default: FILE's name, with the new format's suffix); for a folder, another folder",

@@ -10,42 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from imagemill.engines import libvips, scaler, turbo
+from imagemill.engines import decoders, scaler, turbo
+from imagemill.engines.decoders.base import PROFILE, Image, pyvips
 from imagemill.engines.svg.document import Document
 from imagemill.model.errors import ImageCorrupt
-from imagemill.model.media import Format, MediaInfo
+from imagemill.model.media import MediaInfo
 from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
 
-pyvips = libvips.load()
-Image = Any  # pyvips carries no types of its own that mypy could follow
+__all__ = ["PROFILE", "Decoded", "Image", "needs_libvips", "pyvips"]
 
-PROFILE = "icc-profile-data"
-_LOADERS = {
-    Format.JPEG: "jpegload_buffer",
-    Format.PNG: "pngload_buffer",
-    Format.WEBP: "webpload_buffer",
-    Format.GIF: "gifload_buffer",
-    Format.AVIF: "heifload_buffer",
-}
-STRIPS = frozenset({Format.GIF, Format.WEBP})
-"""Formats whose frames libvips reads, below one another."""
 _GREY_BANDS = 2
 _CHROMA_HALVED = 2
-
-
-def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: int = 1) -> Image:
-    """*source* as libvips sees it; nothing but its header is read yet."""
-    options: dict[str, Any] = {"access": "sequential", "fail_on": "error"}
-    if shrink > 1:
-        options["shrink"] = shrink
-    if format_ in STRIPS and frames > 1:
-        options["n"] = frames
-    loader: Callable[..., Image] = getattr(pyvips.Image, _LOADERS[format_])
-    image = loader(source, **options)
-    if format_ is Format.AVIF and image.get_typeof("heif-compression") and image.get("heif-compression") != "av1":
-        raise ImageCorrupt("avif: holds another codec")
-    return image
 
 
 def draw(file: bytes, size: Size) -> Image:
@@ -77,13 +53,14 @@ class Decoded:
         Args:
             source: The file.
             info: What is known of it.
-            work: All that will be asked for.
+            work: All that will be asked for; all of it begins at the same frame or page.
             opened: The source as libvips opened it, where that was done; a vector picture as it was read.
             look: Opens and judges it, where that turns out to be needed after all.
         """
         self._source = source
         self._info = info
         self._shrink = min(steps.shrink for steps in work)
+        self._first = work[0].first
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
         self._keep = len(work) > 1 or any(steps.border is not None for steps in work)
@@ -152,7 +129,7 @@ class Decoded:
             self._opened = self._header = self._look()
         if self._shrink == self._frames == 1:
             return self._opened
-        return open_source(self._source, self._info.format, shrink=self._shrink, frames=self._frames)
+        return decoders.opened(self._source, self._info, self._shrink, self._first, self._frames)
 
 
 def as_image(rows: Any) -> Image:

@@ -48,6 +48,7 @@ _BY_CODE = {
     for kind in (
         errors.UnsupportedSourceType,
         errors.ImageCorrupt,
+        errors.PageMissing,
         errors.BadOption,
         errors.BadRequest,
         errors.NotSupported,
@@ -207,7 +208,7 @@ class Pool:
                 await self._blame.overdue(source, tasks, layers)
                 raise ProcessingTimeout(f"more than {self._limits.cpu_s:g} s of CPU") from None
             raise
-        except (ImageCorrupt, LimitExceeded, errors.UnsupportedSourceType, errors.BadRequest):
+        except (ImageCorrupt, LimitExceeded, errors.PageMissing, errors.UnsupportedSourceType, errors.BadRequest):
             finished = True
             raise
         finally:

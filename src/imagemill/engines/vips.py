@@ -9,15 +9,17 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import deep, description, encoders, jxl, scaler
+from imagemill.engines import decoders, deep, description, encoders, jxl, scaler
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
+from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, pyvips
 from imagemill.engines.extras import Extras, kept
+from imagemill.engines.headers import probe
 from imagemill.engines.judging import Aim, is_aimed
 from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
@@ -34,17 +36,19 @@ from imagemill.engines.typefaces import found
 from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import VECTORS, Format, MediaInfo, Rendition
+from imagemill.model.media import PAGED, VECTORS, Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Describe, Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
+from imagemill.plan.frames import asked, selected
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
 from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits, Text
 
-_OF_ANIMATIONS = ("delay", "loop", "background")
+_COUNTED = frozenset({Format.GIF, Format.WEBP})
+"""Where the decoder's count of frames is the one that holds."""
 _OPAQUE_BANDS = frozenset({1, 3})
 
 
@@ -63,9 +67,26 @@ class Vips:
         self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given = NONE_GIVEN
     ) -> Iterator[Rendition]:
         """Make each task of *source*, of which *info* is what our own reader found; *given* are the layers' sources."""
-        with _as_ours(info.format):
-            image, info = self.opened(source, info, whole=any(_asks_for_metadata(task) for task in tasks))
+        for page, some in groupby(tasks, lambda task: asked(task.recipe).first):
+            yield from self._run(source, self._of_page(source, info, page), list(some), given)
+
+    def _of_page(self, source: memoryview, info: MediaInfo, page: int) -> MediaInfo:
+        """*info*, where pages differ: of the one that is asked for."""
+        if page < 0 or info.format not in PAGED:
+            return info
+        found = probe(source, page)
+        check_source(found, self._limits)
+        return found
+
+    def _run(self, source: memoryview, info: MediaInfo, tasks: Sequence[Task], given: Given) -> Iterator[Rendition]:
+        """Make *tasks*, which all begin at the same frame or page."""
         layers = Layers(given, self, self._limits)
+        if not decoders.streams(info):  # what this opens it decodes: judged by our own header before
+            for task in tasks:
+                self._resolve(task, info, layers)
+        first = selected(asked(tasks[0].recipe), info).first
+        with _as_ours(info.format):
+            image, info = self.opened(source, info, first, whole=any(_asks_for_metadata(task) for task in tasks))
         work = [self._resolve(task, info, layers) for task in tasks]
         self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
@@ -87,11 +108,11 @@ class Vips:
             yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
     def opened(
-        self, source: memoryview, info: MediaInfo, *, whole: bool = False
+        self, source: memoryview, info: MediaInfo, first: int = 0, *, whole: bool = False
     ) -> tuple[Image | Document | None, MediaInfo]:
-        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says.
+        """*source* as its decoder opens it, where only that says all there is to know, or *whole*; and what that says.
 
-        A vector picture is read as a whole.
+        From *first* on, where there are several frames or pages. A vector picture is read as a whole.
         """
         if info.format in VECTORS:
             document = read(source, self._limits)
@@ -99,12 +120,12 @@ class Vips:
             return document, document.info
         if not (whole or needs_libvips(info)):
             return None, info
-        image = open_source(source, info.format)
+        image = decoders.opened(source, info, first=first)
         return image, self._agreed(image, info)
 
     def layer(self, source: memoryview, step: Overlay, layers: Layers) -> Image:
         """What *step* lays, made of *source*, in sRGB, not computed yet; `pyvips.Error` where it is broken."""
-        image, info = self.opened(source, step.made.source)
+        image, info = self.opened(source, step.made.source, step.made.first)
         task, steps = Task(step.waits), step.made
         begun = self._resolve(task, info, layers) if step.waits else steps
         shared = Decoded(source, info, [begun], image, partial(self._looked_at, source, info))
@@ -118,7 +139,7 @@ class Vips:
 
     def _looked_at(self, source: memoryview, info: MediaInfo) -> Image:
         """*source* as libvips opens it, once it agrees on what was believed of it so far."""
-        image = open_source(source, info.format)
+        image = decoders.opened(source, info)
         if self._agreed(image, info) != info:
             raise ImageCorrupt(f"{info.format}: two readers of its header disagree")
         return image
@@ -193,11 +214,14 @@ class Vips:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
         width, height = image.width, image.height
         same = (width, height) == (info.width_px, info.height_px)
-        if info.format is Format.AVIF:  # turned and cropped by the decoder, as its own properties say
-            same = max(width, height) <= max(info.width_px, info.height_px)
+        if info.format is Format.TIFF and info.unusual:  # turned upright by the decoder
+            same = {width, height} == {info.width_px, info.height_px}
         if not same:
             raise ImageCorrupt(f"{info.format}: header {info.width_px} × {info.height_px}, decoder {width} × {height}")
-        frames = image.get("n-pages") if info.format in STRIPS and image.get_typeof("n-pages") else 1
+        pages = image.get("n-pages") if image.get_typeof("n-pages") else 1
+        if info.format is Format.TIFF and pages != info.pages:
+            raise ImageCorrupt(f"tiff: header {info.pages} pages, decoder {pages}")
+        frames = pages if info.format in _COUNTED else info.frames
         found = replace(
             info, width_px=width, height_px=height, frames=frames, channels=max(image.bands, info.channels),
             has_alpha=image.hasalpha() != 0, orientation=_orientation(image),
@@ -231,11 +255,23 @@ class Vips:
         if joined is None:
             joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
             joined = finished(joined, steps, own).copy()
-        for name in _OF_ANIMATIONS:
-            if kind := image.get_typeof(name):
-                joined.set_type(kind, name, image.get(name))
+        if kind := image.get_typeof("background"):
+            joined.set_type(kind, "background", image.get("background"))
+        _play(joined, image, steps)
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         return joined
+
+
+def _play(made: Image, image: Image, steps: Steps) -> None:
+    """How *made* is shown: as *image*, its source, says, save for what *steps* say."""
+    delays_ms = image.get("delay")[steps.first : steps.first + steps.frames] if image.get_typeof("delay") else []
+    if steps.delay_ms:
+        delays_ms = [steps.delay_ms] * steps.frames
+    if delays_ms:
+        made.set_type(pyvips.GValue.array_int_type, "delay", delays_ms)
+    loops = image.get("loop") if image.get_typeof("loop") and steps.loops < 0 else steps.loops
+    if loops >= 0:
+        made.set_type(pyvips.GValue.gint_type, "loop", loops)
 
 
 def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:

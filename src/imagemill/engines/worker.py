@@ -16,6 +16,7 @@ from importlib.metadata import version
 from imagemill import heap
 from imagemill.engines import judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
+from imagemill.engines.decoders import heic, jxl
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
 from imagemill.engines.operations.lettering import Lettering
@@ -169,5 +170,7 @@ def _versions() -> dict[str, str]:
         "pyvips-binary": version("pyvips-binary"),
         "simplejpeg": version("simplejpeg"),
         "pillow": version("pillow"),
+        "pi-heif": version("pi-heif") if heic.AVAILABLE else "none",
+        "pillow-jxl-plugin": version("pillow-jxl-plugin") if jxl.AVAILABLE else "none",
         "cykooz-resizer": version("cykooz-resizer") if scaler.AVAILABLE else "none",
     }

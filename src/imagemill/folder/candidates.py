@@ -11,15 +11,17 @@ from stat import S_ISREG
 
 from msgspec import Struct
 
-from imagemill.engines.headers import sniff
+from imagemill.engines.headers import probe, sniff
 from imagemill.folder.names import Naming, promised
 from imagemill.folder.place import Misplaced, Place
 from imagemill.folder.report import Failure
 from imagemill.folder.tree import Entered, File, Hidden, Link, Met, Other, Parts, Unlisted
-from imagemill.model.errors import SourceTooLarge, UnsupportedSourceType
-from imagemill.model.media import Format
+from imagemill.model.errors import ImageCorrupt, SourceTooLarge, UnsupportedSourceType
+from imagemill.model.media import Format, kept
 
 _HEAD_BYTES = 256
+_LOOKED_INTO = {Format.PNG: 64 * 1024, Format.HEIC: 1024 * 1024, Format.JXL: 1024 * 1024}
+"""Bytes in which a PNG says that it moves, and others that they have transparency."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -80,12 +82,14 @@ class Candidates:
     def _judged(self, file: File) -> Finding:
         shown = "/".join((*file.parts, file.name))
         try:
-            is_a = sniff(read(self._root.joinpath(*file.parts, file.name), _HEAD_BYTES, whole=False))
+            path = self._root.joinpath(*file.parts, file.name)
+            is_a = sniff(read(path, _HEAD_BYTES, whole=False))
+            made = _kept(path, is_a) if self._wanted is Format.KEEP else self._wanted
         except OSError as e:
             return Failure(shown, "unreadable", e.strerror or str(e))
         except UnsupportedSourceType as e:
             return Failure(shown, e.code, str(e)) if promised(file.name) else NotPicture(shown)
-        out = self._naming.of(file.name, is_a, is_a if self._wanted is Format.KEEP else self._wanted)
+        out = self._naming.of(file.name, is_a, made)
         if (other := self._taken.setdefault(out, file.name)) != file.name:
             return Failure(shown, "name_taken", f"{out} is made of {other}; --name '{{name}}.{{ext}}' keeps them apart")
         try:
@@ -93,6 +97,17 @@ class Candidates:
         except (OSError, Misplaced) as e:
             return Failure(shown, "not_written", _words(e))
         return Kept() if there else Candidate(file.parts, file.name, out)
+
+
+def _kept(path: Path, is_a: Format) -> Format:
+    """What ``keep`` will make of a file: for some formats that depends on more than its first bytes."""
+    if is_a not in _LOOKED_INTO:
+        return kept(is_a, has_alpha=False)
+    try:
+        info = probe(read(path, _LOOKED_INTO[is_a], whole=False))
+    except (ImageCorrupt, UnsupportedSourceType):  # its render will tell
+        return kept(is_a, has_alpha=False)
+    return kept(info.format, has_alpha=info.has_alpha)
 
 
 def read(path: Path, limit: int, *, whole: bool = True) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from msgspec import Struct
 
 from imagemill.model.errors import SettingsError
-from imagemill.model.media import BY_EXTENSION, EXTENSIONS, Format
+from imagemill.model.media import EXTENSIONS, SOURCES_BY_EXTENSION, Format
 
 _FIELD = re.compile(r"\{(stem|name|ext)\}")
 
@@ -41,4 +41,4 @@ class Naming(Struct, frozen=True):
 
 def promised(name: str) -> Format | None:
     """The format that a file's name says it has, if it says so."""
-    return BY_EXTENSION.get(PurePath(name).suffix.removeprefix(".").lower())
+    return SOURCES_BY_EXTENSION.get(PurePath(name).suffix.removeprefix(".").lower())

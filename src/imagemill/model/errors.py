@@ -30,6 +30,7 @@ ImagemillError
 │  ├─ SourceTimeout         connect, first byte, rate or total time
 │  └─ UnsupportedSourceType the magic bytes are of no accepted format
 ├─ ImageCorrupt             the decoder said no, or died
+├─ PageMissing              the file has no such page or frame; the message says how many it has
 ├─ LimitExceeded            a named limit was met; the message has the numbers
 ├─ ProcessingTimeout        the deadline killed the work
 ├─ Overloaded               the queue is full or too slow; try again later
@@ -182,6 +183,12 @@ class UnsupportedSourceType(SourceError):
     """The source's first bytes are of no accepted format."""
 
     code = "unsupported_source_type"
+
+
+class PageMissing(ImagemillError):
+    """The file has no such page or frame; the message says how many it has."""
+
+    code = "page_missing"
 
 
 class ImageCorrupt(ImagemillError):

@@ -45,8 +45,15 @@ BY_EXTENSION = {"jpeg": Format.JPEG, "tif": Format.TIFF} | {
     extension: format_ for format_, extension in EXTENSIONS.items()
 }
 """What a file's extension, in small letters, says that it is."""
+SOURCES_BY_EXTENSION = BY_EXTENSION | {
+    "apng": Format.APNG, "heic": Format.HEIC, "heif": Format.HEIC, "hif": Format.HEIC, "bmp": Format.BMP,
+    "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO,
+}  # fmt: skip
+"""The same of what may be read."""
 ANIMATED = frozenset({Format.GIF, Format.WEBP, Format.APNG, Format.AVIF})
 """Formats that are written with all their frames."""
+PAGED = frozenset({Format.TIFF, Format.ICO})
+"""Formats of several pictures that are no moments of one."""
 ALPHA = frozenset(MEDIA_TYPES) - {Format.JPEG}
 """Formats that hold transparency."""
 ANSWERS = frozenset({*MEDIA_TYPES, Format.JSON})
@@ -61,8 +68,24 @@ _JSON_TYPE = "application/json"
 
 VECTORS = frozenset({Format.SVG})
 """Formats of shapes instead of pixels: read and drawn at any size, never written."""
-READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.SVG})
+READABLE = frozenset(
+    {
+        Format.JPEG, Format.PNG, Format.APNG, Format.WEBP, Format.AVIF, Format.GIF, Format.TIFF, Format.HEIC,
+        Format.BMP, Format.ICO, Format.JXL, Format.SVG,
+    }
+)  # fmt: skip
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
+
+
+_INSTEAD = {Format.BMP: Format.PNG, Format.ICO: Format.PNG, Format.SVG: Format.PNG}
+"""What is kept losslessly. What else is not written was lossy: it becomes JPEG, or PNG with transparency."""
+
+
+def kept(format_: Format, *, has_alpha: bool) -> Format:
+    """What ``format=keep`` makes of a source of *format_*: the same, where we write it."""
+    if format_ in MEDIA_TYPES:
+        return format_
+    return _INSTEAD.get(format_) or (Format.PNG if has_alpha else Format.JPEG)
 
 
 class MediaInfo(Struct, frozen=True):
@@ -94,6 +117,14 @@ class MediaInfo(Struct, frozen=True):
     """Filter primitives, those that cost more than others as several."""
     embedded_pixels: int = 0
     """Of the pictures in it."""
+    pages: int = 1
+    """Pictures that are no moments of one: of a TIFF, or the sizes of an icon. `frames` is then 1."""
+    page: int = 0
+    """Which of them all this is said of."""
+    alike: int = 1
+    """How many pages from this one on are of its size."""
+    unusual: bool = False
+    """Of a kind that the usual decoder of its format does not read, and another does: see `engines.decoders`."""
 
 
 class Rendition(Struct, frozen=True):

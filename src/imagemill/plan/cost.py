@@ -8,7 +8,7 @@ Source   measured with ``bench/cost.py``, which fails where a render takes more 
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import LOSSLESS, Format, MediaInfo
+from imagemill.model.media import LOSSLESS, PAGED, Format, MediaInfo
 from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Text, Unsharp
 from imagemill.plan import encode_cost
 from imagemill.plan.operations import PRICE
@@ -30,7 +30,10 @@ _METADATA_NS, _METADATA_BYTES = 300.0, 400_000
 _TOLD_US = 6_000
 """To tell colours and hashes of a sample."""
 _SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
-_DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
+_DECODE_NS = {
+    Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0, Format.APNG: 60.0,
+    Format.TIFF: 22.0, Format.HEIC: 90.0, Format.BMP: 8.0, Format.ICO: 22.0, Format.JXL: 250.0,
+}  # fmt: skip
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
 _PROFILE_NS, _DEEP_NS = 45.0, 20.0
 _CMYK_NS = 18e6
@@ -79,6 +82,7 @@ def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     else:
         area = info.width_px * info.height_px
         each_ns = _decode_ns(info, area, steps.shrink)
+        once_ns += each_ns * _before(steps)
         area //= steps.shrink * steps.shrink
     each_ns += area * _colours_ns(info)
     for step in steps.steps:
@@ -91,6 +95,11 @@ def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     if info.icc_bytes:
         each_ns += area * _PROFILE_NS
     return each_ns, once_ns, area
+
+
+def _before(steps: Steps) -> int:
+    """Frames that have to be decoded, and are not shown: an animation is read from its beginning."""
+    return 0 if steps.source.format in PAGED else steps.first
 
 
 def _layer_ns(step: Overlay, area: int) -> float:
@@ -140,7 +149,8 @@ def _colours_ns(info: MediaInfo) -> float:
 
 
 def _is_cmyk(info: MediaInfo) -> bool:
-    return info.format is Format.JPEG and info.channels == 4  # noqa: PLR2004
+    of_print = info.format in {Format.JPEG, Format.TIFF}
+    return of_print and info.channels >= 4 and not info.has_alpha  # noqa: PLR2004
 
 
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:

@@ -4,13 +4,11 @@ from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.settings import Limits
 
-_BYTES_PER_SAMPLE = {1: 1, 2: 1, 4: 1, 8: 1}
-
 
 def check_source(info: MediaInfo, limits: Limits, *, frames: int = 1) -> None:
     """Refuse a picture beyond *limits*, of which *frames* frames would be decoded."""
     area = info.width_px * info.height_px
-    decoded = area * info.channels * _BYTES_PER_SAMPLE.get(info.bits, 2) * frames
+    decoded = area * info.channels * -(-info.bits // 8) * frames
     for name, value, most in (
         ("side", max(info.width_px, info.height_px), limits.side_px),
         ("pixels", area, limits.pixels),

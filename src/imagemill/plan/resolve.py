@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import ALPHA, ANIMATED, VECTORS, Format, MediaInfo
+from imagemill.model.media import ALPHA, VECTORS, Format, MediaInfo, kept
 from imagemill.model.operations.values import WHITE
 from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
+from imagemill.plan.frames import asked, played, selected
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE, colours, look
 from imagemill.plan.operations.base import AS_LAYER, Scene
@@ -70,20 +71,28 @@ def resolve(
 
     steps, size = _worked_out(recipe, info, limits, trimmed, layer)
     last = recipe[-1]
+    wanted = asked(recipe)
+    selection = selected(wanted, info)
     if isinstance(last, Describe):
-        return _drawn(_told(last, steps, size, info))
+        played(wanted, selection, Format.JSON)  # nothing of what is played can be asked for
+        return _drawn(replace(_told(last, steps, size, info, selection.count), first=selection.first))
     assert isinstance(last, Encode)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
-    format_ = _format(last, candidates, seen, size, engine)
+    format_ = _format(last, candidates, seen, size, engine, moving=selection.count > 1)
     if format_ not in ALPHA and background(recipe) is None:
         steps = _whitened(steps)
-    frames = info.frames if format_ in ANIMATED else 1
+    frames = played(wanted, selection, format_)
     if frames * size.width * size.height > limits.total_pixels:
         raise LimitExceeded("total_pixels", f"output: {frames} frames > {limits.total_pixels} px in all")
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
     settle(last, format_, frames, steps)
-    return _drawn(Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last))
+    return _drawn(
+        Steps(
+            info, tuple(steps), format_, last.quality, size, frames, selection.first, wanted.loops, wanted.delay_ms,
+            _shrink(steps, info), last,
+        )
+    )  # fmt: skip
 
 
 def _worked_out(
@@ -114,19 +123,19 @@ def _drawn(steps: Steps) -> Steps:
     return replace(steps, steps=tuple(left), drawing=drawing)
 
 
-def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
+def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo, frames: int) -> Steps:
     """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all.
 
     A border is looked for in all frames, as it is where they are written.
     """
     if steps and isinstance(steps[-1], Border):
-        return Steps(info, tuple(steps), Format.JSON, 0, size, info.frames, _shrink(steps, info), describe=describe)
+        return Steps(info, tuple(steps), Format.JSON, 0, size, frames, shrink=_shrink(steps, info), describe=describe)
     if not describe.needs_pixels:
         return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
     ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
     if ratio < 1:
         steps = [*steps, Scale(Size(max(1, round(size.width * ratio)), max(1, round(size.height * ratio))))]
-    return Steps(info, tuple(steps), Format.JSON, 0, size, 1, _shrink(steps, info), describe=describe)
+    return Steps(info, tuple(steps), Format.JSON, 0, size, 1, shrink=_shrink(steps, info), describe=describe)
 
 
 def changes_pixels(recipe: Recipe) -> bool:
@@ -187,12 +196,14 @@ def check_output(steps: Steps, limits: Limits) -> None:
         )
 
 
-def _format(last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine) -> Format:
+def _format(
+    last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine, *, moving: bool
+) -> Format:
     if last.format is Format.KEEP:
-        return Format.PNG if info.format in VECTORS else info.format
+        return kept(info.format, has_alpha=info.has_alpha)
     if last.format is not Format.AUTO:
         return last.format
-    if info.frames > 1:
+    if moving:
         return Format.WEBP if Format.WEBP in candidates else Format.GIF
     fitting = (c for c in candidates if c is not Format.AVIF or _is_worth_avif(last, info, size, engine))
     return next(fitting, Format.PNG if info.has_alpha else Format.JPEG)

@@ -154,6 +154,12 @@ class Steps(Struct, frozen=True):
     size: Size
     frames: int
     """Frames to read and write; 1 where source or format has no animation."""
+    first: int = 0
+    """Which frame or page is read first."""
+    loops: int = -1
+    """How often an animation is played; 0 = for ever, -1 = as its source says."""
+    delay_ms: int = 0
+    """Of each frame; 0 = as its source says."""
     shrink: int = 1
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
     encode: Encode = Encode()

@@ -36,6 +36,7 @@ STATUS: dict[type[errors.ImagemillError], int] = {
     errors.SourceTimeout: 504,
     errors.UnsupportedSourceType: 415,
     errors.ImageCorrupt: 422,
+    errors.PageMissing: 422,
     errors.LimitExceeded: 422,
     errors.ProcessingTimeout: 504,
     errors.Overloaded: 503,

@@ -15,7 +15,7 @@ from imagemill.engines.base import Task
 from imagemill.engines.headers import probe
 from imagemill.engines.pool import Pool
 from imagemill.engines.vips import Vips, pyvips
-from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, UnsupportedSourceType
+from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, PageMissing, UnsupportedSourceType
 from imagemill.model.media import READABLE, Format
 from imagemill.model.recipe import AutoOrient, Encode, Resize
 from imagemill.settings import Engine, Limits
@@ -60,7 +60,7 @@ class Judge:
                     return made.rendition.etag
         except LimitExceeded as e:
             return e.limit
-        except (ImageCorrupt, UnsupportedSourceType) as e:
+        except (ImageCorrupt, PageMissing, UnsupportedSourceType) as e:
             return e.code
         raise AssertionError
 

@@ -154,6 +154,7 @@ EXAMPLES = {
     "focus": "0.2,0.3", "orient": "0", "rotate": "90", "flip": "1", "flop": "1", "blur": "1.5", "sharpen": "2",
     "background": "abc", "format": "webp", "quality": "55", "speed": "small", "max_bytes": "5000",
     "effort": "3", "colorspace": "p3", "metadata": "all",
+    "page": "1", "frames": "2", "loop": "3", "delay": "40",
 }  # fmt: skip
 
 

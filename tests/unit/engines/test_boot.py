@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from imagemill.engines import libvips
-from imagemill.engines.decoded import _LOADERS, pyvips
+from imagemill.engines.decoders import _LIBVIPS, _OTHERS, pyvips
 from imagemill.engines.pool import boot_line
 from imagemill.engines.process import _ENVIRONMENT
 from imagemill.model.errors import SettingsError
@@ -83,7 +83,8 @@ def test_missing_wheel(monkeypatch):
 
 def test_loaders_are_explicit_and_trusted(tmp_path):
     """D14: one named loader a format; untrusted ones are blocked in a worker's environment, ours are not."""
-    assert _LOADERS.keys() | VECTORS == READABLE
+    assert _LIBVIPS.keys() | _OTHERS.keys() | VECTORS == READABLE
+    assert not _LIBVIPS.keys() & _OTHERS.keys()
     assert _ENVIRONMENT["VIPS_BLOCK_UNTRUSTED"] == "1"
     for suffix in ("v", "csv"):
         pyvips.Image.black(4, 4).write_to_file(f"{tmp_path}/x.{suffix}")

@@ -116,11 +116,11 @@ def test_contradictions(body):
         probe(body)
 
 
-@pytest.mark.parametrize("head", [b"", b"\0", b"<svg", b"%PDF-1.7", b"II*\0", b"BM", b"vips", b"\x00\x00\x00\x18ftypheic" + bytes(12),
+@pytest.mark.parametrize("head", [b"", b"\0", b"<svg", b"%PDF-1.7", b"II*", b"B", b"vips", b"\0\0\2\0" + bytes(12), b"\x00\x00\x00\x18ftypmif1" + bytes(12),
                                   b"\x00\x00\x00\x0cftypmp42", b"RIFF\0\0\0\0WAVE", b"GIF88a", b"\xff\xd8", b"#EXTM3U", b"\x1f\x8b",
                                   b"\x00\x00\x00\x1cftypavif\0\0\0\0mif1heic" + bytes(4)])  # fmt: skip
 def test_everything_else_is_unsupported(head):
-    """D14, F07: five formats by their first bytes, and no other."""
+    """D14, F07: the formats that are read by their first bytes, and no other; some TGAs begin as cursors do."""
     with pytest.raises(UnsupportedSourceType):
         probe(head)
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from imagemill.engines import turbo
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import open_source, pyvips
+from imagemill.engines.decoded import pyvips
+from imagemill.engines.decoders import opened
 from imagemill.engines.headers import probe
 from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImageCorrupt
@@ -47,7 +48,7 @@ KINDS = {
 def test_same_pixels_as_libvips(kind, shrink):
     """Every plain kind decodes to the very bytes that libvips decodes it to, at every shrink."""
     source = KINDS[kind]
-    slow = open_source(memoryview(source), Format.JPEG, shrink=shrink)
+    slow = opened(memoryview(source), probe(source), shrink=shrink)
 
     fast = turbo.decode(memoryview(source), probe(source), shrink)
 

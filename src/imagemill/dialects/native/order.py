@@ -4,8 +4,9 @@ Order    `READING`, then `FIXED` or whatever ``ops=`` says in its place, then `W
 Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operations by name, one after the other. The
          value that stands first is that of the operation's own parameter (the first of `Reader.parameters`), the others
          are named; of yes and no, the name alone is a yes. An operation may come again. What is read of the source
-         (``orient``) and how the result is written (``format`` …) stand beside ``ops``; nothing else may. Values are
-         percent-decoded once more: so a ``/``, ``;`` or ``=`` of their own is written ``%252F``, ``%253B``, ``%253D``.
+         (``page``, ``orient`` …) and how the result is written (``format`` …) stand beside ``ops``; nothing else may.
+         Values are percent-decoded once more: so a ``/``, ``;`` or ``=`` of their own is written ``%252F``, ``%253B``,
+         ``%253D``.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, d
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
 
-READING: tuple[Reader, ...] = (frames.DENSITY, geometry.ORIENT)
+READING: tuple[Reader, ...] = (frames.FRAMES, frames.DENSITY, geometry.ORIENT)
 FIXED: tuple[Reader, ...] = (
     geometry.TRIM,
     geometry.CROP,

@@ -6,8 +6,8 @@ Takes    JPEG, PNG, WebP and GIF. AVIF, and PNG or WebP with several frames, sta
 Errors   none: where anything is in doubt, the larger one stays.
 """
 
-from imagemill.engines import turbo
-from imagemill.engines.decoded import open_source, pyvips
+from imagemill.engines import decoders, turbo
+from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
 from imagemill.engines.rewrite import gif, jpeg, png, webp
 from imagemill.model.errors import ImagemillError
@@ -56,7 +56,7 @@ def _is_still(short: bytes, pixels: bytes, steps: Steps) -> bool:
 
 
 def _pixels(file: bytes, steps: Steps) -> bytes:
-    return bytes(open_source(memoryview(file), steps.format, frames=steps.frames).write_to_memory())
+    return bytes(decoders.opened(memoryview(file), steps.source, frames=steps.frames).write_to_memory())
 
 
 def _is_same_jpeg(source: bytes, made: bytes) -> bool:

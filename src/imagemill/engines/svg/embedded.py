@@ -11,10 +11,11 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
-from imagemill.engines.decoded import open_source, pyvips
+from imagemill.engines import decoders
+from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe, sniff
 from imagemill.model.errors import ImageCorrupt, LimitExceeded, UnsupportedSourceType
-from imagemill.model.media import Format
+from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.policy import check_source
 from imagemill.settings import Limits
 
@@ -48,7 +49,7 @@ class Embedded:
         check_source(info, self._limits)
         format_ = info.format
         if format_ not in _DRAWN:
-            body, format_ = _as_png(body, format_), Format.PNG
+            body, format_ = _as_png(body, info), Format.PNG
         if len(body) > _MOST_BYTES:
             raise LimitExceeded("svg_bytes", f"svg: embeds a picture of {len(body)} > {_MOST_BYTES} bytes as PNG")
         return f"data:image/{format_.value};base64,{base64.b64encode(body).decode()}", info.width_px * info.height_px
@@ -64,8 +65,8 @@ def _decoded(text: str, *, is_base64: bool) -> bytes:
         raise ImageCorrupt("svg: embeds what is no base64") from e
 
 
-def _as_png(body: bytes, format_: Format) -> bytes:
+def _as_png(body: bytes, info: MediaInfo) -> bytes:
     try:
-        return bytes(open_source(memoryview(body), format_).pngsave_buffer(compression=1, keep="none"))
+        return bytes(decoders.opened(memoryview(body), info).pngsave_buffer(compression=1, keep="none"))
     except pyvips.Error as e:
-        raise ImageCorrupt(f"svg: embeds a {format_} that the decoder refused") from e
+        raise ImageCorrupt(f"svg: embeds a {info.format} that the decoder refused") from e

@@ -1,10 +1,10 @@
-"""Policy, steps and prices of `model.operations.frames`."""
+"""Policy, steps and prices of `model.operations.frames`; what is read of frames and pages `plan.frames` settles."""
 
 from collections.abc import Mapping
 
 from imagemill.model.errors import BadOption
 from imagemill.model.media import VECTORS
-from imagemill.model.recipe import Density
+from imagemill.model.recipe import Density, Frames
 from imagemill.plan.geometry import Size
 from imagemill.plan.operations.base import Check, Group, Price, Resolve, Scene
 from imagemill.plan.steps import Scale, Step
@@ -23,7 +23,11 @@ def _counted(side: int, dpi: int) -> int:
     return max(1, (2 * side * dpi + _CSS_DPI) // (2 * _CSS_DPI))
 
 
+def _frames(_op: Frames, scene: Scene) -> tuple[list[Step], Size]:
+    return [], scene.size
+
+
 _CHECK: Mapping[type, Check] = {}
-_RESOLVE: Mapping[type, Resolve] = {Density: _density}
+_RESOLVE: Mapping[type, Resolve] = {Frames: _frames, Density: _density}
 _PRICE: Mapping[type, Price] = {}
 GROUP = Group(_CHECK, _RESOLVE, _PRICE)
