@@ -1,10 +1,12 @@
 """Does the estimate of a render's cost hold? CPU of a worker against `plan.cost`, over random recipes (threat R09).
 
-    python bench/cost.py [recipes] [--all] [--texts]
+    python bench/cost.py [recipes] [--all] [--texts] [--info] [--with=Chosen]
 
 For each recipe: estimated CPU, CPU a worker took (the least of three), and estimate / actual. The promise: actual is at
 most twice the estimate, for every recipe; and the estimate is seldom more than five times too high. ``--all`` prints
-every recipe, else the worst ones; ``--texts`` has a text in each. The seed is fixed; the sources are the sample photograph and pictures made here.
+every recipe, else the worst ones; ``--texts`` has a text in each; ``--info`` asks what is told of the pictures in place of
+making them; ``--with`` draws only recipes that have such a step (of `plan.steps`: ``Chosen`` is a smart crop). The seed is
+fixed; the sources are the sample photograph and pictures made here.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from imagemill.engines.pool import Pool
 from imagemill.model.errors import ImagemillError
 from imagemill.model.media import LOSSY, Format
 from imagemill.model.recipe import (
+    AspectCrop,
     AutoOrient,
     Background,
     Blend,
@@ -32,8 +35,12 @@ from imagemill.model.recipe import (
     Colorize,
     Contrast,
     Crop,
+    Describe,
+    Detect,
     Duotone,
     Encode,
+    Extend,
+    Fill,
     Fit,
     Flip,
     Flop,
@@ -45,6 +52,7 @@ from imagemill.model.recipe import (
     Layer,
     Mask,
     Negate,
+    Pad,
     Pixelate,
     Place,
     Position,
@@ -61,14 +69,17 @@ from imagemill.model.recipe import (
     Speed,
     Subsampling,
     Text,
+    Tilt,
     Tint,
+    Trim,
     Unsharp,
     sources,
 )
 from imagemill.plan.cost import estimate_us
+from imagemill.plan.geometry import Box
 from imagemill.plan.operations.encoding import ABILITIES
 from imagemill.plan.prepare import check, normal
-from imagemill.plan.resolve import check_output, resolve
+from imagemill.plan.resolve import check_output, resolved
 from imagemill.plan.steps import Overlay
 from imagemill.samples import __path__ as samples
 from imagemill.settings import Engine, Limits
@@ -115,15 +126,23 @@ def pictures():
 def recipe(chance, width, height):
     """Mostly what people ask for, sometimes everything at once."""
     ops = [AutoOrient()]
+    if chance.random() < 0.1:
+        ops.append(Trim(0))
+    if chance.random() < 0.1:
+        ops.append(AspectCrop(chance.choice([1, 3, 16]), chance.choice([1, 4, 9]), where(chance)))
     if chance.random() < 0.15:
         ops.append(Crop(max(1, width * chance.randint(20, 90) // 100), max(1, height * chance.randint(20, 90) // 100)))
     if chance.random() < 0.15:
         ops.append(Rotate(chance.randint(1, 3)))
     ops += [kind() for kind in (Flip, Flop) if chance.random() < 0.1]
+    if chance.random() < 0.1:
+        ops.append(Tilt(chance.choice([300, -4500, 13_333]), chance.choice([0, 0xFFFFFFFF])))
     if chance.random() < 0.85:
         fit = chance.choice(list(Fit))
         w, h = chance.choice([64, 200, 320, 512, 800, 1200, 1600]), chance.choice([0, 0, 64, 200, 400, 900])
-        ops.append(Resize(w, h, fit, enlarge=chance.random() < 0.2))
+        place = where(chance) if fit is Fit.COVER else Position()
+        fill = chance.choice(list(Fill)) if fit is Fit.CONTAIN else Fill.COLOUR
+        ops.append(Resize(w, h, fit, enlarge=chance.random() < 0.2, position=place, fill=fill))
     if chance.random() < 0.15:
         ops.append(Blur(chance.choice([30, 100, 300, 1000, 3000])))
     if chance.random() < 0.15:
@@ -132,10 +151,45 @@ def recipe(chance, width, height):
     if chance.random() < TEXTS:
         ops.append(text(chance))
     if chance.random() < 0.15:
+        fill = chance.choice(list(Fill))
+        added = [Extend(1600, 1000, fill=fill), Extend(1, 1, is_ratio=True, fill=fill), Pad(20, 60, 20, 60, fill)]
+        ops.append(chance.choice(added))
+    if chance.random() < 0.15:
         ops += [layer(chance) for _ in range(chance.choice([1, 1, 2]))]
     if chance.random() < 0.15:
         ops.append(Background(chance.choice([0xFFFFFFFF, 0x11223380])))
     return (*ops, encode(chance))
+
+
+def questions(chance, ops):
+    """*ops*, and then questions in place of a file: none, some or all."""
+    if chance.random() < 0.3:
+        ops = ops[:1]
+    asked = [chance.random() < 0.4 for _ in range(5)]
+    return (*ops[:-1], Describe(asked[0], chance.choice([0, 0, 5, 16]), *asked[1:]))
+
+
+def verbose(picture):
+    """A JPEG with as much metadata as is taken."""
+    properties = "".join(f"<a:p{n}>{'x' * 40}</a:p{n}>" for n in range(900))
+    xmp = (
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns:a='urn:a'>"
+        f"<rdf:Description>{properties}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    tags = Image.Exif()
+    for n in range(200):
+        tags[0xC000 + n] = "y" * 300
+    return saved(picture, "JPEG", xmp=xmp.encode()[:65_000], exif=tags.tobytes()[:65_000])
+
+
+def where(chance):
+    """In the middle, or where the picture itself says."""
+    return Position(detect=chance.choice(list(Detect)))
+
+
+def untrimmed(steps):
+    """No source has a border of one colour and no tolerance: but for alpha.png, which then takes less than it might."""
+    return Box(0, 0, steps.size.width, steps.size.height)
 
 
 def encode(chance):
@@ -218,8 +272,10 @@ async def actual_ms(pool, source, ops, layers):
     return max(min(found), 0.1)  # a clock may not have moved
 
 
-async def measure(count):
+async def measure(count, wanted, *, info_only):
     chance, rows, made = random.Random(20), [], pictures()
+    if info_only:
+        made["verbose.jpg"] = verbose(Image.open(BytesIO(made["small.jpeg"])))
     pool = Pool(ENGINE, LIMITS, workers=1)
     await pool.start()
     try:
@@ -227,11 +283,14 @@ async def measure(count):
             name = chance.choice(sorted(made))
             info = probe(made[name])
             ops = normal(recipe(chance, info.width_px, info.height_px))
+            ops = questions(chance, ops) if info_only else ops
             try:
                 check(ops, LIMITS)
                 layers = {named: made[named.address] for named in sources(ops)}
                 infos = {named: probe(body) for named, body in layers.items()}
-                steps = resolve(ops, (), info, LIMITS, layers=infos)
+                steps = resolved(ops, (), info, LIMITS, untrimmed, layers=infos)
+                if wanted and wanted not in {type(step).__name__ for step in steps.steps}:
+                    continue
                 check_output(steps, LIMITS)
                 estimate_ms = estimate_us(steps, ENGINE) / 1e3
                 if estimate_ms > 10_000:
@@ -267,7 +326,8 @@ def asked(last):
 
 def main() -> None:
     numbers = [int(a) for a in sys.argv[1:] if a.isdigit()]
-    rows = asyncio.run(measure(numbers[0] if numbers else 200))
+    wanted = next((a.removeprefix("--with=") for a in sys.argv if a.startswith("--with=")), "")
+    rows = asyncio.run(measure(numbers[0] if numbers else 200, wanted, info_only="--info" in sys.argv))
     rows.sort(key=lambda row: row[0] / row[1])
     print(" ratio estimate   actual")
     print("\n".join(map(shown, rows if "--all" in sys.argv else rows[:12] + rows[-12:])))

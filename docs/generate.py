@@ -1,6 +1,6 @@
 """Write the reference pages from the code, so that they cannot drift.
 
-python docs/generate.py            rewrite docs/reference/{commands,parameters,settings,errors,metrics}.md and openapi.json
+python docs/generate.py            rewrite the pages of PAGES, below docs/reference
 python docs/generate.py --check    exit 1 where a page is not what the code says
 """
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 import openapi  # beside this file
+import operations  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
 from imagemill import cli, settings
-from imagemill.dialects.native import PARAMETERS
-from imagemill.model import errors
+from imagemill.dialects.native import DESCRIBING, PARAMETERS
+from imagemill.model import description, errors
 from imagemill.obs.metrics import DECLARED
 from imagemill.storage import file, s3
 from imagemill.web.problems import STATUS
@@ -48,24 +49,45 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, crop, rotate, flip, flop, resize, blur, sharpen, unsharp, pixelate,
-brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, watermark, text, background,
-encode.
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
+unsharp, pixelate, brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, extend, pad,
+watermark, text, background, encode.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
 has transparency, else white). `fill`: stretched. With one side only, the proportions decide, whatever the fit. Without `enlarge=1` nothing
-is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out).
+is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box where it sticks out). What `contain` adds is `fill`, where that
+is named.
+
+**Percent and minimum.** `width=50p` (or `50%25`) is a share of the width that the picture has by then: turned upright, trimmed and cropped. The
+other side follows, or has a value of its own; more than `100p` needs `enlarge=1`. `min-width` and `min-height` win over the box: the picture is
+scaled, proportions held, until it is no smaller than either (with `fit=fill`, each side by itself); what then sticks out of the box stays, but for
+`cover`. Without `enlarge=1` they scale nothing above the picture's own size either, unlike imgproxy's, which always do.
+
+**Trim.** A pixel is border where none of red, green, blue (each as dense as the pixel is) and alpha is further than `trim` from the border's colour.
+There is no smoothing: a line of one pixel is picture. Of an animation, what any frame needs stays. A picture that is all border stays as it is.
+
+**Found by the picture.** `gravity=attention` puts what draws the eye (edges, saturated colours, skin) into the middle, as far as the edges allow;
+`smart` is another name for it. `entropy` keeps where most happens. `face` keeps as much of the faces as it can, the largest sixteen, those it
+holds in the middle; where there is none, it is `attention`. It sees upright faces that look this way, from a twelfth of the longer side on, and
+needs the extra `imagemill[faces]` in the service's environment: without it, the answer is 501, `not_supported`. Of an animation, the first frame
+decides for all. What is found is a matter of the detector's version, too; name `crop` or `focus` where it must not move.
+
+**Tilt, extend, pad.** `tilt` turns about the middle; the sides become `|w cos| + |h sin|` and `|w sin| + |h cos|`, rounded up to whole pixels.
+`extend=w,h` leaves a side alone that is larger already; `extend=16:9` adds to one side only. What is added, and the corners of a tilt, is `fill`;
+else `background`; else nothing, which is white where the format has no transparency. `fill=blur` is the picture itself, scaled to cover all, blurred
+with a sigma of a fortieth of the longer side.
 
 **Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
 sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
 
-**Formats.** In and out: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Animated GIF and WebP stay animated where the result is GIF or
-WebP; elsewhere the first frame counts. `auto` takes the first of
+**Formats.** In: JPEG, PNG, WebP, AVIF, GIF; everything else is 415. Out: those, APNG, TIFF and JPEG XL (an extra); what each can be
+asked for stands in [formats](../explanation/formats.md). Animated GIF and WebP stay animated where the result is GIF, WebP, APNG or
+AVIF; elsewhere the first frame counts. `auto` takes the first of
 what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
 `engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
-for all clients, and the number WebP's. Metadata is removed, colours are brought to sRGB.
+for all clients, and the number WebP's. Metadata is removed and colours are brought to sRGB, unless `metadata` and `colorspace` say otherwise.
 
 **Hints.** Where `negotiation.client_hints` is on, `width=auto` is as wide as the client says it will show the picture (`Sec-CH-Width`, rounded up
 to 160, 320, 480, 640, 800, 960, 1280, 1600, 1920, 2560 or 3840; `width=auto:640` says what it is for clients that do not), `dpr=auto` what its
@@ -101,6 +123,43 @@ asked after that second, and the answer does not vary by `Accept`. The tag is th
 **Other origins.** With `server.cors_origins` [set](settings.md), pages of those origins may read answers by script, errors included:
 `Access-Control-Allow-Origin` and `Timing-Allow-Origin` name the origin (with `Vary: Origin`) or are `*`, and `OPTIONS` answers the
 preflight of a `GET` or `HEAD` with conditions or a range. Credentials are never allowed.
+"""
+
+
+def info_page() -> str:
+    """What /info is asked for, and what it answers."""
+    own = [p for p in DESCRIBING if p not in PARAMETERS]
+    lines = ["# /info", _NOTE, _INFO_INTRO, "| name | values | meaning |", "|---|---|---|"]
+    lines += [f"| `{p.name}` | {p.values.replace('|', ' &#124; ')} | {p.meaning} |" for p in own]
+    lines += ["", "## The answer", "", "`application/json`, and no picture of ours.", ""]
+    for kind in (description.Description, description.Metadata, description.Share):
+        words = _field_words(kind)
+        title = "" if kind is description.Description else f"{inspect.getdoc(kind)}\n\n"
+        lines += [f"{title}| field | meaning |", "|---|---|"]
+        lines += [f"| `{f.name}` | {words[f.name].replace('``', '`')} |" for f in fields(kind) if f.name in words]
+        lines.append("")
+    return "\n".join(lines) + "\n" + _INFO_MORE
+
+
+_INFO_INTRO = """`GET /info?source=…` tells what there is to be told of a picture. What its header says is always told, and no pixel
+is decoded for it. [How to use it](../how-to/info.md).
+
+It takes `source`, `ttl`, `tags`, `expires`, `preset`, `ops` and all [parameters](parameters.md) that change pixels. How a picture is written
+(`format`, `quality` …) and saved (`filename`, `attachment`) is refused with 400: nothing is written. These are its own:
+"""
+_INFO_MORE = """Colours, hashes and the placeholder are those of the first frame of what the operations make, looked at from a picture of at most
+100 pixels a side, so they differ in their last digits from those of other programs, which shrink differently.
+
+`phash` is the hash of the Python package ImageHash of the same name: the 64 lowest frequencies of the cosine transform of a picture of
+32 by 32 greys, row by row; a bit is set where one is above their median. Count the bits in which two differ: up to about 10, they show
+the same.
+
+`palette` is found by k-means in Oklab, without chance: the same pixels always have the same palette.
+
+Texts of metadata are what strangers wrote: control characters are replaced, each is cut at 2,000 characters, and they are data, not HTML.
+
+Everything else is as with `/image`: [signatures](../how-to/sign.md) (one for `/image` is none for `/info`), limits, caches, purges,
+`ETag`, conditions, ranges, [errors](errors.md). There is no [fallback](../how-to/fallback.md): it would tell of another picture. Jobs do not have it.
 """
 
 
@@ -283,10 +342,17 @@ def openapi_page() -> str:
     return openapi.document(HERE / "jobs.md")
 
 
+def operations_page() -> str:
+    """Every operation."""
+    return operations.page(_NOTE)
+
+
 PAGES = {
     "openapi.json": openapi_page,
     "commands.md": commands_page,
     "parameters.md": parameters,
+    "info.md": info_page,
+    "operations.md": operations_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,

@@ -1,4 +1,4 @@
-"""The job interface as an OpenAPI 3.1 document: paths from the table in reference/jobs.md, schemas from here.
+"""Jobs and /info as an OpenAPI 3.1 document: paths of jobs from the table in reference/jobs.md, schemas from here.
 
 A test holds real answers against the schemas, and the table against the routes.
 """
@@ -8,6 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from imagemill.dialects.native import DESCRIBING
+from imagemill.model.description import Description
 from imagemill.model.job import DeliveryState, Event, ResultState, State
 from imagemill.model.token import Scope
 
@@ -169,20 +173,40 @@ def document(page: Path) -> str:
     paths: dict[str, dict[str, Any]] = {}
     for method, path, scope, statuses, words in table(page.read_text("utf-8")):
         paths.setdefault(path, {})[method.lower()] = _operation(method, path, scope, statuses, words)
+    paths["/info"] = {"get": _info()}
     return json.dumps(
         {
             "openapi": "3.1.0",
-            "info": {"title": "imagemill jobs", "version": "1", "license": {"name": "Apache-2.0"},
-                     "description": "Durable jobs and signed callbacks. Every error is an RFC 9457 problem."},
+            "info": {"title": "imagemill", "version": "1", "license": {"name": "Apache-2.0"},
+                     "description": "Durable jobs, signed callbacks, facts of pictures. Every error is an RFC 9457 problem."},
             "paths": paths,
             "components": {
-                "schemas": SCHEMAS,
+                "schemas": SCHEMAS | described()[1],
                 "securitySchemes": {"token": {"type": "http", "scheme": "bearer",
                                               "description": f"Scopes: {', '.join(Scope)}."}},
             },
         },
         indent=1,
     ) + "\n"  # fmt: skip
+
+
+def described() -> tuple[Schema, dict[str, Schema]]:
+    """The schema of what /info answers, and those that it is made of."""
+    (whole,), parts = msgspec.json.schema_components([Description], ref_template="#/components/schemas/{name}")
+    return whole, parts
+
+
+def _info() -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": ref("Problem")}}
+    parameters = [_parameter(p.name, "query", TEXT) | {"description": p.meaning} for p in DESCRIBING]
+    parameters[0]["required"] = True
+    return {
+        "operationId": "get_info", "summary": "What there is to be told of a picture.", "parameters": parameters,
+        "responses": {
+            "200": {"description": "Description", "content": {"application/json": {"schema": described()[0]}}},
+            "default": {"description": "A problem.", "content": problem},
+        },
+    }  # fmt: skip
 
 
 def _operation(method: str, path: str, scope: str, statuses: list[int], words: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from imagemill.supervisor import Supervisor
 from imagemill.web import server
 
 _OK, _FAILED, _WRONG_USE, _INTERRUPTED = 0, 1, 2, 130
-_OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(?:image|explain)")
+_OUR_PATH = re.compile(rb"(?:https?://[^/]*)?/(image|info|explain|explain/info)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -267,7 +267,9 @@ def _sign(arguments: argparse.Namespace) -> int:
     origin, target = _target(arguments.url)
     if arguments.expires_in is not None:
         target += b"&expires=%d" % (int(time.time()) + arguments.expires_in)
-    wiring.native(settings).parse(target.partition(b"?")[2])  # whoever signs nonsense should hear of it here
+    path, _, query = target.partition(b"?")
+    dialect = wiring.native(settings)
+    dialect.parse(query) if path == b"/image" else dialect.described(query)  # who signs nonsense should hear of it here
     print(origin + sign(target, key_id, keys[key_id].encode()).decode("ascii"))
     return _OK
 
@@ -279,8 +281,8 @@ def _target(url: str) -> tuple[str, bytes]:
         scheme, _, rest = url.partition("://")
         host, slash, path = rest.partition("/")
         origin, url = f"{scheme}://{host}", slash + path
-    if not url.startswith("/image?") or not url.isascii() or any(c <= " " for c in url):
-        raise SettingsError("a target is '/image?source=...', percent-encoded")
+    if not url.startswith(("/image?", "/info?")) or not url.isascii() or any(c <= " " for c in url):
+        raise SettingsError("a target is '/image?source=...' or '/info?source=...', percent-encoded")
     if MARK in url.encode():
         raise SettingsError("the URL carries a signature already")
     return origin, url.encode()
@@ -301,9 +303,12 @@ def _explain(arguments: argparse.Namespace) -> int:
     if not arguments.url.isascii():
         raise BadRequest("the URL is not ASCII; percent-encode it")
     where, _, query = arguments.url.encode().partition(b"?")
-    if not _OUR_PATH.fullmatch(where):
-        raise NoRoute(f"{where.decode()}: only /image?source=... is answered")
-    request = wiring.native(settings).parse(query.partition(MARK)[0])
+    ours = _OUR_PATH.fullmatch(where)
+    if not ours:
+        raise NoRoute(f"{where.decode()}: only /image?source=... and /info?source=... are answered")
+    dialect = wiring.native(settings)
+    read = dialect.described if ours[1].endswith(b"info") else dialect.parse
+    request = read(query.partition(MARK)[0])
     asker = client({b"accept": arguments.accept.encode("latin-1", "replace")}, settings.negotiation)
     plan = prepare(request, settings.limits, asker, settings.negotiation)
     facts = explain(plan, "MISS", settings.limits, settings.engine)

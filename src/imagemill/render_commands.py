@@ -1,4 +1,4 @@
-"""``imagemill render``: one file, or a folder of them."""
+"""``imagemill render``: one file, or a folder of them; ``imagemill info``: what there is to be told of one."""
 
 import argparse
 import asyncio
@@ -37,9 +37,16 @@ exit status  0 all is made, or was there
              2 wrong use, or a setting that is wrong
              130 interrupted (Ctrl-C); what is in OUT is whole"""
 
+_TELLING = """
+The same as GET /info answers, of a file: what its header says, and with the options below its metadata, colours and
+hashes. Operations are done first; colours and hashes are then those of what they make.
+
+  imagemill info photo.jpg
+  imagemill info photo.jpg --metadata 1 --palette 5 --blurhash 1 --width 300 --height 300 --fit cover"""
+
 
 def add(commands: Any, command: Add) -> None:
-    """Add ``render`` to *commands*."""
+    """Add ``render`` and ``info`` to *commands*."""
     parser = command(
         commands, "render", _render, "Transcode a file, or all of a folder, in the same isolated workers", _FOLDERS
     )
@@ -50,7 +57,14 @@ def add(commands: Any, command: Add) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", "--force", action="store_true", help="write over what is there")
     folder_command.add_options(parser)
-    for parameter in wiring.PARAMETERS:
+    _add_parameters(parser, wiring.PARAMETERS)
+    parser = command(commands, "info", _info, "Tell what there is to be told of a picture, as JSON", _TELLING)
+    parser.add_argument("file", type=Path, metavar="FILE", help="a picture")
+    _add_parameters(parser, wiring.DESCRIBING)
+
+
+def _add_parameters(parser: Any, parameters: tuple[wiring.Parameter, ...]) -> None:
+    for parameter in parameters:
         if parameter.name not in _NOT_FOR_FILES:
             flags = [f"--{parameter.name}"] + (
                 [f"-{parameter.alias}"] if len(parameter.alias) == 1 and parameter.alias != "h" else []
@@ -59,9 +73,30 @@ def add(commands: Any, command: Add) -> None:
                                 help=parameter.meaning.replace("%", "%%"))  # fmt: skip
 
 
-def _render(arguments: argparse.Namespace) -> int:
+def _info(arguments: argparse.Namespace) -> int:
+    """What ``GET /info`` would answer."""
+    settings, given = _asked(arguments)
+    request = ImageRequest(SourceRef("file", ""), wiring.native(settings).description(given))
+    plan = prepare(request, settings.limits)
+    try:
+        source = _read(arguments.file, settings.limits.source_bytes)
+    except OSError as e:
+        print(f"imagemill: {arguments.file}: {e.strerror}", file=sys.stderr)
+        return _FAILED
+    made = asyncio.run(_render_one(settings, source, plan))
+    sys.stdout.buffer.write(made.rendition.body)
+    return _OK
+
+
+def _asked(arguments: argparse.Namespace) -> tuple[Settings, dict[str, str]]:
+    """The settings, and the parameters that were given."""
     settings = load(arguments.config or config_path(), os.environ, {"signing": {"mode": "unsigned"}})
     given = {k.removeprefix("p_"): v for k, v in vars(arguments).items() if k.startswith("p_") and v is not None}
+    return settings, given
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    settings, given = _asked(arguments)
     if arguments.file.is_dir():
         return folder_command.run(arguments, settings, _plan(settings, given))
     if wrong := folder_command.only_for_folders(arguments):

@@ -25,6 +25,8 @@ Host = Annotated[str, Meta(min_length=1)]  # bind(2) takes the empty one for eve
 HeaderText = Annotated[str, Meta(pattern=r"\A[ -~]*\Z", max_length=200)]
 MiB = 1024 * 1024
 _MAX_KEY_ID = 32
+DEFAULT_FALLBACK = "default"
+FALLBACK_STATUSES = frozenset({"403", "404", "413", "415", "422", "502", "503", "504", DEFAULT_FALLBACK})
 
 
 class Secret(str):
@@ -99,6 +101,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Of one frame."""
     side_px: Positive = 16_383
     """Width or height of a source."""
+    svg_bytes: Annotated[int, Meta(ge=1, le=8 * MiB)] = 2 * MiB
+    """Of an SVG, once unpacked where it was packed."""
     frames: Positive = 200
     """Of an animation."""
     total_pixels: Positive = 100_000_000
@@ -203,6 +207,9 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True):
     """CPU for fewer bytes: 0 is fastest."""
     jpeg_optimize: bool | None = None
     """A second pass for the best Huffman tables: 2 to 3 % fewer bytes for 0.2 to 0.5 ms more CPU a picture."""
+    never_larger: bool = False
+    """Where nothing was asked that changes a pixel, and the rendition in the source's own format has more bytes than
+    the source: answer with the source, written anew without metadata and whatever else is not its picture."""
     quality_auto: bool = False
     """Whether ``quality=auto`` is offered: a worker then holds 30 MB more. Needs the extra ``quality``."""
     jpeg_quality: Annotated[int, Meta(ge=1, le=100)] = 80
@@ -479,6 +486,23 @@ class Temporal(Struct, frozen=True, forbid_unknown_fields=True):
     """Jobs whose renditions together may have more go to the task queue for large work."""
 
 
+class Fallback(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[fallback]``: a picture in place of an error; see docs/how-to/fallback.md."""
+
+    images: dict[str, str] = {}
+    """``[fallback.images]``: status to source, as a URL names it. Statuses: 403 (of a source, never of a signature),
+    404, 413, 415, 422, 502, 503 (a failing source, not an overloaded node), 504; ``default`` for the rest of these."""
+    as_success: bool = False
+    """Answer with it as 200; else with the status of the error."""
+    max_age_s: Annotated[int, Meta(ge=0, le=86_400)] = 60
+    """How long clients and caches between may keep it."""
+
+    def __post_init__(self) -> None:
+        """Refuse statuses that have none."""
+        if wrong := sorted(self.images.keys() - FALLBACK_STATUSES):
+            raise SettingsError(f"fallback.images.{wrong[0]}: one of {', '.join(sorted(FALLBACK_STATUSES))}")
+
+
 class Log(Struct, frozen=True, forbid_unknown_fields=True):
     """``[log]``: one line a request, to standard error."""
 
@@ -506,6 +530,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     jobs: Jobs = Jobs()
     callbacks: Callbacks = Callbacks()
     temporal: Temporal = Temporal()
+    fallback: Fallback = Fallback()
     log: Log = Log()
     storage: dict[str, dict[str, Any]] = field(default_factory=dict)
     """``[storage.<name>]`` with ``kind``: read by the module of that kind."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from imagemill import __version__, stores
+from imagemill import __version__, stores, wiring_fallbacks
 from imagemill.cache.alone import Alone
 from imagemill.cache.base import Cache
 from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
-from imagemill.dialects.native import PARAMETERS, Native
+from imagemill.dialects.native import DESCRIBING, PARAMETERS, Native, Parameter
 from imagemill.engines.base import Engine as EngineOf
 from imagemill.engines.base import Known, Stages, version_number
 from imagemill.engines.pool import Event, Pool
@@ -40,6 +40,7 @@ from imagemill.settings import Settings
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
 from imagemill.web.connections import Connections
+from imagemill.web.fallbacks import Fallbacks
 from imagemill.web.hits import Hits
 from imagemill.web.images import Images
 from imagemill.web.jobs import body_limit
@@ -54,9 +55,20 @@ if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
     from imagemill.cache.redis_purges import PurgeFeed
 
-__all__ = ["PARAMETERS", "Service", "check", "engine", "l2", "native", "purge", "worker_count"]
+__all__ = [
+    "DESCRIBING",
+    "PARAMETERS",
+    "Parameter",
+    "Service",
+    "check",
+    "engine",
+    "l2",
+    "native",
+    "purge",
+    "worker_count",
+]
 
-_IMAGE = "/image"
+_IMAGE, _INFO = "/image", "/info"
 
 
 def worker_count(settings: Settings) -> int:
@@ -218,8 +230,16 @@ class Service:
             lambda reason: self.metrics.count("connections_refused", reason),
             **({"bodies": body_limit(settings)} if self.submission else {}),
         )
-        self.images = Images(native(settings), self.transcoder, caches.memo, settings)
-        table = [Route("OPTIONS", _IMAGE, self.images.preflight)]
+        dialect = native(settings)
+        fallbacks = wiring_fallbacks.sources(settings, dialect.source, self.stores)
+        self.images = Images(
+            dialect, self.transcoder, caches.memo, settings, fallbacks=Fallbacks(fallbacks, settings.fallback)
+        )
+        self.infos = Images(
+            dialect, self.transcoder, caches.memo, settings, read=lambda query, _client: dialect.described(query)
+        )
+        self._fallbacks = wiring_fallbacks.Watch(fallbacks, renderer, settings.limits)
+        table = [Route("OPTIONS", _IMAGE, self.images.preflight), Route("OPTIONS", _INFO, self.infos.preflight)]
         table += self.submission.port.routes() if self.submission else ()
         proxies = Proxies(settings.server.trusted_proxies)
         self.app = App(self._routes(), self.record.finished, self.record.begun, table=table, proxies=proxies)
@@ -227,8 +247,9 @@ class Service:
             _IMAGE, self.images, self.record, self.app.introduced, settings.server.max_head_bytes
         ).answer
         self.admin = build_admin(
-            self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out)
-        )
+            self.metrics, self.not_ready, self.images.explained, self.version, purging(self.purger.carry_out),
+            self.infos.explained,
+        )  # fmt: skip
         self._watch()
 
     async def start(self) -> None:
@@ -241,6 +262,7 @@ class Service:
             await self.feed.start()
         if self.submission:
             await self.submission.engine.start()
+        self._fallbacks.look()
         self.metrics.build_info(__version__, self.pool.versions.get("libvips", "unknown"))
 
     def _engine(self) -> int:
@@ -250,6 +272,7 @@ class Service:
         """End workers and connections."""
         if self._tidying:
             self._tidying.cancel()
+        await self._fallbacks.close()
         if self.submission:
             await self.submission.close()
         await self.transcoder.close()
@@ -276,9 +299,9 @@ class Service:
         return {"imagemill": __version__, "python": sys.version.split()[0], **self.pool.versions}
 
     def _routes(self) -> dict[str, Any]:
-        routes: dict[str, Any] = {_IMAGE: self.images.get}
+        routes: dict[str, Any] = {_IMAGE: self.images.get, _INFO: self.infos.get}
         if self.settings.signing.mode == "unsigned":
-            routes["/explain"] = self.images.explain
+            routes |= {"/explain": self.images.explain, "/explain/info": self.infos.explain}
         return routes
 
     def watch_log(self, pipe: LogPipe) -> None:
@@ -365,7 +388,7 @@ class Service:
 
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
-    stores.open_all(settings)
+    wiring_fallbacks.sources(settings, native(settings).source, stores.open_all(settings))
     fonts_of(settings.text)
     if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
         raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")

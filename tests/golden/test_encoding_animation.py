@@ -47,7 +47,7 @@ def test_frames_times_and_plays(to, source, loop):
 @pytest.mark.parametrize("to", ["webp", "apng", "avif"])
 def test_long_and_odd_times(to):
     """To the millisecond, beyond 16 bits of them too."""
-    durations = (11, 33, 65_535, 70_000)
+    durations = (11, 33, 65_535, 70_000, 70_010)
     assert timing(mill(pictures.animation("WEBP", durations), format=to).body) == list(durations)
 
 

@@ -140,6 +140,13 @@ def test_of_lossless_files(to):
     assert found.getexif()[DESCRIPTION] == "canary-exif"
 
 
+@pytest.mark.parametrize(("picture", "flag"), [(pictures.disc(), 0x10), (pictures.photo(60, 40), 0)])
+def test_a_lossless_webp_says_of_its_transparency(picture, flag):
+    """RFC 9649: the head of a file in the extended form has a flag for it, as for EXIF and XMP."""
+    body = mill(source("PNG", picture), format="webp", lossless="1", metadata="all").body
+    assert (body[12:16], body[20]) == (b"VP8X", flag | 0x08 | 0x04)
+
+
 @pytest.mark.parametrize("given", [{"speed": "small"}, {"effort": "2"}, {"subsampling": "420"}])
 def test_of_every_avif(given):
     """Whatever writes it."""
@@ -156,6 +163,17 @@ def test_an_avif_that_carries_none(given):
     """Its writer would lay EXIF out by itself: refused."""
     with pytest.raises(BadOption, match="metadata: not in an AVIF"):
         mill(source(), format="avif", metadata="copyright", **given)
+
+
+@pytest.mark.parametrize(
+    "xmp", [b'<x tiff:Orientation="6" a="6"/>', b"<x><tiff:Orientation> 6 </tiff:Orientation>6</x>"]
+)
+@pytest.mark.parametrize("to", ["jpeg", "png", "webp"])
+def test_xmp_tells_of_no_turn(to, xmp):
+    """EXIF's orientation has a twin there: it says upright, and nothing else is touched."""
+    body = pictures.encoded(pictures.photo(60, 40), "JPEG", exif=pictures.exif(6), xmp=xmp)
+    made = mill(body, format=to, metadata="all").body
+    assert xmp_of(made, to) == xmp.replace(b"6", b"1", 1)
 
 
 def test_gif_holds_none():

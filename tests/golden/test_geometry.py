@@ -6,6 +6,7 @@ import pytest
 from golden import pictures, reference, sources
 from golden import reference_geometry as again
 from golden.mill import mill
+from imagemill.engines.decoded import pyvips
 
 RED = (255, 0, 0, 255)
 SOFT = 1.5
@@ -133,3 +134,36 @@ def test_background_is_what_is_added():
         assert reference.opened(mill(source, background="00f", **given).body)[1, 1] == pytest.approx((0, 0, 255, 255))
         made = mill(source, background="00f", fill="0f0", **given)
         assert reference.opened(made.body)[1, 1] == pytest.approx((0, 255, 0, 255))
+
+
+@pytest.mark.parametrize("factor", [1.5, 2, 3.7])
+def test_enlarging_moves_nothing(factor):
+    """Middles of pixels stay where they were: a ramp is the same ramp, not one half a pixel to the right."""
+    ramp = np.tile((np.arange(40) * 6).astype(np.uint8), (8, 1))
+    made = mill(pictures.encoded(pictures.Image.fromarray(ramp), "PNG"), width=round(40 * factor), enlarge="1")
+
+    found = reference.opened(made.body)[4, :, 0]
+    wanted = ((np.arange(len(found)) + 0.5) * 40 / len(found) - 0.5) * 6
+    assert np.abs(found - wanted)[8:-8].max() <= 1.0
+
+
+def test_trim_of_sixteen_bits():
+    """The border is found in eight bits, and what is left is written with all that it had."""
+    samples = np.full((40, 60, 3), 65_535, np.uint16)
+    samples[10:30, 15:50] = np.arange(35, dtype=np.uint16)[None, :, None] * 257 + 77
+    made = mill(pictures.png16(samples), trim=5, bits=16, format="png")
+
+    assert (made.width_px, made.height_px) == (35, 20)
+    found = pyvips.Image.new_from_buffer(made.body, "").numpy()
+    assert np.abs(found.astype(int) - samples[10:30, 15:50]).max() <= 1
+
+
+def test_a_smart_crop_of_sixteen_bits():
+    """What draws the eye is looked for in eight bits, and cut out of all that there is."""
+    samples = np.full((60, 200, 3), 30_000, np.uint16)
+    samples[10:50, 150:190] = (60_001, 10_002, 9_003)
+    made = mill(pictures.png16(samples), crop="60,60", gravity="attention", bits=16, format="png")
+
+    found = pyvips.Image.new_from_buffer(made.body, "").numpy().astype(int)
+    assert found.shape == (60, 60, 3)
+    assert (np.abs(found - (60_001, 10_002, 9_003)).max(axis=-1) <= 1).sum() == 1600

@@ -283,3 +283,31 @@ def test_sixteen_bits():
     """Texts are of eight bits: with more asked for they are refused, and not left out."""
     with pytest.raises(BadOption, match="text"):
         mill(sources.source("deep").body, format="png", bits="16", **given("moon"))
+
+
+@pytest.mark.parametrize("align", ["left", "center", "right"])
+def test_left_is_left_in_every_script(align):
+    """Lines that run right to left lie where the word says, not where their script begins."""
+    made = dense(
+        "\u05d0\u05d1\n\u05d0\u05d1\u05d2\u05d3\u05d4", size=30, width=300, align=align, gravity="northwest", x=20, y=20
+    )
+
+    short = made[: ink(made)[1] + 30]
+    left, _, right, _ = ink(short)
+    space = {"left": left - 20, "center": abs((left + right) / 2 - 170), "right": 320 - right}[align]
+    assert space <= 5
+    assert right - left < 60
+
+
+@pytest.mark.parametrize("turns", [0, 90])
+def test_letters_wider_than_their_block(turns):
+    """They are drawn whole, and the block lies where it would with narrow ones."""
+    made = dense("m", size=60, width=10, gravity="northwest", x=100, y=50, rotate=turns)
+
+    left, top, right, bottom = ink(made)
+    wide, high = (right - left, bottom - top) if not turns else (bottom - top, right - left)
+    assert wide == pytest.approx(48, abs=3)
+    assert high == pytest.approx(34, abs=2)
+    start = (left, top) if not turns else (top, left)
+    assert start[0] == pytest.approx({0: 100, 90: 50}[turns], abs=7)
+    assert start[1] == pytest.approx({0: 50, 90: 100}[turns], abs=2)

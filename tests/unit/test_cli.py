@@ -38,7 +38,7 @@ def run(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "render", "sign", "explain", "health", "doctor"])
+@pytest.mark.parametrize("command", ["serve", "worker", "render", "info", "sign", "explain", "health", "doctor"])
 def test_help_says_what_each_option_is_for(capsys, command):
     """Each command is in the list, says what it does, and each option what it is for."""
     _, overview, _ = run(capsys, "--help")
@@ -138,6 +138,19 @@ def test_explain(capsys, before):
     assert told["tier"].startswith("MISS")
     assert len(told["key"]) == 64
     assert all(word in words[1] for word in ("2. resize: width_px=5", told["key"], "cpu_ms="))
+
+
+def test_explain_and_sign_what_is_told(capsys, key):
+    """/info has its own parameters; a signature of it is of its path, too."""
+    target = "/info?source=local:a/b&palette=3"
+
+    status, shown, _ = run(capsys, "explain", target, "--json")
+    assert (status, [op["type"] for op in json.loads(shown)["recipe"]]) == (0, ["auto_orient", "describe"])
+    status, shown, _ = run(capsys, "sign", target)
+    assert (status, verify(shown.strip().encode(), {"k1": KEY.encode()}).decode()) == (0, target)
+    for command in ("explain", "sign"):
+        status, _, complaint = run(capsys, command, f"{target}&format=webp")
+        assert (status, "format: unknown parameter" in complaint) == (1, True)
 
 
 @pytest.mark.parametrize(

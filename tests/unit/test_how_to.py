@@ -15,7 +15,7 @@ from support.pages import DOCS, blocks
 
 ROOT = DOCS.parent
 PAGES = sorted((DOCS / "how-to").glob("*.md"))
-OURS = ("docker.md", "systemd.md", "behind-nginx.md", "tuning.md", "render-folders.md")
+OURS = ("docker.md", "systemd.md", "behind-nginx.md", "tuning.md", "render-folders.md", "info.md", "fallback.md")
 TABLES = {f.name: f.type for f in fields(Settings) if hasattr(f.type, "__struct_fields__")}
 
 

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 from imagemill.model.entry import MAX_DATE_S, MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
 from imagemill.model.keys import is_etag
-from imagemill.model.media import MEDIA_TYPES, Format, Rendition
+from imagemill.model.media import ANSWERS, Format, Rendition
 
 MAGIC = b"imgm"
 VERSION = 1
@@ -85,7 +85,7 @@ class _EntryTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
-        if self.format not in MEDIA_TYPES or not is_etag(self.etag):
+        if self.format not in ANSWERS or not is_etag(self.etag):
             raise ValueError("no rendition of ours")
 
 

@@ -19,6 +19,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def described(self, query: bytes) -> ImageRequest:
+        """As `parse`, of a query that asks what there is to be told of a picture, whoever asks."""
+        ...
+
     def source(self, value: str) -> SourceRef:
         """The source that *value* names, in whatever spelling.
 

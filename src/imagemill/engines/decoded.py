@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from imagemill.engines import libvips, scaler, turbo
+from imagemill.engines.svg.document import Document
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import Format, MediaInfo
+from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
 
 pyvips = libvips.load()
@@ -46,6 +48,14 @@ def open_source(source: memoryview, format_: Format, shrink: int = 1, frames: in
     return image
 
 
+def draw(file: bytes, size: Size) -> Image:
+    """A vector picture that was written by us, at the *size* it says."""
+    image = pyvips.Image.svgload_buffer(file, access="sequential", fail_on="error")
+    if (image.width, image.height) != (size.width, size.height):
+        raise ImageCorrupt(f"svg: drawn at {image.width} × {image.height} for {size.width} × {size.height}")
+    return image
+
+
 def needs_libvips(info: MediaInfo) -> bool:
     """Whether only libvips can say all that has to be known of a source before it is decoded."""
     return not (turbo.is_plain(info) and info.bare)
@@ -59,7 +69,7 @@ class Decoded:
         source: memoryview,
         info: MediaInfo,
         work: Sequence[Steps],
-        opened: Image | None,
+        opened: Image | Document | None,
         look: Callable[[], Image],
     ) -> None:
         """Hold what is given; nothing is decoded before it is asked for.
@@ -68,7 +78,7 @@ class Decoded:
             source: The file.
             info: What is known of it.
             work: All that will be asked for.
-            opened: The source as libvips opened it, where that was done.
+            opened: The source as libvips opened it, where that was done; a vector picture as it was read.
             look: Opens and judges it, where that turns out to be needed after all.
         """
         self._source = source
@@ -77,9 +87,10 @@ class Decoded:
         self._frames = max(steps.frames for steps in work)
         self._coarse = self._shrink == 1 and all(_halves(steps) for steps in work)
         self._keep = len(work) > 1 or any(steps.border is not None for steps in work)
-        self._opened = opened
+        self._opened = None if isinstance(opened, Document) else opened
         self._look = look
-        self._header: Image = opened
+        self._document = opened if isinstance(opened, Document) else None
+        self._header: Image = self._opened
         self._image: Image = None
         self._rows: Any = None
 
@@ -87,7 +98,7 @@ class Decoded:
         """The pixels for *steps* as an array of rows; None where `image` is the way to them."""
         if self._rows is not None:
             return self._rows
-        if self._image is not None or self._frames > 1:
+        if self._image is not None or self._frames > 1 or self._document:
             return None
         rows = turbo.decode(self._source, self._info, self._shrink, coarse=self._coarse)
         if rows is not None:
@@ -101,6 +112,8 @@ class Decoded:
 
     def image(self, steps: Steps) -> Image:
         """The decoded source for *steps*: all frames below one another where it is animated."""
+        if self._document and steps.drawing:
+            return draw(self._document.drawn(steps.drawing), steps.drawing.size)
         if self._rows is not None:
             return self.wrapped(self._rows)
         if self._image is None:

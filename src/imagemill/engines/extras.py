@@ -6,6 +6,7 @@ Source   JPEG: EXIF 3.0 section 4.7, XMP part 3 section 1.1.3, ICC.1:2022 annex 
          PNG 3rd edition: iCCP, eXIf, iTXt; WebP: RFC 9649 section 2.7.
 """
 
+import re
 import zlib
 from struct import pack
 
@@ -25,6 +26,9 @@ _SEGMENT = 65_533
 """Most bytes of a JPEG segment behind its length."""
 _JFIF, _APP1, _APP2, _APP13 = b"\xff\xe0", 0xE1, 0xE2, 0xED
 _XMP_NAME, _ICC_NAME = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_XMP_ORIENTATION = re.compile(
+    rb"((?:<[\w.-]{1,40}:Orientation\s{0,9}>|\s[\w.-]{1,40}:Orientation\s{0,9}=\s{0,9}[\"'])\s{0,9})[2-8](?=[\"'<\s])"
+)
 _ICC_PART = _SEGMENT - len(_ICC_NAME) - 2
 _MOST_PARTS = 255
 _IPTC_RESOURCE = 0x0404
@@ -58,7 +62,7 @@ def kept(header: Image, steps: Steps, limits: Limits) -> Extras:
         made = Extras(exif=exif.written(exif.copyright_of(block)))
     else:
         iptc = _field(header, "iptc-data") if ABILITIES[steps.format].iptc else b""
-        made = Extras(exif=exif.written(block), xmp=_field(header, "xmp-data"), iptc=_datasets(iptc))
+        made = Extras(exif=exif.written(block), xmp=_upright(_field(header, "xmp-data")), iptc=_datasets(iptc))
     size = len(made.exif) + len(made.xmp) + len(made.iptc)
     if size > limits.metadata_bytes:
         raise LimitExceeded("metadata_bytes", f"metadata: {size} > {limits.metadata_bytes} bytes")
@@ -75,6 +79,11 @@ def put_into(body: bytes, format_: Format, extras: Extras) -> bytes:
         case Format.WEBP if extras:
             return _into_webp(body, extras)
     return body
+
+
+def _upright(xmp: bytes) -> bytes:
+    """*xmp* without a turn that has been made: EXIF's orientation has a twin there (``tiff:Orientation``)."""
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
 def _field(header: Image, name: str) -> bytes:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from itertools import islice
 from struct import unpack_from
 
+from imagemill.engines.svg.header import svg
+from imagemill.engines.svg.text import begins_svg
 from imagemill.model.errors import ImageCorrupt, UnsupportedSourceType
 from imagemill.model.media import Format, MediaInfo
 
@@ -34,7 +36,9 @@ def sniff(head: Buffer) -> Format:
         return Format.WEBP
     if head[4:8] == b"ftyp" and _is_avif(head):
         return Format.AVIF
-    raise UnsupportedSourceType("the source is no JPEG, PNG, WebP, AVIF or GIF")
+    if begins_svg(head):
+        return Format.SVG
+    raise UnsupportedSourceType("the source is no JPEG, PNG, WebP, AVIF, GIF or SVG")
 
 
 def probe(source: Buffer) -> MediaInfo:
@@ -45,6 +49,7 @@ def probe(source: Buffer) -> MediaInfo:
         Format.GIF: _gif,
         Format.WEBP: _webp,
         Format.AVIF: _avif,
+        Format.SVG: svg,
     }
     format_ = sniff(source)
     try:

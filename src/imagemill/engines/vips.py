@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import deep, encoders, jxl, scaler
+from imagemill.engines import deep, description, encoders, jxl, scaler
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import STRIPS, Decoded, Image, as_image, needs_libvips, open_source, pyvips
 from imagemill.engines.extras import Extras, kept
@@ -25,18 +25,22 @@ from imagemill.engines.operations.base import Context
 from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
+from imagemill.engines.rewrite.choice import smaller
 from imagemill.engines.search import within
 from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.svg.document import Document
+from imagemill.engines.svg.reading import read
 from imagemill.engines.typefaces import found
+from imagemill.model.description import Description, Sides
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.keys import etag
-from imagemill.model.media import Format, MediaInfo, Rendition
+from imagemill.model.media import VECTORS, Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
-from imagemill.model.recipe import Encode, Metadata, Space
+from imagemill.model.recipe import Describe, Encode, Metadata, Space
 from imagemill.plan.cost import check_cost
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.policy import check_source
-from imagemill.plan.resolve import check_output, resolve, resolved
+from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
 from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Underlay
 from imagemill.settings import Engine, Limits, Text
 
@@ -52,6 +56,7 @@ class Vips:
         self._settings = settings
         self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
         self._aim = Aim(settings, ())
+        pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - given nothing but what `svg` wrote
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
     def run(
@@ -69,14 +74,29 @@ class Vips:
             context = self._context(layers)
             with _as_ours(info.format):
                 steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
-                body = self._made(shared, steps, context)
+                if steps.describe:
+                    known = description.seen(len(source), info, shared.header)
+                    body = self._told(known, shared, task, steps, context)
+                else:
+                    body = self._made(shared, steps, context)
+                    if self._settings.never_larger:
+                        body = smaller(source, steps, body)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
             size, quality = steps.size, self._aim.quality(steps)
             yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
-    def opened(self, source: memoryview, info: MediaInfo, *, whole: bool = False) -> tuple[Image | None, MediaInfo]:
-        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says."""
+    def opened(
+        self, source: memoryview, info: MediaInfo, *, whole: bool = False
+    ) -> tuple[Image | Document | None, MediaInfo]:
+        """*source* as libvips opens it, where only that says all there is to know, or *whole*; and what that says.
+
+        A vector picture is read as a whole.
+        """
+        if info.format in VECTORS:
+            document = read(source, self._limits)
+            check_source(document.info, self._limits)
+            return document, document.info
         if not (whole or needs_libvips(info)):
             return None, info
         image = open_source(source, info.format)
@@ -144,6 +164,30 @@ class Vips:
         body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
         assert body is not None
         return body
+
+    def _told(self, known: Description, shared: Decoded, task: Task, steps: Steps, context: Context) -> bytes:
+        """What is *known* from the header, and what else is asked for, as JSON."""
+        describe = steps.describe
+        assert describe
+        if changes_pixels(task.recipe):
+            known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
+        if describe.metadata:
+            known = replace(known, metadata=description.metadata(shared.header))
+        if describe.needs_pixels:
+            known = description.looked_at(known, describe, self._sample(shared, steps, context))
+        return description.written(known)
+
+    def _sample(self, shared: Decoded, steps: Steps, context: Context) -> Any:
+        """The pixels of one picture after its steps, as rows."""
+        rows, left = shared.rows(steps), steps.steps
+        if rows is not None:
+            rows, left = _on_rows(rows, steps, context)
+            if not shared.has_profile and _is_finished(rows, left):
+                return rows
+        image = shared.image(steps) if rows is None else shared.wrapped(rows)
+        image = self._apply(image, replace(steps, steps=left), context)
+        pixels = np.frombuffer(image.write_to_memory(), np.uint8)
+        return pixels.reshape(image.height, image.width, image.bands)
 
     def _agreed(self, image: Image, info: MediaInfo) -> MediaInfo:
         """*info* with what only the decoder knows, once the two headers are found to agree."""
@@ -247,8 +291,12 @@ def _has_to_say_colours(steps: Steps) -> bool:
 
 
 def _asks_for_metadata(task: Task) -> bool:
-    last = task.recipe[-1]
-    return isinstance(last, Encode) and last.metadata is not Metadata.STRIP
+    match task.recipe[-1]:
+        case Encode(metadata=wanted):
+            return wanted is not Metadata.STRIP
+        case Describe(metadata=wanted):
+            return wanted
+    return False
 
 
 def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from imagemill.engines.base import Task
 from imagemill.engines.typefaces import Fonts
 from imagemill.model.keys import is_etag
-from imagemill.model.media import MEDIA_TYPES, Format
+from imagemill.model.media import ANSWERS, Format
 from imagemill.model.source import SourceRef
 from imagemill.settings import Engine, Limits
 
@@ -79,7 +79,7 @@ class Done(Struct, frozen=True, tag=True):
 
     def __post_init__(self) -> None:
         """Keep to what a rendition of ours may be."""
-        if self.format not in MEDIA_TYPES or not is_etag(self.etag):
+        if self.format not in ANSWERS or not is_etag(self.etag):
             raise ValueError("no rendition of ours")
         if min(self.length, self.width_px, self.height_px, self.frames) < 1:
             raise ValueError("an empty rendition")

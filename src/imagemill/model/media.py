@@ -21,6 +21,8 @@ class Format(StrEnum):
     HEIC = "heic"
     BMP = "bmp"
     ICO = "ico"
+    JSON = "json"
+    """No picture, but what is told of one: see `model.operations.encoding.Describe`."""
     KEEP = "keep"
     """As the source: known only once the source has been read."""
     AUTO = "auto"
@@ -47,13 +49,19 @@ ANIMATED = frozenset({Format.GIF, Format.WEBP, Format.APNG, Format.AVIF})
 """Formats that are written with all their frames."""
 ALPHA = frozenset(MEDIA_TYPES) - {Format.JPEG}
 """Formats that hold transparency."""
+ANSWERS = frozenset({*MEDIA_TYPES, Format.JSON})
+"""All that a recipe may end in."""
 LOSSY = frozenset({Format.JPEG, Format.WEBP, Format.AVIF, Format.JXL})
 """Formats on which a quality has an effect."""
 LOSSLESS = frozenset(MEDIA_TYPES) - LOSSY
 """Formats that keep every pixel they are given, GIF at 256 colours."""
 
 
-READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF})
+_JSON_TYPE = "application/json"
+
+VECTORS = frozenset({Format.SVG})
+"""Formats of shapes instead of pixels: read and drawn at any size, never written."""
+READABLE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.GIF, Format.SVG})
 """What a source may be; `MEDIA_TYPES` has what a rendition may be."""
 
 
@@ -78,10 +86,18 @@ class MediaInfo(Struct, frozen=True):
     """A JPEG that is neither lossless nor arithmetic-coded: the kind that every decoder knows best."""
     bare: bool = False
     """A JPEG without EXIF, XMP or a profile: its pixels and their number are all there is to it."""
+    shapes: int = 0
+    """This and the next three of a vector picture: elements that are drawn, each as often as it is used."""
+    vertices: int = 0
+    """Points of their outlines."""
+    filters: int = 0
+    """Filter primitives, those that cost more than others as several."""
+    embedded_pixels: int = 0
+    """Of the pictures in it."""
 
 
 class Rendition(Struct, frozen=True):
-    """One finished picture."""
+    """One finished picture, or what is told of one: the size is the picture's then."""
 
     body: bytes
     format: Format
@@ -96,4 +112,4 @@ class Rendition(Struct, frozen=True):
     @property
     def media_type(self) -> str:
         """The ``Content-Type`` of the body."""
-        return MEDIA_TYPES[self.format]
+        return _JSON_TYPE if self.format is Format.JSON else MEDIA_TYPES[self.format]

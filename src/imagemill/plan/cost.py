@@ -9,18 +9,26 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import LOSSLESS, Format, MediaInfo
-from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
+from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Text, Unsharp
 from imagemill.plan import encode_cost
 from imagemill.plan.operations import PRICE
 from imagemill.plan.operations.encoding import encodes
 from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.operations.layers import ready_ns
+from imagemill.plan.operations.text import drawn_ns
 from imagemill.plan.profiles import profile_of
 from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
 from imagemill.plan.target import MOST
+from imagemill.plan.vectors import draw_ns
 from imagemill.settings import Engine, Limits
 
 _BASE_US = 2_000
+_HEADER_US = 1_000
+"""To tell what a header says."""
+_METADATA_NS, _METADATA_BYTES = 300.0, 400_000
+"""A byte of metadata that is told; and more are not read."""
+_TOLD_US = 6_000
+"""To tell colours and hashes of a sample."""
 _SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
 _DECODE_NS = {Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0}
 _JPEG_ENTROPY_NS, _JPEG_SCAN_NS = 3.0, 0.8
@@ -52,6 +60,8 @@ _MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask 
 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
+    if steps.describe and not (steps.steps or steps.describe.needs_pixels):
+        return _HEADER_US + _metadata_us(steps)
     each_ns, once_ns, area = _pixels_ns(steps)
     if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
         each_ns += encode_cost.colours_ns(steps, area) + _encode_ns(steps, area, engine) * encodes(steps.encode)
@@ -62,13 +72,20 @@ def estimate_us(steps: Steps, engine: Engine) -> int:
 def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
     """What each frame takes before it is encoded, what is done once for all of them, and the area of one then."""
     info = steps.source if steps.source.frames == steps.frames else replace(steps.source, frames=steps.frames)
-    area = info.width_px * info.height_px
-    each_ns, once_ns = _decode_ns(info, area, steps.shrink), _CMYK_NS if _is_cmyk(info) else 0.0
-    area //= steps.shrink * steps.shrink
+    once_ns = _CMYK_NS if _is_cmyk(info) else 0.0
+    if steps.drawing:
+        area = steps.drawing.size.width * steps.drawing.size.height
+        each_ns = draw_ns(info, steps.drawing)
+    else:
+        area = info.width_px * info.height_px
+        each_ns = _decode_ns(info, area, steps.shrink)
+        area //= steps.shrink * steps.shrink
     each_ns += area * _colours_ns(info)
     for step in steps.steps:
         if isinstance(step, Overlay):
             once_ns += _layer_ns(step, area)
+        elif isinstance(step, Text):
+            once_ns += drawn_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
         each_ns += cost_ns
     if info.icc_bytes:
@@ -85,6 +102,11 @@ def _layer_ns(step: Overlay, area: int) -> float:
 def encode_us(steps: Steps, engine: Engine) -> int:
     """The part of it that the encoder takes, for all frames."""
     return int(_encode_ns(steps, steps.size.width * steps.size.height, engine) * steps.frames / 1000)
+
+
+def _metadata_us(steps: Steps) -> int:
+    read = min(steps.source.metadata_bytes, _METADATA_BYTES) if steps.describe and steps.describe.metadata else 0
+    return int(read * _METADATA_NS / 1000)
 
 
 def _search_ns(steps: Steps, engine: Engine) -> float:
@@ -123,6 +145,8 @@ def _is_cmyk(info: MediaInfo) -> bool:
 
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
+    if steps.describe:
+        return (_TOLD_US + _metadata_us(steps)) * 1e3
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
     own_ns = encode_cost.own_ns(steps, area, profile_of(steps, engine))

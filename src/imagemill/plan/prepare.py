@@ -6,7 +6,7 @@ from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.keys import layer_tags, result_key, source_key
 from imagemill.model.media import LOSSLESS, Format
-from imagemill.model.recipe import Encode, Recipe, layers
+from imagemill.model.recipe import Describe, Encode, Recipe, layers
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.plan.grid import on_grid
 from imagemill.plan.lifetime import allowed_ttl
@@ -67,7 +67,9 @@ def _is_auto(recipe: Recipe) -> bool:
 
 
 def normal(recipe: Recipe) -> Recipe:
-    """The same work under one name: an `Encode` last, no quality where it has no effect."""
+    """The same work under one name: an `Encode` or `Describe` last, no quality where it has no effect."""
+    if recipe and isinstance(recipe[-1], Describe):
+        return recipe
     if not recipe or not isinstance(recipe[-1], Encode):
         return (*recipe, Encode())
     last = recipe[-1]

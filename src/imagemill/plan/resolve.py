@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import ALPHA, ANIMATED, Format, MediaInfo
+from imagemill.model.media import ALPHA, ANIMATED, VECTORS, Format, MediaInfo
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Encode, Operation, Recipe, SourceRef
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Operation, Recipe, SourceRef
 from imagemill.plan.cost import encode_us
 from imagemill.plan.geometry import Box, Size
 from imagemill.plan.operations import RESOLVE, colours, look
@@ -34,9 +34,12 @@ from imagemill.plan.steps import (
     Underlay,
     Upright,
 )
+from imagemill.plan.vectors import drawn
 from imagemill.settings import Engine, Limits
 
 ENGINE = Engine()
+SAMPLE_SIDE_PX = 100
+"""The longer side of what colours and hashes are told of: ThumbHash takes no more, and the others need less."""
 NO_LAYERS: Mapping[SourceRef, MediaInfo] = {}
 AVIF_AUTO_MIN_PX = 4_096
 """Below it ``format=auto`` prefers WebP: at the same SSIMULACRA2, AVIF needs as many bytes at 48 pixels of width (280
@@ -76,7 +79,16 @@ def resolve(
             break
     steps = colours.joined(steps)
     last = recipe[-1]
+    if isinstance(last, Describe):
+        told = _told(last, steps, size, info)
+        if info.format not in VECTORS:
+            return told
+        drawing, steps = drawn(info, list(told.steps))
+        return replace(told, steps=tuple(steps), drawing=drawing)
     assert isinstance(last, Encode)
+    drawing = None
+    if info.format in VECTORS:
+        drawing, steps = drawn(info, steps)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
     format_ = _format(last, candidates, seen, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
@@ -87,7 +99,27 @@ def resolve(
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
     settle(last, format_, frames, steps)
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last)
+    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last, drawing)
+
+
+def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
+    """What is told of pixels is told of a sample of the first frame; without such questions nothing is done at all.
+
+    A border is looked for in all frames, as it is where they are written.
+    """
+    if steps and isinstance(steps[-1], Border):
+        return Steps(info, tuple(steps), Format.JSON, 0, size, info.frames, _shrink(steps, info), describe=describe)
+    if not describe.needs_pixels:
+        return Steps(info, (), Format.JSON, 0, size, 1, describe=describe)
+    ratio = SAMPLE_SIDE_PX / max(size.width, size.height)
+    if ratio < 1:
+        steps = [*steps, Scale(Size(max(1, round(size.width * ratio)), max(1, round(size.height * ratio))))]
+    return Steps(info, tuple(steps), Format.JSON, 0, size, 1, _shrink(steps, info), describe=describe)
+
+
+def changes_pixels(recipe: Recipe) -> bool:
+    """Whether anything but the one fixed turn is asked for."""
+    return any(not isinstance(op, AutoOrient) for op in recipe[:-1])
 
 
 def resolved(
@@ -131,7 +163,9 @@ def _check(size: Size, limits: Limits) -> None:
 
 
 def check_output(steps: Steps, limits: Limits) -> None:
-    """Bound what is to be encoded."""
+    """Bound what is to be encoded; what is only told of may have any size that a source may have."""
+    if steps.describe:
+        return
     side = max(steps.size.width, steps.size.height)
     if side > limits.output_side_px:
         raise LimitExceeded("output_side", f"output: {side} > {limits.output_side_px} px a side")
@@ -143,7 +177,7 @@ def check_output(steps: Steps, limits: Limits) -> None:
 
 def _format(last: Encode, candidates: tuple[Format, ...], info: MediaInfo, size: Size, engine: Engine) -> Format:
     if last.format is Format.KEEP:
-        return info.format
+        return Format.PNG if info.format in VECTORS else info.format
     if last.format is not Format.AUTO:
         return last.format
     if info.frames > 1:

@@ -6,7 +6,7 @@ Operations that change no size and need no more than they say are their own step
 from msgspec import Struct
 
 from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import Blend, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
+from imagemill.model.recipe import Blend, Describe, Detect, Encode, Place, Recipe, Shadow, SourceRef, Speed, Trim
 from imagemill.plan.geometry import Box, Size
 
 
@@ -106,6 +106,26 @@ class Underlay(Struct, frozen=True):
     rgba: int
 
 
+class Drawing(Struct, frozen=True):
+    """What is drawn of a vector picture, and at which size."""
+
+    size: Size
+    left: float = 0.0
+    """This and the next three: which part of the picture, in shares of its sides."""
+    top: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the picture is left out."""
+        return (self.left, self.top, self.width, self.height) == (0.0, 0.0, 1.0, 1.0)
+
+    def at(self, size: Size) -> "Drawing":
+        """The same part of the picture, at another size."""
+        return Drawing(size, self.left, self.top, self.width, self.height)
+
+
 class Overlay(Struct, frozen=True):
     """Lay another picture on this one, which keeps its size."""
 
@@ -138,6 +158,10 @@ class Steps(Struct, frozen=True):
     """1, 2, 4 or 8: how much smaller a JPEG may be decoded."""
     encode: Encode = Encode()
     """How it is written; format and quality are settled above."""
+    drawing: Drawing | None = None
+    """How a vector picture is drawn before the steps; None for a picture of pixels."""
+    describe: Describe | None = None
+    """What is told of it, in place of writing it. Steps lead to a sample then, and `size` is that of the rendition."""
 
     @property
     def border(self) -> int | None:

@@ -24,7 +24,7 @@ from imagemill.model.errors import (
 )
 from imagemill.model.job import MAX_PRIORITY, NO_METADATA, Callback, Event, JobSpec, Wanted
 from imagemill.model.media import MEDIA_TYPES, READABLE, Format
-from imagemill.model.recipe import Encode, Recipe, renamed
+from imagemill.model.recipe import Describe, Encode, Recipe, renamed
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
 from imagemill.plan.prepare import check, prepare
@@ -285,6 +285,8 @@ def _refuse_video(source: SourceRef) -> None:
 
 def _check_format(steps: Recipe, where: str, *, warm: bool) -> None:
     *before, last = steps
+    if any(isinstance(op, Describe) for op in steps):
+        raise BadOption(f"{where}.recipe: jobs make pictures; what is told of one is answered by GET /info")
     if any(isinstance(op, Encode) for op in before):
         raise BadOption(f"{where}.recipe: encode comes last, and once")
     assert isinstance(last, Encode)

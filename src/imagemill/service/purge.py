@@ -12,6 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from imagemill.cache.purges import Purge, Subject
 from imagemill.dialects.base import Dialect
+from imagemill.model.client import ANYONE
 from imagemill.model.errors import BadRequest, DependencyDown
 from imagemill.model.keys import source_key
 from imagemill.model.request import is_tag
@@ -22,7 +23,7 @@ from imagemill.settings import Limits, Negotiation
 
 MAX_ORDER_BYTES = 16 * 1024
 NO_LIMITS = Limits()
-_PATH = b"/image"
+_IMAGE, _INFO = b"/image", b"/info"
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,8 +151,10 @@ class Purger:
 
     def _keys(self, target: str) -> tuple[str, ...]:
         path, _, query = _raw(target).partition(MARK)[0].partition(b"?")
-        if path != _PATH:
-            raise BadRequest(f"target: it begins with {_PATH.decode()}?source=")
+        if path not in {_IMAGE, _INFO}:
+            raise BadRequest("target: it begins with /image?source= or /info?source=")
+        if path == _INFO:
+            return (result_key_of(self._dialect.described(query), self._limits, ANYONE, self._policy),)
         keys = [
             result_key_of(request, self._limits, client, self._policy)
             for client in clients(self._policy)

@@ -18,14 +18,22 @@ def build(
     explained: Callable[[Call], dict[str, Any]],
     version: Callable[[], dict[str, str]],
     purge: Handler,
+    explained_info: Callable[[Call], dict[str, Any]],
 ) -> App:
     """The application of the admin port."""
+    routes = {
+        **_probes(metrics, not_ready, version),
+        "/explain": _telling(explained),
+        "/explain/info": _telling(explained_info),
+    }
+    return App(routes, _finished(Log("imagemill.admin")), posts={"/purge": purge})
 
+
+def _telling(explained: Callable[[Call], dict[str, Any]]) -> Handler:
     async def explain(call: Call, _receive: Any) -> Reply:
         return json_reply(200, explained(call))
 
-    routes = {**_probes(metrics, not_ready, version), "/explain": explain}
-    return App(routes, _finished(Log("imagemill.admin")), posts={"/purge": purge})
+    return explain
 
 
 def build_for_jobs(metrics: Metrics, not_ready: Callable[[], list[str]], version: Callable[[], dict[str, str]]) -> App:

@@ -1,7 +1,8 @@
 """The public port: finds the handler of a request, turns errors into problems, writes one answer.
 
 ``/image``     a rendition, now
-``/explain``   what ``/image`` would do; only where URLs need no signature
+``/info``      what there is to be told of a picture
+``/explain``   what ``/image`` would do (``/explain/info``: what ``/info`` would); only where URLs need no signature
 ``/jobs`` …    work that is called back about, where jobs are on: see `web.jobs`
 anything else  404
 """

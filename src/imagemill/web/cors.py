@@ -16,7 +16,7 @@ _METHODS = b"GET, HEAD"
 _REQUEST_FIELDS = b"Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since"
 _EXPOSED = (
     b"Accept-Ranges, Age, Content-Disposition, Content-Range, ETag, "
-    b"Retry-After, Server-Timing, X-Cache, X-Request-Id, X-TTL"
+    b"Retry-After, Server-Timing, X-Cache, X-Fallback, X-Request-Id, X-TTL"
 )
 """What a script may see of an answer beside the few that it always may."""
 

@@ -20,6 +20,7 @@ CONDITIONS = frozenset(
     {b"if-match", b"if-unmodified-since", b"if-none-match", b"if-modified-since", b"if-range", b"range"}
 )
 """Header fields of a request that decide what of a rendition is answered."""
+_POLICY = b"sandbox; default-src 'none'"
 _MOST_CONDITION_BYTES = 4_096
 _MOST_DATE_BYTES = 40
 
@@ -87,13 +88,24 @@ def respond(
     return Reply(200, common + _content(delivery, delivery.body), delivery.body)
 
 
+def common_of_bodies(vary: tuple[str, ...], resource_policy: str, disposition: bytes) -> Fields:
+    """What every picture is sent with, whatever it stands for."""
+    return (
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", _POLICY),
+        *(((b"vary", ", ".join(vary).encode()),) if vary else ()),
+        *(((b"cross-origin-resource-policy", resource_policy.encode()),) if resource_policy else ()),
+        *(((b"content-disposition", disposition),) if disposition else ()),
+    )
+
+
 def _content(delivery: Delivery, body: bytes) -> Fields:
     """What is said of a body only where there is one."""
     fields = (
         (b"content-type", delivery.media_type.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"accept-ranges", b"bytes"),
-        (b"content-security-policy", b"sandbox; default-src 'none'"),
+        (b"content-security-policy", _POLICY),
     )
     return (*fields, (b"content-disposition", delivery.disposition)) if delivery.disposition else fields
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from imagemill.cache.base import Cache
 from imagemill.dialects.base import Dialect
 from imagemill.model.client import Client
-from imagemill.model.errors import BadOption, ProcessingTimeout, TargetTooLong, UrlExpired
+from imagemill.model.errors import BadOption, ImagemillError, ProcessingTimeout, TargetTooLong, UrlExpired
 from imagemill.model.filename import suffixed
 from imagemill.model.media import Format
-from imagemill.model.request import Plan
+from imagemill.model.request import ImageRequest, Plan
 from imagemill.model.signing import MARK, verify
 from imagemill.plan import negotiate
 from imagemill.plan.prepare import prepare
@@ -21,6 +21,7 @@ from imagemill.service.transcode import Served, Transcoder
 from imagemill.settings import Settings
 from imagemill.web.cors import Cors
 from imagemill.web.disposition import disposition
+from imagemill.web.fallbacks import Fallbacks
 from imagemill.web.headers import CONDITIONS, Delivery, respond
 from imagemill.web.problems import Reply, json_reply
 from imagemill.web.request import Call, until_left
@@ -47,8 +48,28 @@ class Clock(NamedTuple):
 class Images:
     """The native dialect's handlers."""
 
-    def __init__(self, dialect: Dialect, transcoder: Transcoder, memo: Cache[Plan], settings: Settings) -> None:
-        self._dialect = dialect
+    def __init__(
+        self,
+        dialect: Dialect,
+        transcoder: Transcoder,
+        memo: Cache[Plan],
+        settings: Settings,
+        *,
+        read: Callable[[bytes, Client], ImageRequest] | None = None,
+        fallbacks: Fallbacks | None = None,
+    ) -> None:
+        """Hold the parts.
+
+        Args:
+            dialect: What queries are written in.
+            transcoder: Does the work.
+            memo: Plans by what was asked; several may share it, as paths are part of that.
+            settings: All of them.
+            read: What a query stands for; None = what *dialect* makes of one that asks for a picture.
+            fallbacks: What is shown in place of errors; None = nothing.
+        """
+        self._read = read or dialect.parse
+        self._fallbacks = fallbacks or Fallbacks({}, settings.fallback)
         self._transcoder = transcoder
         self._memo = memo
         self._settings = settings
@@ -61,10 +82,35 @@ class Images:
         plan = self.plan(call)
         served = self._transcoder.hit(plan)
         if served is None:
-            served = await self._while_wanted(plan, receive)
+            until_s = time.monotonic() + self._settings.server.request_timeout_s
+            try:
+                served = await self._while_wanted(plan, receive, until_s)
+            except ImagemillError as e:
+                return await self._instead(call, plan, e, receive, until_s)
         if served is None:
             return None
         return self.respond(call, plan, served, self.clock(plan, served))
+
+    async def _instead(
+        self, call: Call, plan: Plan, error: ImagemillError, receive: Receive, until_s: float
+    ) -> Reply | None:
+        """The picture that is shown where *plan* ended in *error*; that error itself where none can be shown."""
+        other = self._fallbacks.plan(plan, error)
+        if other is None:
+            raise error
+        try:
+            served = self._transcoder.hit(other) or await self._while_wanted(other, receive, until_s)
+        except ImagemillError:
+            raise error from None
+        if served is None:
+            return None
+        call.tier, call.error = served.tier, error
+        return self._fallbacks.reply(
+            call, plan, served, error, time.time(),
+            vary=plan.vary + self._cors.vary,
+            resource_policy=self._settings.server.cross_origin_resource_policy,
+            disposition=_disposition(plan, served.entry.rendition.format),
+        )  # fmt: skip
 
     # the same in steps, for whoever meets a call again and again
 
@@ -120,7 +166,7 @@ class Images:
         return plan
 
     def _prepared(self, query: bytes, client: Client) -> Plan:
-        return prepare(self._dialect.parse(query, client), self._settings.limits, client, self._settings.negotiation)
+        return prepare(self._read(query, client), self._settings.limits, client, self._settings.negotiation)
 
     def _client(self, call: Call) -> Client:
         return negotiate.client(call.fields(negotiate.READ), self._settings.negotiation)
@@ -133,9 +179,9 @@ class Images:
             raise BadOption("signature: no keys are configured here")
         return call.query
 
-    async def _while_wanted(self, plan: Plan, receive: Receive) -> Served | None:
+    async def _while_wanted(self, plan: Plan, receive: Receive, until_s: float) -> Served | None:
         """Serve *plan* unless the client leaves first; what nobody else wants then is stopped."""
-        work = asyncio.create_task(self._in_time(plan))
+        work = asyncio.create_task(self._in_time(plan, until_s))
         gone = asyncio.create_task(until_left(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -147,13 +193,13 @@ class Images:
                     with suppress(asyncio.CancelledError):
                         await task
 
-    async def _in_time(self, plan: Plan) -> Served:
-        limit_s = self._settings.server.request_timeout_s
+    async def _in_time(self, plan: Plan, until_s: float) -> Served:
+        """Make *plan* before *until_s* on the monotonic clock."""
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(until_s - time.monotonic()):
                 return await self._transcoder.make(plan)
         except TimeoutError:
-            raise ProcessingTimeout(f"not done after {limit_s:g} s") from None
+            raise ProcessingTimeout(f"not done after {self._settings.server.request_timeout_s:g} s") from None
 
     def respond(self, call: Call, plan: Plan, served: Served, clock: Clock) -> Reply:
         """The answer to *call* with *served*.

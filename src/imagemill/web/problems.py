@@ -104,7 +104,8 @@ def problem(error: BaseException, request_id: str) -> Reply:
     }
     if known and (limit := getattr(error, "limit", "")):
         body["limit"] = limit
-    return Reply(status, (*HEADERS, *_retry(error), *_challenge(error), *_size(error)), _no_markup(json.dumps(body)))
+    headers = (*HEADERS, *retry_after(error), *_challenge(error), *_size(error))
+    return Reply(status, headers, _no_markup(json.dumps(body)))
 
 
 HEADERS = (
@@ -115,7 +116,8 @@ HEADERS = (
 )
 
 
-def _retry(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+def retry_after(error: BaseException) -> tuple[tuple[bytes, bytes], ...]:
+    """When to ask again, where *error* knows it."""
     after_s = getattr(error, "retry_after_s", None)
     return ((b"retry-after", b"%d" % after_s),) if isinstance(after_s, int) else ()
 

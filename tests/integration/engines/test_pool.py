@@ -16,8 +16,10 @@ import pytest
 from PIL import Image
 
 from imagemill.engines.base import Task
+from imagemill.engines.operations.lettering import _is_public
 from imagemill.engines.pool import _BACKOFF_S, Pool
 from imagemill.engines.process import _ENVIRONMENT, Process
+from imagemill.engines.typefaces import home
 from imagemill.model.errors import (
     BadOption,
     BadRequest,
@@ -594,7 +596,7 @@ class TestConfinement:
             assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
 
     async def test_no_descriptor_of_ours(self):
-        """Only standard streams, the socket, the two (sealed) memories and /proc/self/statm."""
+        """Only standard streams, the socket, the two (sealed) memories and /proc/self/statm; fonts of ours that are private."""
         with Path("/dev/zero").open("rb") as secret:
             os.set_inheritable(secret.fileno(), True)
             async with pool(2) as p:
@@ -603,7 +605,8 @@ class TestConfinement:
                     assert sum(link.startswith("socket:") for link in links) == 1
                     rest = {link.split(" ")[0] for link in links if not link.startswith(("socket:", "anon_inode:"))}
                     ours = {"/memfd:stderr", "/memfd:source", "/memfd:output"}
-                    assert rest <= {"/dev/null", f"/proc/{pid}/statm"} | ours
+                    fonts = {str(path) for path in home().glob("*.ttf") if not _is_public(path)}
+                    assert rest <= {"/dev/null", f"/proc/{pid}/statm"} | ours | fonts
 
     async def test_dies_with_its_parent(self):
         """A front that is killed leaves no worker behind, not even a busy one."""

@@ -24,7 +24,7 @@ from imagemill.cache.frame import (
 )
 from imagemill.model.entry import MAX_DATE_S, MAX_LIFE_S, MAX_TAGS, Entry, Failure, Validators
 from imagemill.model.keys import etag
-from imagemill.model.media import MEDIA_TYPES, Format, Rendition
+from imagemill.model.media import ANSWERS, Format, Rendition
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 SECRET = b"s" * 32
@@ -36,7 +36,7 @@ tags = st.lists(st.text(max_size=20), max_size=5).map(lambda names: tuple(sorted
 renditions = st.builds(
     lambda body, **rest: Rendition(body, etag=etag(body), **rest),
     body=st.binary(min_size=1, max_size=2000),
-    format=st.sampled_from(sorted(MEDIA_TYPES)),
+    format=st.sampled_from(sorted(ANSWERS)),
     width_px=st.integers(1, 2**20),
     height_px=st.integers(1, 2**20),
     frames=st.integers(1, 1000),

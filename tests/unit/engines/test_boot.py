@@ -10,7 +10,7 @@ from imagemill.engines.decoded import _LOADERS, pyvips
 from imagemill.engines.pool import boot_line
 from imagemill.engines.process import _ENVIRONMENT
 from imagemill.model.errors import SettingsError
-from imagemill.model.media import READABLE
+from imagemill.model.media import READABLE, VECTORS
 
 RENDER = """
 from imagemill.engines.vips import Vips, pyvips
@@ -83,7 +83,7 @@ def test_missing_wheel(monkeypatch):
 
 def test_loaders_are_explicit_and_trusted(tmp_path):
     """D14: one named loader a format; untrusted ones are blocked in a worker's environment, ours are not."""
-    assert _LOADERS.keys() == READABLE
+    assert _LOADERS.keys() | VECTORS == READABLE
     assert _ENVIRONMENT["VIPS_BLOCK_UNTRUSTED"] == "1"
     for suffix in ("v", "csv"):
         pyvips.Image.black(4, 4).write_to_file(f"{tmp_path}/x.{suffix}")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from imagemill.engines import wire
 from imagemill.engines.base import Task
 from imagemill.engines.typefaces import found
-from imagemill.model.media import Format
+from imagemill.model.media import ANSWERS, Format
 from imagemill.model.recipe import Encode
 from imagemill.settings import Engine, Limits, Text
 
@@ -34,8 +34,9 @@ def test_round_trip_from_worker():
     """Write and read are inverse."""
     for message in (wire.Ready({"libvips": "8"}), wire.Failed("image_corrupt", "no")):
         assert wire.heard_from_worker(wire.write(message)) == message
-    done = msgspec.convert(GOOD, wire.Done)
-    assert wire.heard_from_worker(wire.write(done)) == done
+    for format_ in sorted(ANSWERS):
+        done = msgspec.convert(GOOD | {"format": format_}, wire.Done)
+        assert wire.heard_from_worker(wire.write(done)) == done
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,12 @@ operations = st.one_of(
     st.builds(Blur, st.integers(1, 30)),
     st.builds(Sharpen, st.integers(1, 30)),
     st.builds(Background, st.integers(0, 0xFFFFFFFF)),
-    st.builds(Encode, st.sampled_from(Format), st.integers(0, 100), st.none() | st.sampled_from(Speed)),
+    st.builds(
+        Encode,
+        st.sampled_from([f for f in Format if f is not Format.JSON]),
+        st.integers(0, 100),
+        st.none() | st.sampled_from(Speed),
+    ),
 )
 recipes = st.lists(operations, max_size=5).map(tuple)
 text = st.text(st.sampled_from("ab1:/=&?|\0é日"), max_size=6)

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 
 from imagemill.model.errors import BadOption
-from imagemill.model.recipe import Background, Blur, Crop, Encode, Gravity, Position, Recipe, Resize, Rotate, Sharpen
+from imagemill.model.recipe import (
+    Background,
+    Blur,
+    Crop,
+    Describe,
+    Encode,
+    Gravity,
+    Position,
+    Recipe,
+    Resize,
+    Rotate,
+    Sharpen,
+)
 from unit.model.test_keys import recipes
 
 BAD = {
@@ -20,7 +32,8 @@ BAD = {
     Blur: [{"sigma_centi": 0}, {"sigma_centi": -5}],
     Sharpen: [{"sigma_centi": 0}],
     Background: [{"rgba": -1}, {"rgba": 1 << 32}],
-    Encode: [{"quality": -1}, {"quality": 101}],
+    Encode: [{"quality": -1}, {"quality": 101}, {"format": "json"}],
+    Describe: [{"colours": -1}, {"colours": 17}],
 }  # fmt: skip
 
 

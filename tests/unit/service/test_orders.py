@@ -171,6 +171,8 @@ def test_operations():
         ({"recipe": [{"type": "resize", "width": 1}]}, r"recipe\[0\].width: unknown field; did you mean width_px"),
         ({"recipe": [{"type": "resize", "width_px": 1, "position": {"x": 1}}]}, r"position.x: unknown field"),
         ({"recipe": [{"type": "encode"}, {"type": "flip"}]}, "encode comes last"),
+        ({"recipe": [{"type": "describe"}]}, "GET /info"),
+        ({"recipe": [{"type": "describe"}, {"type": "encode"}]}, "GET /info"),
         ({"recipe": [{"type": "encode"}, {"type": "encode"}]}, "encode comes last"),
         ({"recipe": [{"type": "resize"}]}, r"renditions\[0\]: resize: width or height"),
         ({"recipe": [{"type": "crop", "width_px": 10**12, "height_px": 1}]}, "no number is larger"),

@@ -87,6 +87,17 @@ async def test_by_target(purges, signature):
     assert purges.judge(held(), prepare(DIALECT.parse(query.replace("5", "6").encode()), Limits()).key) is Verdict.VALID
 
 
+async def test_by_target_of_what_is_told(purges):
+    """What /info answers, and not the picture under the same parameters."""
+    query = "source=https://a.example/cat.jpg&width=5"
+    done = await Purger(purges, DIALECT, None).carry_out(Order(target=f"/info?{query}&palette=3"))
+
+    assert done.names == 1
+    told = [prepare(DIALECT.described(f"{query}&palette={n}".encode()), Limits()).key for n in (3, 4)]
+    assert [purges.judge(held(), key) for key in told] == [Verdict.GONE, Verdict.VALID]
+    assert purges.judge(held(), prepare(DIALECT.parse(query.encode()), Limits()).key) is Verdict.VALID
+
+
 async def test_where_the_others_cannot_be_told(purges):
     """It holds here, and whoever asked hears that it does not elsewhere."""
     with pytest.raises(DependencyDown, match="on this node"):

@@ -21,7 +21,11 @@ async def ask(target, reasons=(), method="GET", body=(), headers=(), purge=None)
             raise BadOption("no such option")
         return {"query": query.decode(), "accept": accept.decode()}
 
-    app = build(Metrics(), lambda: list(reasons), explain, lambda: {"imagemill": "1"}, handler(purge or nothing))
+    def explain_info(call):
+        return {**explain(call), "of": "info"}
+
+    version = {"imagemill": "1"}
+    app = build(Metrics(), lambda: list(reasons), explain, lambda: version, handler(purge or nothing), explain_info)
     path, _, query = target.partition("?")
     scope = {
         "type": "http", "method": method, "raw_path": path.encode(), "query_string": query.encode(),
@@ -62,6 +66,7 @@ async def test_metrics_and_version():
 
 async def test_explain_is_given_the_raw_query():
     assert json.loads((await ask("/explain?a=%2F"))[2]) == {"query": "a=%2F", "accept": "image/avif"}
+    assert json.loads((await ask("/explain/info?a=%2F"))[2])["of"] == "info"
     status, headers, body = await ask("/explain?bad")
     assert (status, json.loads(body)["code"]) == (400, "bad_option")
     assert headers[b"content-type"] == b"application/problem+json"

@@ -8,7 +8,7 @@ Errors   `BadOption` names the parameter; values are percent-decoded once, as UT
 
 from collections.abc import Callable
 
-from imagemill.dialects.native import hints, order, presets
+from imagemill.dialects.native import description, encoding, hints, order, presets
 from imagemill.dialects.native.reading import MAX_DIGITS, Given, Parameter, Terms, cut, flag, integer
 from imagemill.model import filename
 from imagemill.model.client import ANYONE, Client
@@ -17,7 +17,7 @@ from imagemill.model.recipe import Recipe
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.settings import Limits, Presets
 
-__all__ = ["PARAMETERS", "Native", "Parameter", "split"]
+__all__ = ["DESCRIBING", "PARAMETERS", "Native", "Parameter", "split"]
 
 PARAMETERS = (
     Parameter(
@@ -41,7 +41,18 @@ PARAMETERS = (
     ),
     Parameter("attachment", "att", "0|1", "Whether a browser saves the picture instead of showing it. Default: 0."),
 )
-_LONG = {p.name: p.name for p in PARAMETERS} | {p.alias: p.name for p in PARAMETERS if p.alias}
+_TOLD = frozenset(p.name for p in description.PARAMETERS)
+_OF_FILES = frozenset(p.name for p in encoding.PARAMETERS) | {"filename", "attachment"}
+"""What only a picture that is written can have."""
+DESCRIBING = (*(p for p in PARAMETERS if p.name not in _OF_FILES), *description.PARAMETERS)
+"""What /info understands: where the picture is, what is done to it, and what is to be told."""
+
+
+def _long(parameters: tuple[Parameter, ...]) -> dict[str, str]:
+    return {p.name: p.name for p in parameters} | {p.alias: p.name for p in parameters if p.alias}
+
+
+_LONG, _LONG_OF_INFO = _long(PARAMETERS), _long(DESCRIBING)
 
 NO_PRESETS = Presets()
 Canon = Callable[[str], str]
@@ -62,12 +73,20 @@ class Native:
         """See `dialects.base.Dialect`."""
         return self.request(split(query), client)
 
+    def described(self, query: bytes) -> ImageRequest:
+        """See `dialects.base.Dialect`."""
+        given = cut(query, _LONG_OF_INFO)
+        return self._request(given, self.description(given), ())
+
     def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
         """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
         given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
+        return self._request(given, order.recipe(given, self._terms), vary)
+
+    def _request(self, given: Given, recipe: Recipe, vary: tuple[str, ...]) -> ImageRequest:
         return ImageRequest(
             source=self.source(given.get("source", "")),
-            recipe=order.recipe(given, self._terms),
+            recipe=recipe,
             ttl_s=integer(given, "ttl", 1, 10**MAX_DIGITS) if "ttl" in given else None,
             expires_at_s=integer(given, "expires", 0, 10**10 - 1, digits=10) if "expires" in given else None,
             tags=_tags(given["tags"]) if "tags" in given else (),
@@ -91,6 +110,15 @@ class Native:
     def recipe(self, given: Given) -> Recipe:
         """The operations that *given* asks for: in the one fixed order, or as its ``ops`` says."""
         return order.recipe(hints.followed(self._presets.applied(given), ANYONE, enabled=False)[0], self._terms)
+
+    def description(self, given: Given) -> Recipe:
+        """The operations that *given* asks for, and then what is to be told; a preset's format is no matter."""
+        asked = {name: value for name, value in given.items() if name in _TOLD}
+        done = {name: value for name, value in given.items() if name not in _TOLD}
+        if done.keys() - presets.BESIDE:
+            done = {name: value for name, value in self._presets.applied(done).items() if name not in _OF_FILES}
+            done = dict(hints.followed(done, ANYONE, enabled=False)[0])
+        return order.recipe(done | asked, self._terms, (description.DESCRIBE,))
 
 
 def _object(rest: str) -> str:

@@ -15,7 +15,7 @@ from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, d
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
 
-READING: tuple[Reader, ...] = (geometry.ORIENT,)
+READING: tuple[Reader, ...] = (frames.DENSITY, geometry.ORIENT)
 FIXED: tuple[Reader, ...] = (
     geometry.TRIM,
     geometry.CROP,
@@ -58,9 +58,9 @@ _FLAGS = frozenset(p.name for p in PARAMETERS if p.values == "0|1")
 _ALONE = frozenset(name for reader in FIXED for name in reader.parameters)
 
 
-def recipe(given: Given, terms: Terms) -> Recipe:
-    """The operations that *given* asks for."""
-    made = [*_all(READING, given, terms), *_changes(given, terms), *_all(WRITING, given, terms)]
+def recipe(given: Given, terms: Terms, last: tuple[Reader, ...] = WRITING) -> Recipe:
+    """The operations that *given* asks for, with those of *last* at the end."""
+    made = [*_all(READING, given, terms), *_changes(given, terms), *_all(last, given, terms)]
     return tuple(made)
 
 

@@ -63,11 +63,13 @@ class Lettering:
         os.environ["FONTCONFIG_FILE"] = str(typefaces.home() / _CONFIGURATION)
 
     def before_confinement(self) -> None:
-        """Hold what is ours open: it may lie where a worker without rights does not come."""
+        """Hold what is ours open, where it lies where a worker without rights does not come."""
         own = [path for path in dict.fromkeys(face.path for face in self._fonts.faces) if _is_own(path)]
+        needed = [*map(Path, own), typefaces.home() / _CONFIGURATION]
+        if os.geteuid() != 0 or all(map(_is_public, needed)):
+            return
         self._reach = {path: f"/proc/self/fd/{os.open(path, os.O_RDONLY)}" for path in own}
-        if os.geteuid() == 0 and not _is_public(typefaces.home() / _CONFIGURATION):
-            self.block(Text("."), 100)  # has fontconfig read its configuration while that can be done
+        self.block(Text("."), 100)  # has fontconfig read its configuration while that can be done
 
     def check(self) -> None:
         """Refuse files that cannot be read: raised while a worker starts, confined."""

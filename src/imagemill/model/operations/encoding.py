@@ -86,6 +86,8 @@ class Encode(Struct, frozen=True, tag="encode"):
 
     def __post_init__(self) -> None:
         """Keep numbers in range, and refuse what excludes one another."""
+        if self.format == Format.JSON:
+            raise BadOption("format: a picture is not written as JSON; /info tells of it")
         if not 0 <= self.quality <= 100:
             raise BadOption("quality: 1 to 100")
         check_range("quality target", self.target_centi, 0, 10_000)
@@ -116,7 +118,10 @@ class Encode(Struct, frozen=True, tag="encode"):
 
 
 class Describe(Struct, frozen=True, tag="describe"):
-    """Tell of the picture, as JSON, instead of writing it. What costs nothing is always told."""
+    """Tell of the picture, as JSON, instead of writing it. What its header says is always told, and costs nothing.
+
+    The header is the source's; whatever is told of pixels is told of the first frame that the recipe makes.
+    """
 
     metadata: bool = False
     """EXIF, XMP and IPTC."""
@@ -132,3 +137,8 @@ class Describe(Struct, frozen=True, tag="describe"):
     def __post_init__(self) -> None:
         """Keep the palette one."""
         check_range("palette", self.colours, 0, 16)
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether the source has to be decoded for it."""
+        return bool(self.colours or self.blurhash or self.thumbhash or self.phash or self.placeholder)

@@ -25,13 +25,14 @@ from imagemill.model.recipe import (
     Rotate,
     Space,
     Subsampling,
+    Trim,
 )
 from imagemill.plan.operations.base import Check, Group
-from imagemill.plan.steps import Cut, Mirror, Scale, Step, Turn, Upright
+from imagemill.plan.steps import Border, Chosen, Cut, Mirror, Scale, Step, Turn, Upright
 from imagemill.settings import Limits
 
-_DEEP_OPERATIONS = (AutoOrient, Crop, AspectCrop, Rotate, Flip, Flop, Resize, Frames, Encode)
-_DEEP_STEPS = (Upright, Cut, Turn, Mirror, Scale)
+_DEEP_OPERATIONS = (AutoOrient, Trim, Crop, AspectCrop, Rotate, Flip, Flop, Resize, Frames, Encode)
+_DEEP_STEPS = (Upright, Border, Cut, Chosen, Turn, Mirror, Scale)
 _ALL_DITHERED = 100
 MOST_ENCODES = 8
 """For `Encode.max_bytes`: the quality asked for, and a bisection of those below."""
@@ -112,7 +113,7 @@ def refuse_vain(op: Encode, format_: Format) -> None:
 
 def refuse_shallow(recipe: Recipe) -> None:
     """Refuse more bits than eight of a recipe with operations that work on eight."""
-    last = recipe[-1] if recipe else None
+    last = recipe[-1] if recipe else None  # a layer may be laid as it is
     if not isinstance(last, Encode) or last.bits == EIGHT_BITS:
         return
     if shallow := [op for op in recipe if not isinstance(op, _DEEP_OPERATIONS)]:

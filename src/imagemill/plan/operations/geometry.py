@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import MediaInfo
+from imagemill.model.media import VECTORS, MediaInfo
 from imagemill.model.recipe import (
     AspectCrop,
     AutoOrient,
@@ -45,7 +46,7 @@ from imagemill.settings import Limits
 _EXACT = frozenset({Fit.CONTAIN, Fit.FILL})
 OPAQUE = 0xFF
 SHRINK_NS, GROW_NS, PREMULTIPLY_NS, MOVE_NS = 6.0, 30.0, 8.0, 6.0
-_SEARCH_NS, _SLANT_NS, _BACKDROP_NS = 12.0, 60.0, 40.0
+_SEARCH_NS, _COLOURS_NS, _SLANT_NS, _BACKDROP_NS = 12.0, 45.0, 60.0, 40.0
 _LOOK_NS = {Detect.ATTENTION: 4e6, Detect.ENTROPY: 12e6, Detect.FACE: 90e6}
 """For a look at a picture of few pixels, whatever the size was."""
 _SIGMA_OF_SIDE = 40
@@ -127,6 +128,8 @@ def _mirror(op: Flip | Flop, scene: Scene) -> tuple[list[Step], Size]:
 
 
 def _resize(op: Resize, scene: Scene) -> tuple[list[Step], Size]:
+    if scene.info.format in VECTORS:
+        op = replace(op, enlarge=True)  # it has no pixels that would be seen
     placed = place(scene.size, op)
     steps: list[Step] = [] if placed.scaled == scene.size else [Scale(placed.scaled)]
     if placed.cut:
@@ -178,7 +181,10 @@ def _price_trimmed(step: Trimmed, area: int, info: MediaInfo) -> tuple[float, in
 
 
 def _price_border(_step: Border | Trimmed, area: int, info: MediaInfo) -> tuple[float, int]:
-    return area * (_SEARCH_NS + (2 * PREMULTIPLY_NS if info.has_alpha else 0)), area
+    """Its colours are those that are seen: so a profile, or inks, are worked out for it, and again for what is made."""
+    inks = info.channels > 3 and not info.has_alpha  # noqa: PLR2004 - more than red, green and blue
+    colours = _COLOURS_NS if info.icc_bytes or inks else 0.0
+    return area * (_SEARCH_NS + colours + (2 * PREMULTIPLY_NS if info.has_alpha else 0)), area
 
 
 def _price_chosen(step: Chosen, area: int, info: MediaInfo) -> tuple[float, int]:

@@ -1,0 +1,208 @@
+"""Never larger: the source instead of a rendition that outgrows it, its picture and nothing else (threat D15)."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from golden import pictures
+from golden.mill import mill
+from imagemill.settings import Engine
+
+CANARY = b"<script>canary()</script>"
+ON, OFF = Engine(never_larger=True), Engine()
+
+
+def photo():
+    return pictures.photo(300, 200)
+
+
+def palette():
+    return photo().quantize(40)
+
+
+def looped():
+    frames = [photo().crop((n, n, n + 60, n + 40)).quantize(16) for n in range(3)]
+    return pictures.encoded(
+        frames[0], "GIF", save_all=True, append_images=frames[1:], duration=[40, 120, 70], loop=5, optimize=False
+    )
+
+
+MADE = {
+    "jpeg": lambda: pictures.encoded(photo(), "JPEG", quality=25), "progressive": lambda: pictures.encoded(photo(), "JPEG", quality=25, progressive=True),
+    "grey jpeg": lambda: pictures.encoded(photo().convert("L"), "JPEG", quality=25), "fine jpeg": lambda: pictures.encoded(photo(), "JPEG", quality=25, subsampling=0),
+    "png": lambda: pictures.encoded(photo(), "PNG", optimize=True), "palette": lambda: pictures.encoded(palette(), "PNG", optimize=True),
+    "few colours": lambda: pictures.encoded(photo().quantize(4), "PNG", optimize=True, bits=2), "alpha": lambda: pictures.encoded(pictures.disc(), "PNG", optimize=True),
+    "grey png": lambda: pictures.encoded(photo().convert("L"), "PNG", optimize=True),
+    "webp": lambda: pictures.encoded(photo(), "WEBP", quality=20, method=6), "webp alpha": lambda: pictures.encoded(pictures.disc(), "WEBP", quality=20, method=6),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return {name: make() for name, make in MADE.items()}
+
+
+def pixels(body):
+    """All frames, as an independent decoder sees them."""
+    with Image.open(io.BytesIO(body)) as picture:
+        return [np.array(frame.convert("RGBA")) for frame in ImageSequence.Iterator(picture)]
+
+
+def assert_same(one, other):
+    assert len(pixels(one)) == len(pixels(other))
+    assert all(np.array_equal(a, b) for a, b in zip(pixels(one), pixels(other), strict=True))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_never_larger(name, sources):
+    """Not larger than the source, of identical pixels; without the setting as ever."""
+    source = sources[name]
+    assert len(mill(source, settings=OFF).body) > len(source)
+
+    made = mill(source, settings=ON)
+
+    assert len(made.body) <= len(source)
+    assert_same(made.body, source)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"width": 299}, {"crop": "200,100"}, {"flip": 1}, {"blur": 1}, {"rotate": 180}, {"format": "png"}]
+)
+def test_changes_are_made(asked, sources):
+    """Where a pixel or the format was to change, it does."""
+    made = mill(sources["jpeg"], settings=ON, **asked)
+    assert made.body == mill(sources["jpeg"], settings=OFF, **asked).body
+
+
+@pytest.mark.parametrize("asked", [{"quality": 95}, {"speed": "small"}, {"width": 5000}, {"background": "fff"}])
+def test_what_changes_no_pixel(asked, sources):
+    """How it is encoded, a box that is larger, a ground that nothing shines through."""
+    made = mill(sources["progressive"], settings=ON, **asked)
+    assert len(made.body) <= len(sources["progressive"])
+
+
+def test_a_smaller_rendition_stays():
+    """What an encoder does better is its own."""
+    source = pictures.encoded(photo(), "JPEG", quality=98)
+    assert mill(source, settings=ON).body == mill(source, settings=OFF).body
+
+
+def chunk_after(source, at, kind=b"tEXt", body=b"Comment\0" + CANARY):
+    return source[:at] + pictures.chunk(kind, body) + source[at:]
+
+
+def segment(marker, body):
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def webp_with(source, *chunks):
+    body = source[8:] + b"".join(k + struct.pack("<I", len(b)) + b + b"\0" * (len(b) & 1) for k, b in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def stuffed_pixels(png):
+    """A PNG with the canary behind the end of its compressed pixels, within their chunk."""
+    at = png.index(b"IDAT") - 4
+    (length,) = struct.unpack(">I", png[at : at + 4])
+    return png[:at] + pictures.chunk(b"IDAT", png[at + 8 : at + 8 + length] + CANARY) + pictures.chunk(b"IEND", b"")
+
+
+def stuffed_scan(jpeg):
+    """A JPEG with the canary between the last coded pixel and the end marker."""
+    return jpeg[:-2] + CANARY + jpeg[-2:]
+
+
+def stuffed_stream(webp):
+    body = webp[20:] + CANARY
+    body = webp[8:16] + struct.pack("<I", len(body)) + body + b"\0" * (len(body) & 1)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def stuffed_palette(png):
+    """A PNG palette with the canary in colours that no pixel has."""
+    at = png.index(b"PLTE") - 4
+    (length,) = struct.unpack(">I", png[at : at + 4])
+    colours = png[at + 8 : at + 8 + length] + CANARY + b"!!"
+    return png[:at] + pictures.chunk(b"PLTE", colours) + png[at + 12 + length :]
+
+
+def thumbnail(jpeg):
+    return jpeg[:2] + segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\3\3" + CANARY + b"!!") + jpeg[20:]
+
+
+CARRIERS = {
+    "jpeg comment": ("jpeg", lambda s: s[:2] + segment(0xFE, CANARY) + s[2:]), "jpeg app": ("progressive", lambda s: s[:20] + segment(0xE7, CANARY) + s[20:]),
+    "jpeg exif": ("jpeg", lambda s: s[:20] + segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0" + CANARY) + s[20:]), "jpeg thumbnail": ("jpeg", thumbnail),
+    "jpeg appended": ("jpeg", lambda s: s + CANARY), "jpeg scan": ("jpeg", stuffed_scan), "jpeg progressive scan": ("progressive", stuffed_scan),
+    "jpeg table": ("jpeg", lambda s: s[:20] + segment(0xDB, b"\3" + (CANARY * 3)[:64]) + s[20:]), "jpeg adobe": ("grey jpeg", lambda s: s[:20] + segment(0xEE, b"Adobe\0\x64\0\0\0\0\0" + CANARY) + s[20:]),
+    "png text": ("png", lambda s: chunk_after(s, 33)), "png unknown": ("palette", lambda s: chunk_after(s, 33, b"cnRy", CANARY)), "png appended": ("alpha", lambda s: s + CANARY),
+    "png after end": ("png", lambda s: chunk_after(s, len(s))), "png pixels": ("png", stuffed_pixels), "png palette": ("palette", stuffed_palette),
+    "png suggested": ("png", lambda s: chunk_after(s, 33, b"PLTE", CANARY + b"!!")), "png background": ("alpha", lambda s: chunk_after(s, 33, b"bKGD", CANARY)),
+    "webp unknown": ("webp", lambda s: webp_with(s, (b"CNRY", CANARY))), "webp exif": ("webp alpha", lambda s: webp_with(s, (b"EXIF", CANARY))),
+    "webp appended": ("webp", lambda s: s + CANARY), "webp stream": ("webp", stuffed_stream),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [ON, OFF], ids=["never larger", "as ever"])
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_nothing_hides(carrier, settings, sources):
+    """D15: whatever was laid in, behind or between, no output has it; the pixels are those of the clean source."""
+    name, stuff = CARRIERS[carrier]
+    stuffed = stuff(sources[name])
+    assert CANARY in stuffed
+    try:
+        made = mill(stuffed, settings=settings).body
+    except Exception as e:
+        assert settings is not None and type(e).__name__ == "ImageCorrupt", e  # noqa: PT017, PT018
+        return
+    assert CANARY not in made
+    assert CANARY[8:16] not in made
+
+
+def test_animation():
+    """GIF: every frame, its time and how often it is played; colours and pixels stay, comments go."""
+    source = looped()
+    at = 13 + 3 * (2 << (source[10] & 7)) if source[10] & 0x80 else 13
+    stuffed = source[:at] + b"\x21\xfe" + bytes([len(CANARY)]) + CANARY + b"\0" + source[at:] + CANARY
+    from imagemill.engines.rewrite.gif import rewritten
+
+    made = rewritten(stuffed)
+
+    assert CANARY not in made
+    assert_same(made, source)
+    with Image.open(io.BytesIO(made)) as one, Image.open(io.BytesIO(source)) as two:
+        times = [[frame.info["duration"] for frame in ImageSequence.Iterator(picture)] for picture in (one, two)]
+        assert times[0] == times[1] == [40, 120, 70]
+        assert one.info["loop"] == two.info["loop"] == 5
+
+
+def test_gif_through_the_mill():
+    """A GIF that ours would outgrow comes back as it was; what is behind its pixels does not."""
+    few = pictures.corners(400, 300).quantize(4)
+    source = pictures.encoded(few, "GIF", optimize=True)
+    for file in (source, source + CANARY):
+        made = mill(file, settings=ON)
+        assert len(made.body) <= len(source)
+        assert CANARY not in made.body
+        assert_same(made.body, source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: pictures.encoded(photo(), "JPEG", quality=25, icc_profile=pictures.swapped_profile()),
+        lambda: pictures.encoded(photo(), "JPEG", quality=25, exif=pictures.exif(6)),
+        lambda: pictures.encoded(photo().convert("CMYK"), "JPEG", quality=25),
+        lambda: pictures.encoded(photo(), "PNG", optimize=True, icc_profile=pictures.swapped_profile()),
+        lambda: pictures.encoded(photo(), "WEBP", quality=20, icc_profile=pictures.swapped_profile()),
+        lambda: pictures.png16(np.random.default_rng(1).integers(0, 65_536, (40, 60, 3), np.uint16)),
+    ],
+    ids=["jpeg profile", "turned", "cmyk", "png profile", "webp profile", "16 bits"],
+)
+def test_what_a_source_would_break(source):
+    """Other colours, turned ones, more bits than are asked for: those are made, whatever they weigh."""
+    body = source()
+    assert mill(body, settings=ON).body == mill(body, settings=OFF).body

@@ -1,0 +1,136 @@
+"""What each writer keeps of a file by itself: its picture up to the last byte that makes it, or nothing at all."""
+
+import io
+import random
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from imagemill.engines.rewrite import gif, jpeg, png, webp
+
+CANARY = b"<script>canary()</script>"
+
+
+def encoded(kind, picture=None, **options):
+    out = io.BytesIO()
+    (picture or Image.radial_gradient("L").resize((40, 30)).convert("RGB")).save(out, kind, **options)
+    return out.getvalue()
+
+
+def chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+HEADER = struct.pack(">IIBBBBB", 4, 2, 8, 0, 0, 0, 0)
+
+
+def made_png(raw, *, header=HEADER, before=b"", tail=b""):
+    pixels = chunk(b"IDAT", zlib.compress(raw) + tail)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + pixels + chunk(b"IEND", b"")
+
+
+ROWS = b"\0abcd" * 2
+
+
+def test_png_is_cut_where_its_pixels_end():
+    """Behind the compressed stream nothing stays; split pixels are joined."""
+    assert png.rewritten(made_png(ROWS, tail=CANARY)) == made_png(ROWS)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        made_png(ROWS + CANARY), made_png(ROWS[:-1]), made_png(ROWS, before=chunk(b"CnRY", CANARY)), made_png(ROWS, before=chunk(b"iCCP", CANARY)),
+        made_png(ROWS, before=chunk(b"tRNS", CANARY)), made_png(ROWS, header=struct.pack(">IIBBBBB", 4, 2, 16, 0, 0, 0, 0)), made_png(ROWS)[:-12],
+        made_png(ROWS)[:-20] + b"\0" * 20, made_png(ROWS, before=chunk(b"IHDR", b"x" * 13)), made_png(ROWS, header=struct.pack(">IIBBBBB", 4, 2, 8, 3, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_png_that_is_not_known(file):
+    """More pixels or less, chunks that must be understood, colours of its own, a palette that is not there."""
+    assert png.rewritten(file) is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 9)])
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA"])
+def test_png_sizes(mode, size):
+    """Every kind of pixel, as it was written: byte for byte, but for what is not the picture."""
+    picture = Image.radial_gradient("L").resize(size).convert(mode)
+    file = encoded("PNG", picture)
+    with Image.open(io.BytesIO(png.rewritten(file))) as made, Image.open(io.BytesIO(file)) as source:
+        assert made.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
+
+
+def stuffed(file):
+    """A GIF with the canary in the sub-blocks behind the end code of its first picture."""
+    at = 13 + (3 * (2 << (file[10] & 7)) if file[10] & 0x80 else 0)
+    while file[at] == 0x21:
+        at += 2
+        while file[at]:
+            at += 1 + file[at]
+        at += 1
+    begin = at = at + 11 + (3 * (2 << (file[at + 9] & 7)) if file[at + 9] & 0x80 else 0)
+    while file[at]:
+        at += 1 + file[at]
+    assert at > begin
+    return file[:at] + bytes([len(CANARY)]) + CANARY + file[at:]
+
+
+def test_gif_is_cut_where_its_pixels_end():
+    """Behind the end code nothing stays, though decoders never look there."""
+    clean = encoded("GIF", Image.radial_gradient("L").resize((90, 70)))
+    assert CANARY in stuffed(clean)
+    assert gif.rewritten(stuffed(clean)) == gif.rewritten(clean)
+    assert CANARY not in gif.rewritten(clean)
+
+
+def test_gif_colours_that_no_pixel_has():
+    """A palette is a place to write in."""
+    picture = Image.new("P", (8, 8), 0)
+    picture.putpalette([1, 2, 3, *CANARY, 0, 0])
+    picture.putpixel((0, 0), 1)
+    file = bytearray(encoded("GIF", picture, optimize=False))
+    at = 13 + 6
+    file[at : at + len(CANARY[3:])] = CANARY[3:]
+    assert CANARY[8:] in bytes(file)
+    assert CANARY[8:] not in (gif.rewritten(bytes(file)) or b"")
+
+
+@pytest.mark.parametrize(
+    ("writer", "file"),
+    [(jpeg, encoded("JPEG")), (jpeg, encoded("JPEG", progressive=True)), (png, encoded("PNG")), (gif, encoded("GIF")), (webp, encoded("WEBP"))],
+)  # fmt: skip
+def test_damaged_files_are_left_or_whole(writer, file):
+    """Whatever is flipped or cut: None or bytes, never an exception; twice is as once."""
+    chance = random.Random(7)
+    assert writer.rewritten(file)
+    for _ in range(300):
+        changed = bytearray(file[: chance.choice([len(file), chance.randrange(len(file))])])
+        for _ in range(chance.randint(0, 3)):
+            if changed:
+                changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        made = writer.rewritten(bytes(changed))
+        assert made is None or writer.rewritten(made) == made
+
+
+def test_jpeg_of_kinds_that_are_not_known():
+    """Twelve bits, two frames, arithmetic coding, a table twice, no scan."""
+    file = encoded("JPEG")
+    frame, table = file.index(b"\xff\xc0"), file.index(b"\xff\xdb")
+    (length,) = struct.unpack(">H", file[table + 2 : table + 4])
+    whole = file[table : table + 2 + length]
+    for broken in (
+        file[: frame + 4] + b"\x0c" + file[frame + 5 :], file[:frame] + file[frame : frame + 19] + file[frame:],
+        file[: frame + 1] + b"\xc9" + file[frame + 2 :], file[:table] + whole + file[table:], b"\xff\xd8\xff\xd9", b"\xff\xd8" + whole + b"\xff\xd9",
+    ):  # fmt: skip
+        assert jpeg.rewritten(broken) is None
+
+
+def test_webp_shortened_versions():
+    """One for each stream: of transparency, of a lossy picture as a whole and of its first partition, of a lossless one."""
+    alpha = Image.radial_gradient("L").resize((40, 30))
+    clear = Image.merge("RGBA", [alpha] * 4)
+    counts = [len(list(webp.shortened(webp.rewritten(file)))) for file in
+              (encoded("WEBP"), encoded("WEBP", clear), encoded("WEBP", lossless=True))]  # fmt: skip
+    assert counts == [2, 3, 1]
