@@ -68,27 +68,11 @@ def resolve(
         check_output(made, limits)
         return made
 
-    size = Size(info.width_px, info.height_px)
-    steps: list[Step] = []
-    for at, op in enumerate(recipe[:-1]):
-        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
-        steps += new
-        for step in new:
-            _check(step.size if isinstance(step, Scale) else size, limits)
-        if new and isinstance(new[-1], Border):
-            break
-    steps = colours.joined(steps)
+    steps, size = _worked_out(recipe, info, limits, trimmed, layer)
     last = recipe[-1]
     if isinstance(last, Describe):
-        told = _told(last, steps, size, info)
-        if info.format not in VECTORS:
-            return told
-        drawing, steps = drawn(info, list(told.steps))
-        return replace(told, steps=tuple(steps), drawing=drawing)
+        return _drawn(_told(last, steps, size, info))
     assert isinstance(last, Encode)
-    drawing = None
-    if info.format in VECTORS:
-        drawing, steps = drawn(info, steps)
     seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
     format_ = _format(last, candidates, seen, size, engine)
     if format_ not in ALPHA and background(recipe) is None:
@@ -99,7 +83,35 @@ def resolve(
     if format_ not in ALPHA:
         steps.append(Underlay(WHITE))
     settle(last, format_, frames, steps)
-    return Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last, drawing)
+    return _drawn(Steps(info, tuple(steps), format_, last.quality, size, frames, _shrink(steps, info), last))
+
+
+def _worked_out(
+    recipe: Recipe,
+    info: MediaInfo,
+    limits: Limits,
+    trimmed: tuple[Box, ...],
+    layer: Callable[[SourceRef, Recipe], Steps],
+) -> tuple[list[Step], Size]:
+    """The steps of all operations, as far as they are certain, and the size after them."""
+    size = Size(info.width_px, info.height_px)
+    steps: list[Step] = []
+    for at, op in enumerate(recipe[:-1]):
+        new, size = _steps(op, Scene(size, info, recipe, at, trimmed, layer))
+        steps += new
+        for step in new:
+            _check(step.size if isinstance(step, Scale) else size, limits)
+        if new and isinstance(new[-1], Border):
+            break
+    return colours.joined(steps), size
+
+
+def _drawn(steps: Steps) -> Steps:
+    """*steps*, those of a vector picture done to its drawing as far as that goes."""
+    if steps.source.format not in VECTORS:
+        return steps
+    drawing, left = drawn(steps.source, list(steps.steps))
+    return replace(steps, steps=tuple(left), drawing=drawing)
 
 
 def _told(describe: Describe, steps: list[Step], size: Size, info: MediaInfo) -> Steps:
