@@ -37,6 +37,10 @@ def _told():
     return pictures.encoded(pictures.photo(120, 80), "JPEG", quality=90, exif=tags.tobytes())
 
 
+def _drawn():
+    return b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><circle cx="20" cy="15" r="9"/></svg>'
+
+
 def _named(name):
     return lambda: sources.source(name).body
 
@@ -44,7 +48,7 @@ def _named(name):
 WM = "watermark=local:a/other&wm_scale=0.5"
 TEXT = "text=ab"
 VALUES = {
-    "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
+    "density": ("format=png", "96", "192", _drawn), "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
     "enlarge": ("width=200", "0", "1"), "min_width": ("width=20", "30", "40"), "min_height": ("width=20", "30", "40"),
     "dpr": ("width=20", "1", "2"), "trim": ("", "5", "250", _bordered), "trim_color": ("trim=5", "fff", "000", _bordered),
     "trim_corner": ("trim=5", "top-left", "bottom-right", _bordered), "trim_equal": ("trim=5", "x", "y", _bordered),
