@@ -44,7 +44,7 @@ lock: ## after a change of pyproject.toml; needs uv
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups --group dev -o requirements/check.txt
 	uv export --frozen --quiet --no-header --no-emit-project --only-group build -o requirements/build.txt
 	uv export --frozen --quiet --no-header --no-emit-project --no-default-groups -o requirements/image.txt
-	for extra in redis s3 temporal; do uv export --frozen --quiet --no-header --no-emit-project --no-default-groups \
+	for extra in faces heic quality redis s3 temporal; do uv export --frozen --quiet --no-header --no-emit-project --no-default-groups \
 	  --extra $$extra -o requirements/image-$$extra.txt || exit; done
 
 clean:

@@ -39,6 +39,13 @@ MEDIA_TYPES = {
     Format.TIFF: "image/tiff",
     Format.JXL: "image/jxl",
 }
+SOURCE_TYPES = MEDIA_TYPES | {
+    Format.SVG: "image/svg+xml",
+    Format.HEIC: "image/heic",
+    Format.BMP: "image/bmp",
+    Format.ICO: "image/vnd.microsoft.icon",
+}
+"""What a source may be said to be (IANA media types)."""
 EXTENSIONS = {format_: "jpg" if format_ is Format.JPEG else format_.value for format_ in MEDIA_TYPES}
 """What a file of a format is usually called after the dot."""
 BY_EXTENSION = {"jpeg": Format.JPEG, "tif": Format.TIFF} | {

@@ -23,7 +23,7 @@ from imagemill.model.errors import (
     UnsupportedSourceType,
 )
 from imagemill.model.job import MAX_PRIORITY, NO_METADATA, Callback, Event, JobSpec, Wanted
-from imagemill.model.media import MEDIA_TYPES, READABLE, Format
+from imagemill.model.media import READABLE, SOURCE_TYPES, Format
 from imagemill.model.recipe import Describe, Encode, Recipe, renamed
 from imagemill.model.request import MAX_TAGS, ImageRequest, SourceRef, is_tag
 from imagemill.plan.lifetime import allowed_ttl
@@ -47,7 +47,7 @@ _VIDEO = frozenset(
     {"3g2", "3gp", "asf", "avi", "f4v", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpe", "mpeg", "mpg", "mts", "mxf"}
     | {"ogv", "rm", "rmvb", "ts", "vob", "webm", "wmv"}
 )
-_READ = tuple(name for format_, name in MEDIA_TYPES.items() if format_ in READABLE)
+_READ = tuple(name for format_, name in SOURCE_TYPES.items() if format_ in READABLE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EVENTS = (Event.ACCEPTED, Event.PROGRESS, Event.RENDITION, Event.SUCCEEDED, Event.FAILED)
 _MAX_RETRIES = 20

@@ -215,8 +215,17 @@ def test_what_only_looks_like_video(source):
 
 
 def test_a_type_is_checked():
-    assert spec(type="image/avif") == spec()
-    for kind in ("video/mp4", "image/tiff", "", "text/html"):
+    for kind in (
+        "image/avif",
+        "image/tiff",
+        "image/svg+xml",
+        "image/heic",
+        "image/bmp",
+        "image/vnd.microsoft.icon",
+        "image/jxl",
+    ):
+        assert spec(type=kind) == spec()
+    for kind in ("video/mp4", "image/x-tga", "", "text/html"):
         with pytest.raises(UnsupportedSourceType, match="type"):
             spec(type=kind)
 

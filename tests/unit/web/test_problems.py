@@ -36,7 +36,7 @@ def test_the_table():
     expected = {
         "bad_request": 400, "bad_option": 400, "signature_invalid": 403, "source_forbidden": 403, "source_not_found": 404,
         "not_found": 404, "method_not_allowed": 405, "origin_refused": 403, "url_expired": 410, "source_too_large": 413, "target_too_long": 414,
-        "unsupported_source_type": 415, "image_corrupt": 422, "limit_exceeded": 422, "source_bad_response": 502,
+        "unsupported_source_type": 415, "image_corrupt": 422, "page_missing": 422, "limit_exceeded": 422, "source_bad_response": 502,
         "source_truncated": 502, "overloaded": 503, "dependency_down": 503, "source_timeout": 504, "processing_timeout": 504,
         "unauthorized": 401, "scope_missing": 403, "job_finished": 409, "idempotency_mismatch": 422, "quota_exceeded": 429,
         "not_supported": 501, "store_refused": 403, "job_unfinished": 409, "deadline_passed": 504,
