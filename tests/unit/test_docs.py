@@ -62,7 +62,7 @@ def test_the_lock_and_its_exports_name_the_same_versions():
     """requirements/*.txt, for pip, are of uv.lock, for uv."""
     locked = set(re.findall(r'name = "([^"]+)"\nversion = "([^"]+)"', (ROOT / "uv.lock").read_text()))
     exports = sorted((ROOT / "requirements").glob("*.txt"))
-    assert len(exports) == 8
+    assert len(exports) == 11
     for export in exports:
         pins = re.findall(r"^([a-zA-Z0-9_.-]+)(?:\[\w+\])?==([^ ]+)", export.read_text(), re.MULTILINE)
         assert pins
