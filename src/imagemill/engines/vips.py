@@ -117,6 +117,8 @@ class Vips:
         if info.format in VECTORS:
             document = read(source, self._limits)
             check_source(document.info, self._limits)
+            if document.has_text:
+                self._lettering.load()
             return document, document.info
         if not (whole or needs_libvips(info)):
             return None, info
