@@ -6,6 +6,7 @@ what it stands in.
 
 from msgspec.structs import replace
 
+from imagemill.dialects.native.lengths import dpr, lengthened
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -69,18 +70,18 @@ PARAMETERS = (
 def refuse_idle(given: Given) -> None:
     """Refuse what says how a watermark lies where there is none."""
     for name in LAYER.parameters:
-        if name in given and "watermark" not in given:
+        if name in given and name != "dpr" and "watermark" not in given:
             raise BadOption(f"{name}: needs a watermark")
 
 
-def shadow(name: str, text: str) -> Shadow:
-    """``x,y``, then maybe how soft and in which colour."""
+def shadow(name: str, text: str, ratio: int) -> Shadow:
+    """``x,y``, then maybe how soft and in which colour; its lengths times *ratio* hundredths."""
     parts = text.split(",", 4)
     if not 2 <= len(parts) <= 4:  # noqa: PLR2004
         raise BadOption(f"{name}: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
-    found = Shadow(*(signed({name: part}, name, -1000, 1000) for part in parts[:2]))
+    found = Shadow(*(lengthened(signed({name: part}, name, -1000, 1000), ratio) for part in parts[:2]))
     if len(parts) > 2:  # noqa: PLR2004
-        found = replace(found, sigma_centi=scaled(name, parts[2], 2))
+        found = replace(found, sigma_centi=lengthened(scaled(name, parts[2], 2), ratio))
     return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
 
 
@@ -99,23 +100,24 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
         source = terms.source(given["watermark"])
     except BadOption as e:
         raise BadOption(f"watermark: {e}") from e
+    ratio = dpr(given, terms.limits)
     return Layer(
         source,
         terms.ops(given.get("wm_ops", ""), deeper),
-        _place(given),
+        _place(given, ratio),
         width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
-        shadow=shadow("wm_shadow", given["wm_shadow"]) if "wm_shadow" in given else None,
+        shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
 
 
-def _place(given: Given) -> Place:
+def _place(given: Given, ratio: int) -> Place:
     x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("wm_x", "wm_y"))
     return Place(
         Position.of(choice(given, "wm_gravity", Gravity, Gravity.CENTER)),
-        x,
-        y,
+        lengthened(x, ratio),
+        lengthened(y, ratio),
         _centidegrees("wm_rotate", given["wm_rotate"]) if "wm_rotate" in given else 0,
         integer(given, "wm_opacity", 1, 100) if "wm_opacity" in given else 100,
     )
@@ -143,6 +145,7 @@ LAYER = Reader(
         "wm_tile",
         "wm_shadow",
         "wm_ops",
+        "dpr",
     ),
     _layer,
 )
