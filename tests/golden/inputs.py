@@ -163,8 +163,9 @@ def tiff_apart(pixels):
 
 
 def pages(*pictures_):
-    """A TIFF of several pages."""
-    return pictures.encoded(pictures_[0], "TIFF", save_all=True, append_images=list(pictures_[1:]))
+    """A TIFF of several pages; of copies, as Pillow leaves at a picture how it was written last, maybe as a JPEG."""
+    first, *others = (picture.copy() for picture in pictures_)
+    return pictures.encoded(first, "TIFF", save_all=True, append_images=others)
 
 
 def jxl_of(picture, **options):
