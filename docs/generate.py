@@ -85,7 +85,12 @@ with a sigma of a fortieth of the longer side.
 
 **Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
-sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
+sigmas are in output pixels. A value without any effect (`brightness=0`) is refused.
+
+**Density of screens.** `dpr` multiplies all that is a length in pixels of the result, so that it looks alike on every screen: `width`, `height`,
+their minima, `extend=w,h`, `pad`, `blur`, `sharpen` and `unsharp` (their sigmas), `pixelate`, `radius`, `wm_x`, `wm_y`, `wm_shadow`, `text_size`
+(the default, too), `text_width`, `text_x`, `text_y`, `text_shadow`. Bounds hold for the products. `crop` is of the source and stays; so does a
+watermark's own width: give it a share of the picture by `wm_scale`. In `ops` each operation has a `dpr` of its own.
 
 **Formats.** [Formats](../explanation/formats.md) tells which are read, what is made of each, and what each that is written can be
 asked for; everything else is 415. `keep` answers in the source's

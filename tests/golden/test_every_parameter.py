@@ -48,7 +48,8 @@ def _named(name):
 WM = "watermark=local:a/other&wm_scale=0.5"
 TEXT = "text=ab"
 VALUES = {
-    "density": ("format=png", "96", "192", _drawn), "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
+    "page": ("format=png", "0", "1", _named("animated-gif")), "frames": ("", "2", "3", _named("animated-gif")),
+    "loop": ("", "1", "2", _named("animated-gif")), "delay": ("", "50", "70", _named("animated-gif")), "density": ("format=png", "96", "192", _drawn), "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
     "enlarge": ("width=200", "0", "1"), "min_width": ("width=20", "30", "40"), "min_height": ("width=20", "30", "40"),
     "dpr": ("width=20", "1", "2"), "trim": ("", "5", "250", _bordered), "trim_color": ("trim=5", "fff", "000", _bordered),
     "trim_corner": ("trim=5", "top-left", "bottom-right", _bordered), "trim_equal": ("trim=5", "x", "y", _bordered),
@@ -71,8 +72,6 @@ VALUES = {
     "progressive": ("format=jpeg", "0", "1"), "subsampling": ("format=jpeg", "420", "444"), "effort": ("format=webp", "0", "4"),
     "bits": ("format=png", "8", "16", _named("deep")), "colorspace": ("format=png", "srgb", "keep", _named("rgb-profile")),
     "icc": ("format=png", "0", "1"), "metadata": ("", "copyright", "all", _told),
-    "page": ("", "0", "1", _named("animated-gif")), "frames": ("", "1", "2", _named("animated-gif")), "loop": ("", "0", "3", _named("animated-gif")),
-    "delay": ("", "50", "90", _named("animated-gif")),
     "text": ("text_size=16", "one", "two"), "text_font": (TEXT, "DejaVu%20Sans", "DejaVu%20Sans%20Bold"), "text_size": (TEXT, "14", "15"),
     "text_color": (TEXT, "f00", "00f"), "text_width": ("text=a%20b%20c&text_size=16", "20", "60"),
     "text_align": ("text=a%0Ab%20c&text_size=16", "left", "right"), "text_gravity": (TEXT, "north", "south"), "text_x": (TEXT, "3", "4"),

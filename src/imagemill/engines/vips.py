@@ -159,7 +159,7 @@ class Vips:
 
     def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        extras = kept(shared.header, steps, self._limits)
+        extras = kept(shared, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
             return self._written(shared.image(steps), steps, extras, context)
@@ -195,7 +195,7 @@ class Vips:
         if changes_pixels(task.recipe):
             known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
         if describe.metadata:
-            known = replace(known, metadata=description.metadata(shared.header))
+            known = replace(known, metadata=description.metadata(shared.notes))
         if describe.needs_pixels:
             known = description.looked_at(known, describe, self._sample(shared, steps, context))
         return description.written(known)

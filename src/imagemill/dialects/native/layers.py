@@ -6,6 +6,7 @@ what it stands in.
 
 from msgspec.structs import replace
 
+from imagemill.dialects.native.lengths import dpr
 from imagemill.dialects.native.placing import place, shadow
 from imagemill.dialects.native.reading import (
     Given,
@@ -65,7 +66,7 @@ PARAMETERS = (
 def refuse_idle(given: Given) -> None:
     """Refuse what says how a watermark lies where there is none."""
     for name in LAYER.parameters:
-        if name in given and "watermark" not in given:
+        if name in given and name != "dpr" and "watermark" not in given:
             raise BadOption(f"{name}: needs a watermark")
 
 
@@ -84,14 +85,15 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
         source = terms.source(given["watermark"])
     except BadOption as e:
         raise BadOption(f"watermark: {e}") from e
+    ratio = dpr(given, terms.limits)
     return Layer(
         source,
         terms.ops(given.get("wm_ops", ""), deeper),
-        place(given, "wm"),
+        place(given, "wm", ratio),
         width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
-        shadow=shadow("wm_shadow", given["wm_shadow"]) if "wm_shadow" in given else None,
+        shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
 
 
@@ -110,6 +112,7 @@ LAYER = Reader(
         "wm_tile",
         "wm_shadow",
         "wm_ops",
+        "dpr",
     ),
     _layer,
 )

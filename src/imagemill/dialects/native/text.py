@@ -1,5 +1,6 @@
 """Native parameters of `model.operations.layers.Text`."""
 
+from imagemill.dialects.native.lengths import dpr, lengthened
 from imagemill.dialects.native.placing import place, shadow
 from imagemill.dialects.native.reading import (
     Given,
@@ -54,23 +55,24 @@ PARAMETERS = (
 def refuse_idle(given: Given) -> None:
     """Refuse what says how a text is written where there is none."""
     for name in TEXT.parameters:
-        if name in given and "text" not in given:
+        if name in given and name != "dpr" and "text" not in given:
             raise BadOption(f"{name}: needs text")
 
 
-def _text(given: Given, _terms: Terms) -> Text | None:
+def _text(given: Given, terms: Terms) -> Text | None:
     if "text" not in given:
         return None
+    ratio = dpr(given, terms.limits)
     return Text(
         given["text"],
         given.get("text_font", ""),
-        integer(given, "text_size", 4, 1000) if "text_size" in given else 32,
+        lengthened(integer(given, "text_size", 4, 1000) if "text_size" in given else 32, ratio),
         colour("text_color", given["text_color"]) if "text_color" in given else WHITE,
-        integer(given, "text_width", 1, _MOST_WIDTH_PX) if "text_width" in given else 0,
+        lengthened(integer(given, "text_width", 1, _MOST_WIDTH_PX) if "text_width" in given else 0, ratio),
         choice(given, "text_align", Align, Align.LEFT),
-        place(given, "text"),
-        shadow("text_shadow", given["text_shadow"]) if "text_shadow" in given else None,
+        place(given, "text", ratio),
+        shadow("text_shadow", given["text_shadow"], ratio) if "text_shadow" in given else None,
     )
 
 
-TEXT = Reader("text", tuple(parameter.name for parameter in PARAMETERS), _text)
+TEXT = Reader("text", (*(parameter.name for parameter in PARAMETERS), "dpr"), _text)

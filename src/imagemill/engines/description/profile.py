@@ -10,6 +10,8 @@ from struct import unpack_from
 
 from imagemill.engines.description.words import Room, decoded
 
+ENCODING = "utf-16-be"
+"""Of a ``multiLocalizedUnicodeType``."""
 _MOST_TAGS = 100
 _MOST_BYTES = 512
 
@@ -34,5 +36,5 @@ def _description(raw: bytes) -> str:
         return decoded(raw[12 : 12 + min(length, _MOST_BYTES)])
     if kind == b"mluc":
         length, at = unpack_from(">II", raw, 20)
-        return raw[at : at + min(length, _MOST_BYTES)].decode("utf-16-be", "replace").strip("\0 ")
+        return raw[at : at + min(length, _MOST_BYTES)].decode(ENCODING, "replace").strip("\0 ")
     return ""

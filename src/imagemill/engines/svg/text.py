@@ -23,6 +23,11 @@ _UNMARKED = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 _BEGINNINGS = re.compile(r"\s*<(?:\?xml\s|!--|!DOCTYPE\s+(?:[\w.-]+:)?svg\b|(?:[\w.-]+:)?svg[\s>/])")
 
 
+def encodings() -> frozenset[str]:
+    """All that a file may be written in."""
+    return frozenset({*_ENCODINGS.values(), *(name for _, name in (*_MARKS, *_UNMARKED))})
+
+
 def begins_svg(head: bytes) -> bool:
     """Whether *head* may be the beginning of a vector picture: which it is, only the root element tells."""
     if head.startswith(GZIP):
