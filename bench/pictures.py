@@ -14,7 +14,7 @@ ORIGINAL = Path(__file__).parent / "pictures" / "12mp.jpg"
 def make(folder: Path) -> None:
     """Write every picture that is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "done").exists():
+    if (folder / "done-2").exists():
         return
     (folder / "12mp.jpg").write_bytes(ORIGINAL.read_bytes())
     big = Image.open(ORIGINAL).convert("RGB")
@@ -24,8 +24,9 @@ def make(folder: Path) -> None:
     big.resize((800, 600), Image.Resampling.LANCZOS).save(folder / "05mp.jpg", quality=85)
     _alpha(big.resize((2304, 1728), Image.Resampling.LANCZOS)).save(folder / "4mp_alpha.png")
     frames = [_pan(big, n) for n in range(40)]
+    _mark().save(folder / "mark.png")
     frames[0].save(folder / "anim.gif", save_all=True, append_images=frames[1:], duration=50, loop=0)
-    (folder / "done").touch()
+    (folder / "done-2").touch()
 
 
 def _alpha(picture: Image.Image) -> Image.Image:
@@ -33,6 +34,17 @@ def _alpha(picture: Image.Image) -> Image.Image:
     ImageDraw.Draw(mask).rounded_rectangle((80, 80, 2224, 1648), 300, fill=255)
     picture.putalpha(mask.filter(ImageFilter.GaussianBlur(25)))
     return picture
+
+
+def _mark() -> Image.Image:
+    """A watermark: a disc that fades out, with a hole."""
+    mask = Image.new("L", (320, 320), 0)
+    draw = ImageDraw.Draw(mask)
+    draw.ellipse((10, 10, 310, 310), fill=200)
+    draw.ellipse((110, 110, 210, 210), fill=0)
+    mark = Image.new("RGBA", mask.size, (255, 255, 255, 0))
+    mark.putalpha(mask.filter(ImageFilter.GaussianBlur(2)))
+    return mark
 
 
 def _pan(picture: Image.Image, n: int) -> Image.Image:

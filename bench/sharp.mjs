@@ -1,5 +1,5 @@
 // Engine ceiling: sharp behind a bare node http server; two jobs at a time, one thread each.
-// /?s=<source url>&w=&h=&fit=&f=jpeg|webp|png|avif&q=&n=-1&e=<effort>
+// /?s=<source url>&w=&h=&fit=&p=<position>&f=jpeg|webp|png|avif&q=&n=-1&e=<effort>&m=<watermark's url>&t=<text>
 import http from "node:http";
 import { createRequire } from "node:module";
 const sharp = createRequire("@WORK@/npm/")("sharp");
@@ -12,6 +12,12 @@ const fetchBody = (url) => new Promise((resolve, reject) => {
     reply.on("data", (part) => parts.push(part)).on("end", () => resolve(Buffer.concat(parts))).on("error", reject);
   }).on("error", reject);
 });
+const marks = new Map();
+const mark = async (url) => {
+  if (!marks.has(url)) marks.set(url, await sharp(await fetchBody(url)).resize(160).png().toBuffer());
+  return marks.get(url);
+};
+const line = (text) => ({ text: { text: `<span foreground="white">${text}</span>`, rgba: true, dpi: 72, font: "sans 40" } });
 let free = 2;
 const waiting = [];
 const enter = () => (free > 0 ? (free--, Promise.resolve()) : new Promise((go) => waiting.push(go)));
@@ -27,7 +33,9 @@ http.createServer(async (request, reply) => {
       const options = format === "png" ? {} : { quality: Number(p.get("q")) };
       if (p.get("e")) options.effort = Number(p.get("e"));
       const size = { width: Number(p.get("w")) || null, height: Number(p.get("h")) || null, fit: p.get("fit") ?? "inside" };
-      const body = await sharp(source, { pages: Number(p.get("n") ?? 1) }).resize(size).toFormat(format, options).toBuffer();
+      if (p.get("p")) size.position = p.get("p");
+      const layers = p.get("m") ? [{ input: await mark(p.get("m")), gravity: "southeast" }] : p.get("t") ? [{ input: line(p.get("t")), gravity: "south" }] : [];
+      const body = await sharp(source, { pages: Number(p.get("n") ?? 1) }).resize(size).composite(layers).toFormat(format, options).toBuffer();
       reply.writeHead(200, { "content-type": `image/${format}`, "content-length": body.length }).end(body);
     } finally { leave(); }
   } catch (error) { reply.writeHead(500).end(String(error)); }
