@@ -3,7 +3,7 @@
 python docs/gallery.py            render all pictures to docs/gallery, and write docs/reference/gallery.md
 python docs/gallery.py --check    exit 1 where the page is not what the model's operations make it; renders nothing
 
-Nothing calls it but people: a new operation without an example fails the check, which a test runs.
+Pictures are made by hand, the page also by docs/generate.py: a new operation without an example fails there, and in a test.
 """
 
 import argparse

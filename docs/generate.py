@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+import gallery  # beside this file
 import openapi  # beside this file
 import operations  # beside this file
 from msgspec import NODEFAULT, Meta, Struct
@@ -364,6 +365,7 @@ PAGES = {
     "parameters.md": parameters,
     "info.md": info_page,
     "operations.md": operations_page,
+    "gallery.md": gallery.page,  # its pictures are made by docs/gallery.py
     "settings.md": settings_page,
     "errors.md": errors_page,
     "metrics.md": metrics_page,
