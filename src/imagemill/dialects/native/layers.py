@@ -6,7 +6,8 @@ what it stands in.
 
 from msgspec.structs import replace
 
-from imagemill.dialects.native.lengths import dpr, lengthened
+from imagemill.dialects.native.lengths import dpr
+from imagemill.dialects.native.placing import place, shadow
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -16,16 +17,11 @@ from imagemill.dialects.native.reading import (
     colour,
     decimal,
     flag,
-    integer,
-    scaled,
-    signed,
 )
 from imagemill.model.errors import BadOption, LimitExceeded
-from imagemill.model.recipe import Background, Blend, Gravity, Layer, Place, Position, Shadow
+from imagemill.model.recipe import Background, Blend, Layer
 
-_MOST_OFFSET = 16_383
 _PPM_PLACES = 6
-_CENTI = 100
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -74,17 +70,6 @@ def refuse_idle(given: Given) -> None:
             raise BadOption(f"{name}: needs a watermark")
 
 
-def shadow(name: str, text: str, ratio: int) -> Shadow:
-    """``x,y``, then maybe how soft and in which colour; its lengths times *ratio* hundredths."""
-    parts = text.split(",", 4)
-    if not 2 <= len(parts) <= 4:  # noqa: PLR2004
-        raise BadOption(f"{name}: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
-    found = Shadow(*(lengthened(signed({name: part}, name, -1000, 1000), ratio) for part in parts[:2]))
-    if len(parts) > 2:  # noqa: PLR2004
-        found = replace(found, sigma_centi=lengthened(scaled(name, parts[2], 2), ratio))
-    return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
-
-
 def _background(given: Given, _terms: Terms) -> Background | None:
     return Background(colour("background", given["background"])) if "background" in given else None
 
@@ -104,30 +89,12 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     return Layer(
         source,
         terms.ops(given.get("wm_ops", ""), deeper),
-        _place(given, ratio),
+        place(given, "wm", ratio),
         width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
-
-
-def _place(given: Given, ratio: int) -> Place:
-    x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("wm_x", "wm_y"))
-    return Place(
-        Position.of(choice(given, "wm_gravity", Gravity, Gravity.CENTER)),
-        lengthened(x, ratio),
-        lengthened(y, ratio),
-        _centidegrees("wm_rotate", given["wm_rotate"]) if "wm_rotate" in given else 0,
-        integer(given, "wm_opacity", 1, 100) if "wm_opacity" in given else 100,
-    )
-
-
-def _centidegrees(name: str, text: str) -> int:
-    value = scaled(name, text.removeprefix("-"), 2)
-    if value > 359 * _CENTI + 99:
-        raise BadOption(f"{name}: {text[:12]} is not within -359.99 to 359.99")
-    return -value if text.startswith("-") else value
 
 
 BACKGROUND = Reader("background", ("background",), _background)
