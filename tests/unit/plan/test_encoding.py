@@ -5,7 +5,19 @@ from msgspec.structs import replace
 
 from imagemill.model.errors import BadOption
 from imagemill.model.media import LOSSLESS, LOSSY, MEDIA_TYPES, Format, MediaInfo
-from imagemill.model.recipe import Blur, Encode, Fit, Metadata, Resize, Space, Speed, Subsampling
+from imagemill.model.recipe import (
+    Blur,
+    Encode,
+    Fit,
+    Layer,
+    Metadata,
+    Resize,
+    Round,
+    SourceRef,
+    Space,
+    Speed,
+    Subsampling,
+)
 from imagemill.plan.cost import estimate_us
 from imagemill.plan.operations.encoding import ABILITIES, MOST_ENCODES
 from imagemill.plan.prepare import check
@@ -103,8 +115,13 @@ def test_an_effort_holds_above_speed_and_settings():
 def test_more_bits_only_where_all_steps_keep_them():
     """Refused before the source is read where an operation says so, else when the steps are known."""
     deep = Encode(Format.PNG, bits=16)
-    with pytest.raises(BadOption, match="bits: blur works on eight"):
-        check((Blur(100), deep), Limits())
+    for operation, parameter in (
+        (Blur(100), "blur"),
+        (Round(5), "radius"),
+        (Layer(SourceRef("local", "l/m")), "watermark"),
+    ):
+        with pytest.raises(BadOption, match=f"bits: {parameter} works on eight"):
+            check((operation, deep), Limits())
     boxed = Resize(90, 90, Fit.CONTAIN)
     check((boxed, deep), Limits())
     with pytest.raises(BadOption, match="bits: fit=contain works on eight"):
