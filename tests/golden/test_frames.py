@@ -109,6 +109,23 @@ def test_every_source_that_moves(kind, to, given):
         assert reference.difference(found[n], reference.expected(inputs.rgba(frame), **given)) < 9, n
 
 
+def test_apng_whose_first_frame_is_smaller():
+    """Its canvas is clear before, also where no pixel of the file is: a picture that is no frame came first."""
+    frames = [
+        (square((250, 0, 0))[..., :3], (5, 6), (1, 10), 0, 0),
+        (square((0, 250, 0))[..., :3], (20, 10), (1, 10), 0, 0),
+    ]
+    body = inputs.apng(CANVAS, frames, hidden=np.zeros((*CANVAS, 3)))
+    body = body[:8] + pictures.chunk(b"IHDR", body[16:25] + b"\2" + body[26:29]) + body[33:]
+
+    made = mill(body, format="apng")
+
+    found, _, _ = played(made.body)
+    opaque = [(np.dstack([pixels, np.full(pixels.shape[:2], 255)]), *rest) for pixels, *rest in frames]
+    for n, wanted in enumerate(inputs.composed(CANVAS, opaque)):
+        assert reference.difference(found[n], wanted) == 0, n
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("to", ["png", "jpeg", "tiff"])
 @pytest.mark.parametrize("page", [None, 0, 1, 3])

@@ -50,6 +50,7 @@ from imagemill.settings import Engine, Limits, Text
 _COUNTED = frozenset({Format.GIF, Format.WEBP})
 """Where the decoder's count of frames is the one that holds."""
 _OPAQUE_BANDS = frozenset({1, 3})
+_OF_FRAMES = ("page-height", "n-pages", "delay", "loop")
 
 
 class Vips:
@@ -247,10 +248,10 @@ class Vips:
 
     def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
         if steps.encode.bits != EIGHT_BITS:
-            return deep.applied(image, steps)
+            return _still(deep.applied(image, steps))
         own = own_profile(image) if steps.encode.space is Space.KEEP else b""
         if steps.frames == 1:
-            return finished(applied(image, steps.steps, context), steps, own)
+            return _still(finished(applied(image, steps.steps, context), steps, own))
         joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
         if joined is None:
             joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
@@ -260,6 +261,17 @@ class Vips:
         _play(joined, image, steps)
         joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
         return joined
+
+
+def _still(image: Image) -> Image:
+    """*image* without what says that it is a strip of frames: it may be cut out of one, and savers believe that."""
+    told = [name for name in _OF_FRAMES if image.get_typeof(name)]
+    if not told:
+        return image
+    image = image.copy()
+    for name in told:
+        image.remove(name)
+    return image
 
 
 def _play(made: Image, image: Image, steps: Steps) -> None:
@@ -285,6 +297,7 @@ def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
     asked = steps.steps[steps.border]
     assert isinstance(asked, Border)
     ready = srgb(image).copy_memory()
+    context.found.pop(asked, None)  # what an equal question before this one came to, of other pixels
     for n in range(steps.frames):
         applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
     whole = Box(0, 0, asked.of.width, asked.of.height)

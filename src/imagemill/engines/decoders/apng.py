@@ -54,7 +54,9 @@ def decoded(source: memoryview, info: MediaInfo, first: int, frames: int) -> Ima
     file = _taken_apart(source)
     if len(file.frames) != info.frames:
         raise ImageCorrupt(f"apng: {len(file.frames)} of {info.frames} frames")
-    alpha = info.has_alpha or any(frame.disposal for frame in file.frames)
+    begin = file.frames[0]
+    partial = (begin.width, begin.height) != (info.width_px, info.height_px)  # the canvas is clear before it
+    alpha = info.has_alpha or partial or any(frame.disposal for frame in file.frames)
     seen = list(islice(_seen(file, info, first), frames))
     shown = [rows if alpha else rows[..., :_RGB] for rows, _ in seen]
     image = seen[0][1]
