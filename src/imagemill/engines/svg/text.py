@@ -7,7 +7,6 @@ Source   XML 1.0 (fifth edition) 4.3.3 and appendix F; RFC 1952.
 
 import re
 import zlib
-from codecs import lookup
 
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 
@@ -21,9 +20,12 @@ _ENCODINGS = {
 """Where no byte order mark says more: those in which ``<`` is ``<``, and nothing else is."""
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _UNMARKED = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
-_LOADED = [lookup(name) for name in ("utf-16-le", "utf-16-be", *_ENCODINGS.values())]
-"""Python finds them in files, and those are out of a worker's reach later on."""
 _BEGINNINGS = re.compile(r"\s*<(?:\?xml\s|!--|!DOCTYPE\s+(?:[\w.-]+:)?svg\b|(?:[\w.-]+:)?svg[\s>/])")
+
+
+def encodings() -> frozenset[str]:
+    """All that a file may be written in."""
+    return frozenset({*_ENCODINGS.values(), *(name for _, name in (*_MARKS, *_UNMARKED))})
 
 
 def begins_svg(head: bytes) -> bool:
