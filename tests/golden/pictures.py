@@ -16,7 +16,7 @@ SAMPLE = Path(imagemill.__file__).parent / "samples" / "dandelion.jpg"
 
 def encoded(picture, kind, **options):
     out = io.BytesIO()
-    picture.save(out, kind, **options)
+    picture.copy().save(out, kind, **options)  # Pillow leaves its encoder's options on what it saves
     return out.getvalue()
 
 

@@ -232,6 +232,19 @@ def test_deep_avif(bits):
     assert np.abs(found[..., 0].astype(int) - ramp[..., 0]).mean() < 128
 
 
+@pytest.mark.parametrize("size", [("150", "100"), ("60", "120")])
+def test_sixteen_bits_are_enlarged_as_eight_are(size):
+    """Middles of pixels stay where they were: the two differ by rounding only."""
+    body = pictures.encoded(pictures.disc(size=40), "PNG")
+    given = {"format": "tiff", "width": size[0], "height": size[1], "fit": "fill", "enlarge": "1"}
+
+    _, deep = reference_encoding.tiff(mill(body, bits="16", **given).body)
+    _, plain = reference_encoding.tiff(mill(body, **given).body)
+
+    assert deep.shape == plain.shape
+    assert reference.difference(deep / 257, plain) < 0.6
+
+
 def test_sixteen_bits_are_scaled_as_such():
     """A reduced ramp has steps finer than 1/255, straight alpha or none."""
     y, x = np.mgrid[0:64, 0:256]

@@ -1,6 +1,7 @@
 """Frames and pages: which are read, how they are composed, how they are played."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from golden import inputs, pictures, reference
 from golden.mill import mill
+from imagemill.engines import decoders
+from imagemill.engines.headers import probe
 from imagemill.model.errors import BadOption, ImageCorrupt, LimitExceeded, PageMissing
 from imagemill.model.media import Format
 from imagemill.settings import Limits
@@ -107,6 +110,23 @@ def test_every_source_that_moves(kind, to, given):
     assert (made.frames, times) == (4, list(DURATIONS))
     for n, frame in enumerate(drawn()):
         assert reference.difference(found[n], reference.expected(inputs.rgba(frame), **given)) < 9, n
+
+
+def test_apng_whose_first_frame_is_smaller():
+    """Its canvas is clear before, also where no pixel of the file is: a picture that is no frame came first."""
+    frames = [
+        (square((250, 0, 0))[..., :3], (5, 6), (1, 10), 0, 0),
+        (square((0, 250, 0))[..., :3], (20, 10), (1, 10), 0, 0),
+    ]
+    body = inputs.apng(CANVAS, frames, hidden=np.zeros((*CANVAS, 3)))
+    body = body[:8] + pictures.chunk(b"IHDR", body[16:25] + b"\2" + body[26:29]) + body[33:]
+
+    made = mill(body, format="apng")
+
+    found, _, _ = played(made.body)
+    opaque = [(np.dstack([pixels, np.full(pixels.shape[:2], 255)]), *rest) for pixels, *rest in frames]
+    for n, wanted in enumerate(inputs.composed(CANVAS, opaque)):
+        assert reference.difference(found[n], wanted) == 0, n
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -222,7 +242,6 @@ def test_frames_for_a_format_that_holds_one():
 def test_renditions_of_several_pages():
     """One run may ask for several pages of one source: each is the one that was asked for, in the order asked."""
     from imagemill.engines.base import Task
-    from imagemill.engines.headers import probe
     from imagemill.engines.vips import Vips
     from imagemill.model.recipe import Encode, Frames
     from imagemill.settings import Engine
@@ -258,3 +277,18 @@ def test_an_apng_that_promises_more_frames():
     body[at - 8 : at + 12] = pictures.chunk(b"acTL", actl)
     with pytest.raises(ImageCorrupt):
         mill(bytes(body), format="webp")
+
+
+def test_apng_is_composed_in_bounded_memory():
+    """Beside the frames that are asked for, no more than a few of them at a time: workers have 2 GiB for 50 megapixels."""
+    canvas = (600, 900)
+    ground = np.full((*canvas, 4), (200, 100, 50, 128), np.uint8)
+    body = inputs.apng(canvas, [(ground, (0, 0), (1, 10), 0, 1)] * 2)
+    info = probe(body)
+
+    tracemalloc.start()
+    decoders.opened(memoryview(body), info, frames=2)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most_bytes < 12 * ground.nbytes, most_bytes / ground.nbytes

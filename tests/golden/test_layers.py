@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from golden import pictures, reference, reference_layers, sources
+from golden import inputs, pictures, reference, reference_layers, sources
 from golden.mill import mill
 from imagemill.model.errors import BadOption, ImageCorrupt, LimitExceeded, UnsupportedSourceType
 from imagemill.model.operations.layers import Blend
@@ -47,6 +47,18 @@ def test_on_any_picture(source):
 def test_blended_with_any_picture(source):
     """Colours meet in sRGB, whatever the picture came in."""
     on(source, 1.5, scale="0.5", blend="multiply", opacity="80")
+
+
+def test_an_icon_as_a_layer():
+    """Its largest picture, wherever that stands in the file."""
+    small, large = (np.asarray(pictures.disc(size=side)) for side in (16, 32))
+    body = inputs.icon(small, large)
+    ground = pictures.encoded(pictures.photo(120, 80), "PNG")
+
+    made = mill(ground, watermark=LOGO, wm_x="20", layers={LOGO: body}, format="png")
+
+    wanted = reference_layers.marked(sources.frames_of(ground)[0], large.astype(float), x="20")
+    assert reference.difference(sources.frames_of(made.body)[0], wanted) <= 1
 
 
 @sources.everywhere

@@ -98,7 +98,7 @@ class Decoded:
             self._image = fresh.copy_memory() if self._keep else fresh
             self._opened = None
         if steps.frames < self._frames:
-            return self._image.crop(0, 0, self._image.width, steps.source.height_px)
+            return self._image.crop(0, 0, self._image.width, steps.frames * steps.source.height_px)
         return self._image
 
     def picture(self, steps: Steps) -> Image:

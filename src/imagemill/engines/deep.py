@@ -7,6 +7,7 @@ Source   libvips 8.18: resize, premultiply and icc_transform keep the depth of w
 from imagemill.engines.decoded import PROFILE, Image, pyvips
 from imagemill.engines.operations import TABLE
 from imagemill.engines.operations.base import Context
+from imagemill.engines.operations.geometry import scaled
 from imagemill.engines.pixels import GREY_ALPHA
 from imagemill.model.media import Format
 from imagemill.plan.steps import Scale, Steps
@@ -42,7 +43,7 @@ def _scaled(image: Image, step: Scale) -> Image:
     space, alpha = image.interpretation, image.hasalpha()
     if alpha:
         image = image.premultiply(max_alpha=_MOST)
-    image = image.resize(step.size.width / image.width, vscale=step.size.height / image.height)
+    image = scaled(image, step.size)
     if alpha:
         image = image.unpremultiply(max_alpha=_MOST)
     return image.rint().cast("ushort").copy(interpretation=space)

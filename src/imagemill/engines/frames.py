@@ -20,14 +20,16 @@ from imagemill.model.recipe import Space
 from imagemill.plan.geometry import Box, Size, evened, shrunk
 from imagemill.plan.steps import Border, Chosen, Cut, Scale, Step, Steps
 
+_OF_FRAMES = ("page-height", "n-pages", "delay", "loop")
+
 
 def brought(image: Image, steps: Steps, context: Context) -> Image:
     """*image*, one picture or the strip of all frames, after its *steps*; played as they and its source say."""
     if steps.encode.bits != EIGHT_BITS:
-        return deep.applied(image, steps)
+        return _still(deep.applied(image, steps))
     own = own_profile(image) if steps.encode.space is Space.KEEP else b""
     if steps.frames == 1:
-        return finished(applied(image, steps.steps, context), steps, own)
+        return _still(finished(applied(image, steps.steps, context), steps, own))
     joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
     if joined is None:
         joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
@@ -70,6 +72,7 @@ def trimmed(image: Image, steps: Steps, context: Context) -> Box:
     asked = steps.steps[steps.border]
     assert isinstance(asked, Border)
     ready = srgb(image).copy_memory()
+    context.found.pop(asked, None)  # what an equal question before this one came to, of other pixels
     for n in range(steps.frames):
         applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
     whole = Box(0, 0, asked.of.width, asked.of.height)
@@ -104,6 +107,17 @@ def _each_scaled(image: Image, steps: Steps) -> Image | None:
 def _frame(strip: Image, number: int, steps: Steps) -> Image:
     height = strip.height if steps.frames == 1 else steps.source.height_px
     return strip.crop(0, number * height, strip.width, height)
+
+
+def _still(image: Image) -> Image:
+    """*image* without what says that it is a strip of frames: it may be cut out of one, and savers believe that."""
+    told = [name for name in _OF_FRAMES if image.get_typeof(name)]
+    if not told:
+        return image
+    image = image.copy()
+    for name in told:
+        image.remove(name)
+    return image
 
 
 def _play(made: Image, image: Image, steps: Steps) -> None:

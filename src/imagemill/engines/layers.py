@@ -39,7 +39,7 @@ NONE_GIVEN = Given()
 class Opens(Protocol):
     """What is needed of an engine."""
 
-    def opened(self, source: memoryview, info: MediaInfo) -> tuple[Image | None, MediaInfo]:
+    def opened(self, source: memoryview, info: MediaInfo, first: int = 0) -> tuple[Image | None, MediaInfo]:
         """See `engines.vips.Vips`."""
         ...
 
@@ -74,7 +74,7 @@ class Layers:
         with self._reading(source, "header"):
             info = probe(file)
             check_source(info, self._limits)
-            return self._engine.opened(file, info)[1]
+            return self._engine.opened(file, info, info.page)[1]
 
     @contextmanager
     def _reading(self, source: SourceRef, what: str) -> Iterator[None]:

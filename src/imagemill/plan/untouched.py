@@ -20,6 +20,8 @@ def is_untouched(steps: Steps) -> bool:
         asked == Encode()
         and steps.format is source.format
         and steps.frames == source.frames
+        and steps.loops < 0
+        and not steps.delay_ms
         and source.orientation == 1
         and source.bits <= _EIGHT_BITS
         and not source.icc_bytes

@@ -38,7 +38,7 @@ def test_how_hard_an_encoder_tries_changes_nothing(encode):
     [
         steps(Crisp(1.0)), steps(Turn(2)), steps(format_=Format.PNG), steps(frames=2), steps(info=replace(SOURCE, orientation=6)),
         steps(info=replace(SOURCE, bits=16)), steps(info=replace(SOURCE, bits=12)), steps(info=replace(SOURCE, icc_bytes=3)),
-        steps(info=replace(SOURCE, frames=2)), steps(Underlay(0xFFFFFFFF), info=replace(SOURCE, has_alpha=True)),
+        steps(info=replace(SOURCE, frames=2)), replace(steps(), loops=0), replace(steps(), delay_ms=50), steps(Underlay(0xFFFFFFFF), info=replace(SOURCE, has_alpha=True)),
         *(steps(encode=e) for e in (
             Encode(lossless=True), Encode(colours=9), Encode(progressive=False), Encode(subsampling=Subsampling.NONE), Encode(bits=16),
             Encode(space=Space.P3), Encode(profile=True), Encode(metadata=Metadata.COPYRIGHT), Encode(dither_percent=5),

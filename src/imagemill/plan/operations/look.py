@@ -44,7 +44,8 @@ _SET_UP_NS = 600_000.0
 
 def clears(recipe: Recipe) -> bool:
     """Whether a picture has holes after *recipe* that it had not before."""
-    return any(isinstance(op, Round | Mask) for op in recipe) and background(recipe) is None
+    cut = max((n for n, op in enumerate(recipe) if isinstance(op, Round | Mask)), default=len(recipe))
+    return cut < len(recipe) and background(recipe[cut:]) is None
 
 
 def check_sigma(name: str, centi: int, most: int) -> None:
