@@ -246,7 +246,9 @@ def report(results: dict, peers: list[Peer], scenarios: list[dict], base: str) -
         lines.append(f"| {s['id']} | {s['what']} | {' | '.join(cells)} |")
     for name, found in ratios.items():
         if found:
-            lines.append(f"\nGeometric mean of {name} ÷ {base}, A to H: {math.exp(statistics.fmean(map(math.log, found))):.2f}")
+            lines.append(
+                f"\nGeometric mean of {name} ÷ {base}, A to H: {math.exp(statistics.fmean(map(math.log, found))):.2f}"
+            )
     for peer in peers:
         pss = [r["pss_mb"] for (name, _), runs in results.items() for r in runs if name == peer.name]
         bad = sum(r["bad"] for (name, _), runs in results.items() for r in runs if name == peer.name)
