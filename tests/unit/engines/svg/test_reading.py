@@ -78,7 +78,7 @@ def test_laughs_end_at_once():
     """V02: by the first declaration, not by how far it could be expanded."""
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     begun = time.process_time()
-    with pytest.raises(ImageCorrupt, match="entities"):
+    with pytest.raises(ImageCorrupt, match="entities are not read"):
         given_to_librsvg(svg("<text>&l9;</text>", f'<!DOCTYPE svg [<!ENTITY l0 "ha">{laughs}]>'))
     assert time.process_time() - begun < 1
 
