@@ -49,9 +49,14 @@ _PARAMETERS_INTRO = """`GET /image?source=…&width=512&format=webp`. Each name 
 an unknown name, a repeated one or an ill-formed value is refused with 400 `bad_option`. Values are percent-decoded once, as UTF-8; a `+` is a
 plus. Numbers are ASCII digits. `HEAD` and `OPTIONS` work too.
 """
-_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
+_PARAMETERS_MORE = """**Order.** Whatever the order in the URL: page and frames, density, auto-orient, trim, crop, aspect, rotate, flip, flop, tilt, resize, blur, sharpen,
 unsharp, pixelate, brightness, contrast, saturation, hue, gamma, grayscale, sepia, negate, tint, duotone, colorize, gradient, radius, mask, extend, pad,
-watermark, text, background, encode.
+watermark, text, background, encode. `ops=` says another order for what stands between auto-orient and encode, and may do a thing more than once:
+`ops=resize:300/blur:2/resize:600;enlarge=1`; then no other parameter may change pixels. The [gallery](gallery.md) shows each, [operations](operations.md) defines it.
+
+**Frames.** Of an animation every operation works on every frame; what needs another kind of picture is refused, nothing is left out in silence.
+`page` is the first frame (or the page of a TIFF, the picture of an icon) that is read, counted from 0, `frames` how many; `loop` and `delay` say how the
+result is played.
 
 **Fits.** `inside`: the largest size that fits in the box. `outside`: the smallest that covers it. `cover`: fills the box, what sticks
 out is cut off at `gravity` or around `focus`. `contain`: inside, then filled up to the box with `background` (transparent where the format
@@ -60,7 +65,7 @@ is scaled up: a smaller picture keeps its size (and `cover` cuts it to the box w
 is named.
 
 **Percent and minimum.** `width=50p` (or `50%25`) is a share of the width that the picture has by then: turned upright, trimmed and cropped. The
-other side follows, or has a value of its own; more than `100p` needs `enlarge=1`. `min-width` and `min-height` win over the box: the picture is
+other side follows, or has a value of its own; more than `100p` needs `enlarge=1`. `min_width` and `min_height` win over the box: the picture is
 scaled, proportions held, until it is no smaller than either (with `fit=fill`, each side by itself); what then sticks out of the box stays, but for
 `cover`. Without `enlarge=1` they scale nothing above the picture's own size either, unlike imgproxy's, which always do.
 
@@ -80,14 +85,18 @@ with a sigma of a fortieth of the longer side.
 
 **Look.** Colours are changed as sRGB stores them; the formulas stand in `model/operations/look.py`. Transparency is kept as it is,
 and what lies outside of `radius` or `mask` is transparent: formats that cannot hold that show `background` there, or white. Lengths and
-sigmas are in output pixels, and not multiplied by `dpr`. A value without any effect (`brightness=0`) is refused.
+sigmas are in output pixels. A value without any effect (`brightness=0`) is refused.
 
-**Formats.** [Formats that are read](../explanation/formats-in.md) tells what is made of each; everything else is 415. `keep` answers in the source's
+**Density of screens.** `dpr` multiplies all that is a length in pixels of the result, so that it looks alike on every screen: `width`, `height`,
+their minima, `extend=w,h`, `pad`, `blur`, `sharpen` and `unsharp` (their sigmas), `pixelate`, `radius`, `wm_x`, `wm_y`, `wm_shadow`, `text_size`
+(the default, too), `text_width`, `text_x`, `text_y`, `text_shadow`. Bounds hold for the products. `crop` is of the source and stays; so does a
+watermark's own width: give it a share of the picture by `wm_scale`. In `ops` each operation has a `dpr` of its own.
+
+**Formats.** [Formats](../explanation/formats.md) tells which are read, what is made of each, and what each that is written can be
+asked for; everything else is 415. `keep` answers in the source's
 format where that is written; else with PNG for BMP and ICO, and for HEIC with JPEG, or PNG where it has transparency. What moves stays animated where
 the result is GIF, WebP, APNG or AVIF; elsewhere the first frame counts, or the one that `page` names. A page that is not there is 422
-`page_missing`. What each that is written can be asked for stands in
-[formats](../explanation/formats.md). `auto` takes the first of
-what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
+`page_missing`. `auto` takes the first of what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
 `engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
 for all clients, and the number WebP's. Metadata is removed and colours are brought to sRGB, unless `metadata` and `colorspace` say otherwise.
 

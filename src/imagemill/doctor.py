@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from imagemill import __version__, doctor_jobs, stores, wiring
+from imagemill import __version__, doctor_jobs, stores, wiring, wiring_shared
 from imagemill.cache.budget import container_bytes, l1_bytes
 from imagemill.configuration import load
 from imagemill.engines import typefaces
@@ -122,7 +122,7 @@ async def _shared_level(settings: Settings) -> Finding:
         return Finding("second cache level", "ok", "off; l2.url is empty")
     told: list[str] = []
     try:
-        cache = wiring.redis_cache(settings, on_state=lambda _well, why: told.append(why))
+        cache = wiring_shared.redis_cache(settings, on_state=lambda _well, why: told.append(why))
         try:
             await cache.start()
         finally:

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,7 @@ from imagemill.cache.memory import MemoryCache
 from imagemill.cache.purges import Purges
 from imagemill.dialects.native import DESCRIBING, PARAMETERS, Native, Parameter
 from imagemill.engines.base import Engine as EngineOf
-from imagemill.engines.base import Known, Stages, version_number
+from imagemill.engines.base import Known, version_number
 from imagemill.engines.pool import Event, Pool
 from imagemill.engines.typefaces import found as fonts_of
 from imagemill.jobs.counting import Counting
@@ -35,7 +35,6 @@ from imagemill.service.purge import Order, Purged, Purger
 from imagemill.service.qualities import Remembering
 from imagemill.service.render import Renderer
 from imagemill.service.transcode import Transcoder
-from imagemill.settings import Cache as CacheSettings
 from imagemill.settings import Settings
 from imagemill.web.admin import build as build_admin
 from imagemill.web.app import App
@@ -49,11 +48,12 @@ from imagemill.web.purges import handler as purging
 from imagemill.web.record import Record
 from imagemill.web.routes import Route
 from imagemill.wiring_caches import Caches
-from imagemill.wiring_port import Submission, job_engine, kind, submission
+from imagemill.wiring_counts import Counts
+from imagemill.wiring_port import job_engine, kind, submission
+from imagemill.wiring_shared import purge_feed, purges_of, redis_cache
 
 if TYPE_CHECKING:
     from imagemill.cache.redis import RedisCache
-    from imagemill.cache.redis_purges import PurgeFeed
 
 __all__ = [
     "DESCRIBING",
@@ -102,39 +102,6 @@ def remembering(settings: Settings, pool: EngineOf, cache: Cache[tuple[Known, ..
     return Remembering(pool, cache) if settings.engine.quality_auto else pool
 
 
-def redis_cache(
-    settings: Settings,
-    observe: Callable[[str, int], None] = lambda _event, _bytes: None,
-    on_state: Callable[[bool, str], None] = lambda _well, _why: None,
-) -> "RedisCache":
-    """The level that the nodes share, not started; or raise `SettingsError`."""
-    with needing("l2.url", "redis"):
-        from imagemill.cache.redis import RedisCache  # noqa: PLC0415 - as above
-    return RedisCache(
-        settings.l2, stale_s=_stale_s(settings.cache), negative_s=settings.cache.negative_ttl_s, observe=observe,
-        on_state=on_state,
-    )  # fmt: skip
-
-
-def count_shared(metrics: Metrics, event: str, size: int) -> None:
-    """Count what happened at the second level."""
-    metrics.count("l2_events", event)
-    if event == "swept":
-        metrics.count("l2_swept_bytes", by=size)
-
-
-def _stale_s(cache: CacheSettings) -> int:
-    """For how long an entry may be of use after its end."""
-    return max(cache.stale_s, cache.stale_if_error_s)
-
-
-def purge_feed(settings: Settings, purges: Purges, observe: Callable[[str], None] = lambda _: None) -> "PurgeFeed":
-    """The stream of purges that the nodes share, not started; or raise `SettingsError`."""
-    with needing("l2.url", "redis"):
-        from imagemill.cache.redis_purges import PurgeFeed  # noqa: PLC0415 - as above
-    return PurgeFeed(settings.l2, purges, observe)
-
-
 @asynccontextmanager
 async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
     """The second level, for an operator's questions, from outside of any node."""
@@ -144,15 +111,6 @@ async def l2(settings: Settings) -> AsyncIterator["RedisCache"]:
         yield level
     finally:
         await level.close()
-
-
-@contextmanager
-def needing(setting: str, name: str) -> Iterator[None]:
-    """Say how to install what *setting* needs, where an import of it fails."""
-    try:
-        yield
-    except ModuleNotFoundError as e:
-        raise SettingsError(f"{setting} needs: pip install 'imagemill[{name}]'") from e
 
 
 async def purge(settings: Settings, order: Order) -> Purged:
@@ -169,50 +127,42 @@ async def purge(settings: Settings, order: Order) -> Purged:
         await feed.close()
 
 
-def purges_of(settings: Settings) -> Purges:
-    """What is known of purges here; nothing yet."""
-    shared = settings.l2
-    return Purges(
-        shared.purges, blind_s=shared.blind_s if shared.url else None, stale_s=_stale_s(settings.cache)
-    )  # fmt: skip
-
-
 class Service:
     """All live parts of one node, and their beginning and end."""
 
     def __init__(self, settings: Settings, *, pool: Pool | None = None) -> None:
-        from imagemill.storage.http import HttpStore  # noqa: PLC0415 - as above
+        from imagemill.storage.http import HttpStore  # noqa: PLC0415 - a node needs it, the commands do not
 
         self.settings = settings
         self.metrics = Metrics()
         self.record = Record(self.metrics)
         self.draining = False
-        self._log = Log("imagemill.request")
+        self.counts = counts = Counts(self.metrics, Log("imagemill.request"))
         workers = worker_count(settings)
         cache = settings.cache
         self.client = Client(settings.sources, settings.fetch)
-        self.pool = pool or engine(settings, workers, self._pool_event)
+        self.pool = pool or engine(settings, workers, counts.pool)
         self.gate = Gate(settings.gate, workers, lambda: self.metrics.count("queue_refused"))
-        caches = Caches(cache, self._cache_event)
+        caches = Caches(cache, counts.of_cache)
         self.l1, self.sources, self.failures = caches.l1, caches.sources, caches.failures
         self._tidy = caches.tidy
         self._tidying: asyncio.Task[None] | None = None
         shared = settings.l2
         self.purges = purges_of(settings)
-        self.feed = purge_feed(settings, self.purges, self._purge_event) if shared.url else None
+        self.feed = purge_feed(settings, self.purges, counts.purged) if shared.url else None
         self.purger = Purger(
             self.purges,
             native(settings),
             self.feed.publish if self.feed else None,
-            self._purge_event,
+            counts.purged,
             limits=settings.limits,
             policy=settings.negotiation,
         )
-        self.redis = redis_cache(settings, self._shared_event, self._shared_state) if shared.url else None
-        self.stores = stores.open_all(settings, self._stored)
+        self.redis = redis_cache(settings, counts.shared, counts.shared_state) if shared.url else None
+        self.stores = stores.open_all(settings, counts.stored)
         origin = Origin(
             HttpStore(self.client), self.stores.sources, self.stores.buckets, self.sources, self.failures,
-            self.purges, cache, limit=settings.limits.source_bytes, observe=self._fetched,
+            self.purges, cache, limit=settings.limits.source_bytes, observe=counts.fetched,
         )  # fmt: skip
         renderer = Renderer(
             origin, remembering(settings, self.pool, caches.qualities), self.gate, cache, self._engine,
@@ -221,7 +171,7 @@ class Service:
         self.transcoder = Transcoder(
             renderer, self.l1, self.redis or Alone(), self.failures,
             caches.versions, self.purges, cache, wait_s=shared.wait_s,
-            shared_bytes=shared.max_bytes, engine=self._engine, observe=self._rendered,
+            shared_bytes=shared.max_bytes, engine=self._engine, observe=counts.rendered,
             tell=self.feed.publish if self.feed else None,
         )  # fmt: skip
         self.submission = submission(settings, self.stores, native(settings), Counting(self.metrics))
@@ -322,8 +272,6 @@ class Service:
         mirror("connections", lambda: self.connections.open)
         mirror("requests_in_flight", lambda: self.record.in_flight)
         mirror("fetches_in_flight", lambda: self.client.in_flight)
-        if self.submission:
-            mirror("job_watchers", partial(_watchers, self.submission))
         for name, cache in (("l1", self.l1), ("source", self.sources), ("negative", self.failures)):
             mirror("cache_bytes", partial(_used, cache), name)
         if self.redis:
@@ -338,52 +286,6 @@ class Service:
 
     def _workers(self, state: str) -> float:
         return self.pool.states[state]
-
-    def _cache_event(self, cache: str) -> Callable[[str], None]:
-        return self.metrics.counting("cache_events", cache)
-
-    def _purge_event(self, event: str) -> None:
-        if event == "bad":
-            self.metrics.count("purge_bad_events")
-        else:
-            self.metrics.count("purges", event)
-
-    def _shared_event(self, event: str, size: int) -> None:
-        count_shared(self.metrics, event, size)
-
-    def _shared_state(self, well: bool, why: str) -> None:
-        if well:
-            self._log.info("the second cache level is in use", reason=why)
-        else:
-            self._log.warning("the second cache level is left alone", reason=why)
-
-    def _pool_event(self, event: Event) -> None:
-        match event.name:
-            case "restart":
-                self.metrics.count("worker_restarts", event.reason)
-            case "crash":
-                self.metrics.count("worker_crash")
-                self._log.warning("worker crashed")
-            case "poison":
-                self.metrics.count("poison_refused")
-
-    def _fetched(self, outcome: str, size: int) -> None:
-        self.metrics.count("source_fetches", outcome)
-        self.metrics.count("source_bytes", by=size)
-
-    def _stored(self, operation: str, outcome: str, seconds: float) -> None:
-        self.metrics.count("store_operations", operation, outcome)
-        self.metrics.observe("store", operation, seconds)
-
-    def _rendered(self, outcome: str, format_: str, stages: Stages, fetch_ms: float) -> None:
-        self.metrics.count("renders", format_, outcome)
-        if outcome == "ok":
-            times = {
-                "fetch": fetch_ms, "queue": stages.queue_ms, "handover": stages.handover_ms,
-                "probe": stages.probe_ms, "render": stages.render_ms,
-            }  # fmt: skip
-            for stage, ms in times.items():
-                self.metrics.observe("stage", stage, ms / 1e3)
 
 
 def check(settings: Settings) -> None:
@@ -404,7 +306,3 @@ def check(settings: Settings) -> None:
 
 def _used(cache: MemoryCache[Any]) -> float:
     return cache.used_bytes
-
-
-def _watchers(submission: Submission) -> float:
-    return submission.port.streams.open

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from imagemill import wiring
+from imagemill import wiring, wiring_shared
 from imagemill.configuration import data_directory
 from imagemill.model.errors import SettingsError
 from imagemill.obs.logs import LogPipe
@@ -63,6 +63,6 @@ def beside(service: wiring.Service, pipe: LogPipe) -> Supervisor | None:
 
 async def reach_temporal(settings: Settings) -> None:
     """Raise `DependencyDown` or `SettingsError` where the configured Temporal service is not to be had."""
-    with wiring.needing("jobs.engine = 'temporal'", "temporal"):
+    with wiring_shared.needing("jobs.engine = 'temporal'", "temporal"):
         from imagemill.jobs.temporal.connection import connect  # noqa: PLC0415 - vendors are opened when asked for
     await connect(settings.temporal)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
-from imagemill import __version__, stores, wiring
+from imagemill import __version__, stores, wiring, wiring_shared
 from imagemill.cache.memory import MemoryCache
 from imagemill.configuration import data_directory
 from imagemill.engines.base import version_number
@@ -36,6 +36,7 @@ from imagemill.service.warm import Warmer
 from imagemill.settings import Settings
 from imagemill.storage.base import Blob
 from imagemill.wiring_caches import qualities
+from imagemill.wiring_counts import Counts
 from imagemill.wiring_port import job_engine, kind, places
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ class Runs(Protocol):
 def runner(settings: Settings, steps: Steps, observed: Observed) -> Runs:
     """The engine as whoever works sees it."""
     if kind(settings) == "temporal":
-        with wiring.needing("jobs.engine = 'temporal'", "temporal"):
-            from imagemill.jobs.temporal.worker import TemporalRunner  # noqa: PLC0415 - as above
+        with wiring_shared.needing("jobs.engine = 'temporal'", "temporal"):
+            from imagemill.jobs.temporal.worker import TemporalRunner  # noqa: PLC0415 - an extra
         return TemporalRunner(settings, steps, observed)
-    from imagemill.jobs.embedded.runner import Runner  # noqa: PLC0415 - as above
+    from imagemill.jobs.embedded.runner import Runner  # noqa: PLC0415 - one engine of two
 
     return Runner(
         settings.jobs, data_directory(settings.jobs), steps, observed, callbacks=settings.callbacks,
@@ -86,18 +87,19 @@ class JobProcess:
         self.settings = settings
         self.metrics = Metrics()
         self._log = Log("imagemill.jobs")
+        self._counts = Counts(self.metrics, self._log)
         workers = settings.jobs.workers or wiring.worker_count(settings)
         patient = structs.replace(settings.engine, deadline_s=settings.jobs.rendition_s)
         fonts = fonts_of(settings.text)
         self._pool = OnDemand(lambda: Pool(patient, settings.limits, workers=workers, fonts=fonts))
         self._client = Client(settings.sources, settings.fetch)
         self._poster = Poster(settings.callbacks)
-        self._purges = wiring.purges_of(settings)
+        self._purges = wiring_shared.purges_of(settings)
         self._redis: RedisCache | None = None
         self._feed: PurgeFeed | None = None
         if settings.l2.url:
-            self._redis = wiring.redis_cache(settings, self._shared_event)
-            self._feed = wiring.purge_feed(settings, self._purges)
+            self._redis = wiring_shared.redis_cache(settings, self._counts.shared)
+            self._feed = wiring_shared.purge_feed(settings, self._purges)
         self._counting = Counting(self.metrics)
         self._engine = job_engine(settings)
         self._runner = runner(settings, self._steps(workers), self._counting)
@@ -143,7 +145,7 @@ class JobProcess:
 
     def _steps(self, workers: int) -> Steps:
         settings = self.settings
-        opened = stores.open_all(settings, self._stored)
+        opened = stores.open_all(settings, self._counts.stored)
         courier = Courier(
             self._poster, settings.callbacks, parse_secrets(settings.callbacks.secrets), time.time, lambda _: None,
             monotonic=time.monotonic,
@@ -169,23 +171,12 @@ class JobProcess:
         failures: MemoryCache[Failure] = MemoryCache(_FAILURE_BYTES, _NEGATIVE_MOST_S, lambda _: _FAILURE_SIZE)
         origin = Origin(
             HttpStore(self._client), opened.sources, opened.buckets, sources, failures, self._purges, cache,
-            limit=settings.limits.source_bytes, observe=self._fetched,
+            limit=settings.limits.source_bytes, observe=self._counts.fetched,
         )  # fmt: skip
         return Renderer(
             origin, wiring.remembering(settings, self._pool, qualities()), _patient_gate(settings, workers), cache,
             lambda: version_number(self._pool.versions), layer_bytes=settings.limits.layer_bytes,
         )  # fmt: skip
-
-    def _stored(self, operation: str, outcome: str, seconds: float) -> None:
-        self.metrics.count("store_operations", operation, outcome)
-        self.metrics.observe("store", operation, seconds)
-
-    def _shared_event(self, event: str, size: int) -> None:
-        wiring.count_shared(self.metrics, event, size)
-
-    def _fetched(self, outcome: str, size: int) -> None:
-        self.metrics.count("source_fetches", outcome)
-        self.metrics.count("source_bytes", by=size)
 
     async def _count(self) -> None:
         """Show how many jobs are in which state, now and then."""

@@ -70,17 +70,21 @@ def _entry(one):
     return head + one[::-1, :, [2, 1, 0, 3]].astype(np.uint8).tobytes() + mask, width, height
 
 
-def masked_icon(pixels, hidden):
-    """An icon of 24 bits, seen through the mask alone."""
+def masked_icon(pixels, hidden, alpha=None):
+    """An icon seen through the mask alone: of 24 bits, or of 32 with an *alpha* that says nothing."""
     height, width = hidden.shape
-    head = struct.pack("<IiiHHIIiiII", 40, width, height * 2, 1, 24, 0, 0, 0, 0, 0, 0)
-    lines = [
-        row.tobytes().ljust(-(-width * 24 // 32) * 4, b"\0") for row in pixels[::-1, :, [2, 1, 0]].astype(np.uint8)
-    ]
+    bits = 24 if alpha is None else 32
+    colours = pixels[::-1, :, [2, 1, 0]]
+    colours = colours if alpha is None else np.dstack([colours, np.full((height, width), alpha)])
+    head = struct.pack("<IiiHHIIiiII", 40, width, height * 2, 1, bits, 0, 0, 0, 0, 0, 0)
+    lines = [row.tobytes().ljust(-(-width * bits // 32) * 4, b"\0") for row in colours.astype(np.uint8)]
     mask = [np.packbits(row).tobytes().ljust(-(-width // 32) * 4, b"\0") for row in hidden[::-1]]
     body = head + b"".join(lines) + b"".join(mask)
     return (
-        struct.pack("<HHH", 0, 1, 1) + bytes([width, height, 0, 0]) + struct.pack("<HHII", 1, 24, len(body), 22) + body
+        struct.pack("<HHH", 0, 1, 1)
+        + bytes([width, height, 0, 0])
+        + struct.pack("<HHII", 1, bits, len(body), 22)
+        + body
     )
 
 
@@ -159,8 +163,9 @@ def tiff_apart(pixels):
 
 
 def pages(*pictures_):
-    """A TIFF of several pages."""
-    return pictures.encoded(pictures_[0], "TIFF", save_all=True, append_images=list(pictures_[1:]))
+    """A TIFF of several pages; of copies, as Pillow leaves at a picture how it was written last, maybe as a JPEG."""
+    first, *others = (picture.copy() for picture in pictures_)
+    return pictures.encoded(first, "TIFF", save_all=True, append_images=others)
 
 
 def jxl_of(picture, **options):

@@ -48,7 +48,8 @@ def _named(name):
 WM = "watermark=local:a/other&wm_scale=0.5"
 TEXT = "text=ab"
 VALUES = {
-    "density": ("format=png", "96", "192", _drawn), "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
+    "page": ("format=png", "0", "1", _named("animated-gif")), "frames": ("", "2", "3", _named("animated-gif")),
+    "loop": ("", "1", "2", _named("animated-gif")), "delay": ("", "50", "70", _named("animated-gif")), "density": ("format=png", "96", "192", _drawn), "width": ("", "50", "60"), "height": ("", "50", "60"), "fit": ("width=50&height=50", "cover", "fill"),
     "enlarge": ("width=200", "0", "1"), "min_width": ("width=20", "30", "40"), "min_height": ("width=20", "30", "40"),
     "dpr": ("width=20", "1", "2"), "trim": ("", "5", "250", _bordered), "trim_color": ("trim=5", "fff", "000", _bordered),
     "trim_corner": ("trim=5", "top-left", "bottom-right", _bordered), "trim_equal": ("trim=5", "x", "y", _bordered),

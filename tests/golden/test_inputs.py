@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from golden import inputs, pictures, reference
 from golden.mill import mill
@@ -192,14 +192,69 @@ def test_largest_of_an_icon():
         mill(body, page=3)
 
 
-def test_mask_of_an_icon():
-    """Without an alpha of its own an icon is seen through its mask."""
+@pytest.mark.parametrize("alpha", [None, 0])
+def test_mask_of_an_icon(alpha):
+    """Without an alpha of its own, or with one of nothing but zeros, an icon is seen through its mask."""
     pixels = np.asarray(pictures.corners(40, 40))
     hidden = np.zeros((40, 40), bool)
     hidden[:10, :13] = True
-    found = inputs.read(mill(inputs.masked_icon(pixels, hidden)).body)
+    found = inputs.read(mill(inputs.masked_icon(pixels, hidden, alpha)).body)
     assert (found[..., 3] == np.where(hidden, 0, 255)).all()
     assert (found[~hidden][:, :3] == pixels[~hidden]).all()
+
+
+def test_mask_of_an_icon_with_alpha():
+    """Where there is an alpha, the mask does not count; where neither is, all of it is seen."""
+    pixels = np.asarray(pictures.corners(40, 40))
+    hidden = np.ones((40, 40), bool)
+    for body in (inputs.masked_icon(pixels, hidden, 255), inputs.masked_icon(pixels, ~hidden, 0)[: -40 * 8]):
+        found = inputs.read(mill(body).body)
+        assert (found == inputs.rgba(Image.fromarray(pixels))).all()
+
+
+def hdr_of(kind, transfer):
+    """A picture that says of itself that it is HDR: BT.2020 primaries (9), and PQ (16) or HLG (18)."""
+    if kind == "PNG":
+        body = pictures.encoded(pictures.corners(), "PNG")
+        return body[:33] + pictures.chunk(b"cICP", bytes((9, transfer, 0, 1))) + body[33:]
+    body = pictures.encoded(pictures.corners(), "AVIF", quality=95, subsampling="4:4:4")
+    at = body.index(b"colrnclx") + 8
+    return body[:at] + bytes((0, 9, 0, transfer)) + body[at + 4 :]
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+def test_hdr_is_shown_as_it_is_stored(kind, transfer):
+    """D17: PQ and HLG are not tone-mapped: values are taken for sRGB's, and no rendition says that they are anything else."""
+    body = hdr_of(kind, transfer)
+    stored = inputs.rgba(pictures.corners())
+
+    for to in ("png", "avif", "webp", "jpeg"):
+        made = mill(body, format=to, quality=95)
+        assert reference.difference(inputs.read(made.body), stored) < 6
+        assert b"cICP" not in made.body
+        assert b"colrnclx" not in made.body or made.body[made.body.index(b"colrnclx") + 10 :][:2] != bytes(
+            (0, transfer)
+        )
+    kept = mill(body, format="png", colorspace="keep")
+    assert reference.difference(inputs.read(kept.body), stored) < 6
+
+
+def test_fields_of_a_tiff():
+    """Artist, copyright and other texts are fields of the file itself; no editor's private ones go along."""
+    ifd = TiffImagePlugin.ImageFileDirectory_v2()
+    ifd[0x013B], ifd[0x8298], ifd[0x010E] = "Somebody", "2026 Somebody", "canary description"
+    ifd[0x935C], ifd.tagtype[0x935C] = b"private" * 99, 7
+    body = pictures.encoded(pictures.corners(), "TIFF", tiffinfo=ifd)
+
+    for to in ("jpeg", "webp", "tiff", "png"):
+        found = Image.open(io.BytesIO(mill(body, format=to, metadata="copyright").body)).getexif()
+        assert (found[0x013B], found[0x8298]) == ("Somebody", "2026 Somebody")
+        assert 0x010E not in found
+        everything = mill(body, format=to, metadata="all", width=30).body
+        assert Image.open(io.BytesIO(everything)).getexif()[0x010E] == "canary description"
+        assert b"privateprivate" not in everything
+        assert b"Somebody" not in mill(body, format=to).body
 
 
 @pytest.mark.parametrize(("module", "name", "extra"), [(heic, "heic", "heic"), (jxl, "jxl", "jxl")])

@@ -6,6 +6,10 @@ off by `FAR`: two renderers smooth the edge of a shape in their own ways, and no
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +186,22 @@ def test_told():
         "rgb",
     )
     assert (told["rendition"], told["dominant_color"]) == ({"width": 128, "height": 96}, "#cc3300")
+
+
+def test_texts_do_not_tell_what_was_written_before():
+    """A new worker draws a text in a vector picture as one does that has written texts: in our font."""
+    script = f"""
+from golden.mill import mill
+
+def drawn(family):
+    file = '<svg {NS} width="90" height="30"><text y="20" font-family="{{}}">mill</text></svg>'.format(family)
+    return mill(file.encode(), format="png").body
+
+first = drawn("DejaVu Sans")
+mill(b'<svg {NS} width="90" height="30"/>', format="png", text="mill", text_font="DejaVu%20Sans%20Bold")
+assert drawn("DejaVu Sans") == first
+"""
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env)
+
+    assert ran.returncode == 0, ran.stderr

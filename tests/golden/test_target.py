@@ -40,7 +40,7 @@ def score(source, body):
 @pytest.mark.parametrize("format_", LOSSY)
 def test_reached(format_, target):
     """Within four points on the whole of a picture, of which a sample was looked at."""
-    source = pictures.encoded(pictures.photo(640, 480), "PNG")
+    source = pictures.encoded(pictures.photo(420, 315), "PNG")
     made = mill(source, format=format_, quality=f"auto:{target}")
     assert abs(score(source, made.body) - target) <= 4
     assert made.quality > 0

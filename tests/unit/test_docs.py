@@ -21,6 +21,14 @@ def test_the_reference_is_what_the_code_says():
     assert made.returncode == 0, made.stderr
 
 
+def test_the_gallery_shows_every_operation():
+    """A new operation needs an example, and its page is written anew."""
+    script = ROOT / "docs" / "gallery.py"
+    made = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+
+    assert made.returncode == 0, made.stderr
+
+
 def test_links_lead_somewhere():
     """Every relative link in the README and the docs names a file that is there."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]

@@ -52,7 +52,7 @@ async def test_what_the_pool_tells_is_counted():
     """Crashes, restarts by reason, and sources refused as poison, each in its own metric."""
     service = wiring.Service(load(None, {}, UNSIGNED))
     for event in (Event("crash"), Event("restart", "deadline"), Event("poison"), Event("poison")):
-        service._pool_event(event)
+        service.counts.pool(event)
     shown = service.metrics.render().decode()
     await service.close()
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from imagemill.engines import decoders, scaler, turbo
-from imagemill.engines.decoders.base import PROFILE, Image, pyvips
+from imagemill.engines import decoders, exif, scaler, turbo
+from imagemill.engines.decoders.base import PROFILE, Image, noted, pyvips
 from imagemill.engines.svg.document import Document
 from imagemill.model.errors import ImageCorrupt
-from imagemill.model.media import MediaInfo
+from imagemill.model.media import Format, MediaInfo
 from imagemill.plan.geometry import Size
 from imagemill.plan.steps import Scale, Steps
 
@@ -117,6 +117,13 @@ class Decoded:
     def header(self) -> Image | None:
         """The source as libvips opened it, where that was done: for what stands beside its pixels."""
         return self._header
+
+    @property
+    def notes(self) -> Image | None:
+        """`header`, for EXIF, XMP and IPTC: a TIFF has the first in fields of its own, which libvips does not tell."""
+        if self._header is None or self._info.format is not Format.TIFF or self._header.get_typeof("exif-data"):
+            return self._header
+        return noted(self._header.copy(), exif.written(exif.of_tiff(bytes(self._source))), None)
 
     @property
     def has_profile(self) -> bool:

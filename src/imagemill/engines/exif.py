@@ -66,7 +66,7 @@ def read(block: bytes) -> Block:
     if order is None:
         return EMPTY
     try:
-        return Block(order, _directory(block, order, unpack_from(f"{order}I", block, 4)[0], 0))
+        return Block(order, _directory(block, order, unpack_from(f"{order}I", block, 4)[0], 0, _Room(len(block))))
     except error:
         return EMPTY
 
@@ -75,6 +75,16 @@ def copyright_of(block: Block) -> Block:
     """Who made the picture and whose it is, and nothing else."""
     kept = {tag: block.top.entries[tag] for tag in (ARTIST, COPYRIGHT) if tag in block.top.entries}
     return Block(block.order, Directory({tag: entry for tag, entry in kept.items() if entry.kind == ASCII}))
+
+
+def of_tiff(file: bytes) -> Block:
+    """What a TIFF says of its first page in fields of its own, as EXIF does: texts, and the directories below.
+
+    Its other fields are of its pixels, or its editor's own, which may be large. A BigTIFF says nothing here.
+    """
+    block = read(file)
+    texts = {tag: entry for tag, entry in block.top.entries.items() if entry.kind == ASCII}
+    return Block(block.order, Directory(texts, block.top.below))
 
 
 def written(block: Block) -> bytes:
@@ -109,7 +119,21 @@ def laid_out(directory: Directory, order: str, start: int) -> bytes:
     return pack(f"{order}H", len(tags)) + lines + pack(f"{order}I", 0) + tail
 
 
-def _directory(block: bytes, order: str, at: int, tag: int) -> Directory:
+class _Room:
+    """Bytes that values may still have in all: in a sound block they do not overlap, and are no more than it."""
+
+    def __init__(self, left_bytes: int) -> None:
+        self._left_bytes = left_bytes
+
+    def take(self, wanted_bytes: int) -> bool:
+        """Whether there are so many."""
+        if wanted_bytes > self._left_bytes:
+            return False
+        self._left_bytes -= wanted_bytes
+        return True
+
+
+def _directory(block: bytes, order: str, at: int, tag: int, room: _Room) -> Directory:
     entries: dict[int, Entry] = {}
     below: dict[int, Directory] = {}
     (count,) = unpack_from(f"{order}H", block, at)
@@ -118,9 +142,10 @@ def _directory(block: bytes, order: str, at: int, tag: int) -> Directory:
             name, kind, many = unpack_from(f"{order}HHI", block, at + 2 + 12 * n)
             (offset,) = unpack_from(f"{order}I", block, at + 10 + 12 * n)
             if name in _BELOW.get(tag, ()):
-                below.setdefault(name, _directory(block, order, offset, name))
-            elif entry := _entry(block, at + 10 + 12 * n, offset, kind, many):
-                entries.setdefault(name, entry)
+                if name not in below:  # each once: a pointer that is there a thousand times is followed once
+                    below[name] = _directory(block, order, offset, name, room)
+            elif name not in entries and (entry := _entry(block, at + 10 + 12 * n, offset, kind, many, room)):
+                entries[name] = entry
         except error:  # a line or a directory beyond the end: the others are as good as they were
             continue
     left = {name: entry for name, entry in entries.items() if name not in _left_out(tag)}
@@ -133,10 +158,10 @@ def _left_out(tag: int) -> frozenset[int]:
     return _OF_OTHERS | pointers | (_STORED if tag == 0 else frozenset())
 
 
-def _entry(block: bytes, inline_at: int, offset: int, kind: int, count: int) -> Entry | None:
+def _entry(block: bytes, inline_at: int, offset: int, kind: int, count: int, room: _Room) -> Entry | None:
     size = _SIZES.get(kind, 0) * count
     at = inline_at if size <= _INLINE else offset
-    if not size or at + size > len(block):
+    if not size or at + size > len(block) or not room.take(size):
         return None
     raw = block[at : at + size]
     if kind == ASCII and not raw.endswith(b"\0"):

@@ -13,7 +13,7 @@ from struct import pack
 from msgspec import Struct
 
 from imagemill.engines import exif
-from imagemill.engines.decoded import Image
+from imagemill.engines.decoded import Decoded, Image
 from imagemill.engines.headers import probe
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format
@@ -52,10 +52,10 @@ class Extras(Struct, frozen=True):
 NONE = Extras()
 
 
-def kept(header: Image, steps: Steps, limits: Limits) -> Extras:
-    """What of the source's metadata goes into the rendition; *header* is the source as libvips opened it, or None."""
+def kept(source: Decoded, steps: Steps, limits: Limits) -> Extras:
+    """What of the *source*'s metadata goes into the rendition."""
     choice = steps.encode.metadata
-    if choice is Metadata.STRIP or header is None:
+    if choice is Metadata.STRIP or (header := source.notes) is None:
         return NONE
     block = exif.read(_field(header, "exif-data"))
     if choice is Metadata.COPYRIGHT:

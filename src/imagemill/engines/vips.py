@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from imagemill.engines import decoders, deep, description, encoders, jxl, scaler
+from imagemill.engines import decoders, description, encoders, jxl
 from imagemill.engines.base import Task
-from imagemill.engines.decoded import Decoded, Image, as_image, needs_libvips, pyvips
+from imagemill.engines.decoded import Decoded, Image, needs_libvips, pyvips
 from imagemill.engines.extras import Extras, kept
+from imagemill.engines.frames import brought, on_rows, trimmed
 from imagemill.engines.headers import probe
 from imagemill.engines.judging import Aim, is_aimed
 from imagemill.engines.layers import NONE_GIVEN, Given, Layers
 from imagemill.engines.operations import applied
 from imagemill.engines.operations.base import Context
-from imagemill.engines.operations.finding import chosen_box
 from imagemill.engines.operations.lettering import Lettering
 from imagemill.engines.pixels import srgb
 from imagemill.engines.rewrite.choice import smaller
 from imagemill.engines.search import within
-from imagemill.engines.spaces import finished, own_profile, profile_for
+from imagemill.engines.spaces import profile_for
 from imagemill.engines.svg.document import Document
 from imagemill.engines.svg.reading import read
 from imagemill.engines.typefaces import found
@@ -41,10 +41,10 @@ from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Describe, Encode, Metadata, Space
 from imagemill.plan.cost import check_cost, estimate_us
 from imagemill.plan.frames import asked, selected
-from imagemill.plan.geometry import Box, Size, evened, shrunk
+from imagemill.plan.geometry import Box
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
-from imagemill.plan.steps import Border, Chosen, Cut, Overlay, Scale, Step, Steps, Trimmed, Underlay
+from imagemill.plan.steps import Overlay, Step, Steps, Trimmed, Underlay
 from imagemill.settings import Engine, Limits, Text
 
 _COUNTED = frozenset({Format.GIF, Format.WEBP})
@@ -117,6 +117,8 @@ class Vips:
         if info.format in VECTORS:
             document = read(source, self._limits)
             check_source(document.info, self._limits)
+            if document.has_text:
+                self._lettering.load()
             return document, document.info
         if not (whole or needs_libvips(info)):
             return None, info
@@ -133,7 +135,7 @@ class Vips:
         if begun.border is not None:
             steps = self._settled(shared, task, info, layers, context)
         rows = shared.rows(steps)
-        found, left = (shared.image(steps), steps.steps) if rows is None else _on_rows(rows, steps, context)
+        found, left = (shared.image(steps), steps.steps) if rows is None else on_rows(rows, steps, context)
         found = found if rows is None else shared.wrapped(found)
         return srgb(applied(found, left, context))
 
@@ -153,7 +155,7 @@ class Vips:
             self._check(asked, info, spent_us)
             if any(isinstance(step, Trimmed) for step in asked.steps):  # all before it is done once more for each
                 spent_us += estimate_us(asked, self._settings)
-            return _trimmed(shared.picture(asked), asked, context)
+            return trimmed(shared.picture(asked), asked, context)
 
         steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
         self._check(steps, info, spent_us)
@@ -161,11 +163,11 @@ class Vips:
 
     def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
-        extras = kept(shared.header, steps, self._limits)
+        extras = kept(shared, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
             return self._written(shared.image(steps), steps, extras, context)
-        rows, left = _on_rows(rows, steps, context)
+        rows, left = on_rows(rows, steps, context)
         if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
             steps = self._aim.at(steps, rows)
             body = within(steps, self._settings, partial(self._from_rows, rows, extras))
@@ -178,7 +180,7 @@ class Vips:
 
     def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
         """*image* brought through *steps*, and encoded."""
-        image = self._apply(image, steps, context)
+        image = brought(image, steps, context)
         extras = replace(extras, icc=profile_for(image, steps))
         if steps.encode.max_bytes or is_aimed(steps):
             image = image.copy_memory()
@@ -197,7 +199,7 @@ class Vips:
         if changes_pixels(task.recipe):
             known = replace(known, rendition=Sides(steps.size.width, steps.size.height))
         if describe.metadata:
-            known = replace(known, metadata=description.metadata(shared.header))
+            known = replace(known, metadata=description.metadata(shared.notes))
         if describe.needs_pixels:
             known = description.looked_at(known, describe, self._sample(shared, steps, context))
         return description.written(known)
@@ -206,11 +208,11 @@ class Vips:
         """The pixels of one picture after its steps, as rows."""
         rows, left = shared.rows(steps), steps.steps
         if rows is not None:
-            rows, left = _on_rows(rows, steps, context)
+            rows, left = on_rows(rows, steps, context)
             if not shared.has_profile and _is_finished(rows, left):
                 return rows
         image = shared.image(steps) if rows is None else shared.wrapped(rows)
-        image = self._apply(image, replace(steps, steps=left), context)
+        image = brought(image, replace(steps, steps=left), context)
         pixels = np.frombuffer(image.write_to_memory(), np.uint8)
         return pixels.reshape(image.height, image.width, image.bands)
 
@@ -249,80 +251,10 @@ class Vips:
     def _context(self, layers: Layers) -> Context:
         return Context(layer=layers.picture, lettering=self._lettering)
 
-    def _apply(self, image: Image, steps: Steps, context: Context) -> Image:
-        if steps.encode.bits != EIGHT_BITS:
-            return deep.applied(image, steps)
-        own = own_profile(image) if steps.encode.space is Space.KEEP else b""
-        if steps.frames == 1:
-            return finished(applied(image, steps.steps, context), steps, own)
-        joined = _each_scaled(image, steps) if steps.encode.space is Space.SRGB else None
-        if joined is None:
-            joined = pyvips.Image.arrayjoin(_one_by_one(image, steps, context), across=1)
-            joined = finished(joined, steps, own).copy()
-        if kind := image.get_typeof("background"):
-            joined.set_type(kind, "background", image.get("background"))
-        _play(joined, image, steps)
-        joined.set_type(pyvips.GValue.gint_type, "page-height", steps.size.height)
-        return joined
-
-
-def _play(made: Image, image: Image, steps: Steps) -> None:
-    """How *made* is shown: as *image*, its source, says, save for what *steps* say."""
-    delays_ms = image.get("delay")[steps.first : steps.first + steps.frames] if image.get_typeof("delay") else []
-    if steps.delay_ms:
-        delays_ms = [steps.delay_ms] * steps.frames
-    if delays_ms:
-        made.set_type(pyvips.GValue.array_int_type, "delay", delays_ms)
-    loops = image.get("loop") if image.get_typeof("loop") and steps.loops < 0 else steps.loops
-    if loops >= 0:
-        made.set_type(pyvips.GValue.gint_type, "loop", loops)
-
 
 def _is_finished(rows: Any, left: tuple[Step, ...]) -> bool:
     """Whether what is *left* to do changes nothing: a colour below a picture that nothing shines through."""
     return not left or (rows.shape[2] in _OPAQUE_BANDS and all(isinstance(step, Underlay) for step in left))
-
-
-def _trimmed(image: Image, steps: Steps, context: Context) -> Box:
-    """What is left of all frames of *image* by the border that *steps* end with."""
-    assert steps.border is not None
-    asked = steps.steps[steps.border]
-    assert isinstance(asked, Border)
-    ready = srgb(image).copy_memory()
-    for n in range(steps.frames):
-        applied(_frame(ready, n, steps), steps.steps[: steps.border + 1], context.at(n))
-    whole = Box(0, 0, asked.of.width, asked.of.height)
-    return evened(context.found.get(asked, whole), asked.of, asked.trim)
-
-
-def _frame(strip: Image, number: int, steps: Steps) -> Image:
-    height = strip.height if steps.frames == 1 else steps.source.height_px
-    return strip.crop(0, number * height, strip.width, height)
-
-
-def _on_rows(rows: Any, steps: Steps, context: Context) -> tuple[Any, tuple[Step, ...]]:
-    """*rows* after as many of *steps* as need no libvips, and those that are left."""
-    left = steps.steps
-    while left:
-        match left:
-            case [Cut() as cut, *_]:
-                box = shrunk(cut.box, cut.of, Size(rows.shape[1], rows.shape[0]))
-                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
-                continue
-            case [Chosen() as chosen, *_]:
-                box = chosen_box(as_image(rows), chosen, context)
-                rows, left = rows[box.top : box.top + box.height, box.left : box.left + box.width], left[1:]
-                continue
-            case [Scale(size=size), Cut(box=box, of=of), *_] if of == size:
-                made, after = scaler.scaled(rows, size, box), left[2:]
-            case [Scale(size=size), *_]:
-                made, after = scaler.scaled(rows, size), left[1:]
-            case _:
-                break
-        if made is None:
-            break
-        rows, left = made, after
-    return rows, left
 
 
 def _has_to_say_colours(steps: Steps) -> bool:
@@ -337,31 +269,6 @@ def _asks_for_metadata(task: Task) -> bool:
         case Describe(metadata=wanted):
             return wanted
     return False
-
-
-def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
-    """The frames of a strip, each brought through its steps alone."""
-    strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
-
-
-def _each_scaled(image: Image, steps: Steps) -> Image | None:
-    """As `_one_by_one`, where all there is to do is to scale: on rows, without a pipeline for each frame."""
-    match steps.steps:
-        case [Scale(size=size)]:
-            pass
-        case _:
-            return None
-    strip = srgb(image)
-    pixels = np.frombuffer(strip.write_to_memory(), np.uint8)
-    frames = pixels.reshape(steps.frames, strip.height // steps.frames, strip.width, strip.bands)
-    made = [scaler.scaled(rows, size) for rows in frames]
-    if any(rows is None for rows in made):
-        return None
-    scaled = pyvips.Image.new_from_memory(
-        np.concatenate(made), size.width, steps.frames * size.height, strip.bands, "uchar"
-    )
-    return finished(scaled.copy(interpretation=strip.interpretation), steps, b"")
 
 
 def _orientation(image: Image) -> int:

@@ -5,6 +5,7 @@ Memory   two memfds: the source, mapped read-only, and the output; both sealed a
 Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``.
 """
 
+import codecs
 import logging
 import mmap
 import os
@@ -17,9 +18,11 @@ from imagemill import heap
 from imagemill.engines import judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import heic, jxl
+from imagemill.engines.description.profile import ENCODING as PROFILES
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
 from imagemill.engines.operations.lettering import Lettering
+from imagemill.engines.svg.text import encodings
 from imagemill.engines.vips import Vips
 from imagemill.model.errors import ImagemillError, LimitExceeded
 from imagemill.model.media import Rendition
@@ -48,6 +51,7 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         vips = engine(setup.limits, setup.engine, lettering)
         if setup.engine.quality_auto:
             judging.load()
+        load_codecs()
         versions = _versions()  # read from files that are out of reach from here on
         sandbox.enter(
             sandbox.Confinement(setup.engine.address_space_bytes, setup.limits.output_bytes, setup.parent_pid)
@@ -57,6 +61,12 @@ def main(words_fd: int, source_fd: int, output_fd: int, engine: type[Vips] = Vip
         heap.settle()
         words.send(wire.write(wire.Ready(versions)))
         Worker(words, memoryview(source), output, memory, setup, vips).serve()
+
+
+def load_codecs() -> None:
+    """Have what decodes texts of strangers at hand: Python imports a codec where it is first used, out of files."""
+    for encoding in (*encodings(), PROFILES):
+        codecs.lookup(encoding)
 
 
 class Worker:

@@ -14,7 +14,7 @@ from imagemill.model.media import Format
 from imagemill.model.recipe import AutoOrient, Encode, Frames, Resize
 from integration.engines.test_hostile import SMALL_PNG, SMALL_WEBP, Judge
 from unit.engines import hostile
-from unit.engines.test_headers_more import actl, bitmap, boxed, icon, item, jxl, page, tiff
+from unit.engines.building import actl, bitmap, boxed, icon, item, jxl, page, tiff
 
 SOURCES = inputs.all_of_them()
 DEEP = {258: (3, [16] * 4), 277: (3, [4])}

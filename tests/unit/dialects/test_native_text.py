@@ -51,7 +51,7 @@ def text(query):
 def test_every_parameter():
     """All of them at once, by long names and by short ones, alone and in ops."""
     alias = {p.name: p.alias for p in PARAMETERS}
-    assert set(EXAMPLES) == set(TEXT.parameters)
+    assert {*EXAMPLES, "dpr"} == set(TEXT.parameters)
     assert text(url(EXAMPLES)) == ALL
     assert text(url({alias[name]: value for name, value in EXAMPLES.items()})) == ALL
     assert (

@@ -1,5 +1,7 @@
 """``ops``: an explicit order, and nothing beside it that would change pixels."""
 
+from urllib.parse import quote
+
 import pytest
 
 from imagemill.dialects.native import Native
@@ -30,6 +32,40 @@ def test_explicit_order(ops, wanted):
     """Operations are done as they stand, as often as they stand; a picture is upright before, unless that is said."""
     assert recipe(f"ops={ops}") == (AutoOrient(), *wanted, Encode())
     assert recipe(f"format=png&ops={ops}&orient=0") == (*wanted, Encode(Format.PNG))
+
+
+EACH = {
+    "trim": {"trim": "9", "trim_corner": "bottom-right", "trim_equal": "x"}, "crop": {"crop": "5,6", "gravity": "entropy"},
+    "aspect": {"aspect": "2:3", "focus": "0.1,0.9"}, "rotate": {"rotate": "270"}, "flip": {"flip": "1"}, "flop": {"flop": "1"},
+    "tilt": {"tilt": "-7.5", "fill": "f00"},
+    "resize": {"width": "50p", "height": "30", "fit": "contain", "enlarge": "1", "min_width": "20", "dpr": "2", "fill": "blur"},
+    "blur": {"blur": "1.5", "dpr": "2"}, "sharpen": {"sharpen": "0.5"}, "unsharp": {"unsharp": "1,50,2"}, "pixelate": {"pixelate": "4"},
+    "brightness": {"brightness": "-4"}, "contrast": {"contrast": "4"}, "saturation": {"saturation": "4"}, "hue": {"hue": "-90"},
+    "gamma": {"gamma": "0.7"}, "grayscale": {"grayscale": "1"}, "sepia": {"sepia": "5"}, "negate": {"negate": "1"},
+    "tint": {"tint": "f0f"}, "duotone": {"duotone": "000,fff"}, "colorize": {"colorize": "00ff0040"},
+    "gradient": {"gradient": "000,fff,45,0.1,0.9"}, "round": {"radius": "1,2,3,4"}, "mask": {"mask": "heart-180"},
+    "extend": {"extend": "3:4", "extend_gravity": "south", "fill": "0f0"}, "pad": {"pad": "1,2,3", "dpr": "3", "fill": "blur"},
+    "layer": {"watermark": "local:l/m", "wm_x": "-3", "wm_scale": "0.2", "wm_blend": "screen", "wm_ops": "blur:2"},
+    "text": {"text": "one/two", "text_size": "20", "text_shadow": "1,1"}, "background": {"background": "fff"},
+}  # fmt: skip
+"""One of every operation, by its parameters."""
+
+
+def test_each_is_shown():
+    """A new operation is shown here."""
+    assert list(EACH) == [reader.name for reader in FIXED]
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_in_ops(name):
+    """What parameters of their own ask for, `ops` does: the same operation, so the same result and the same key."""
+    (first, value), *more = EACH[name].items()
+    beside = "&".join(f"{n}={quote(v, safe='')}" for n, v in EACH[name].items())
+    written = ";".join([quote(value, safe=""), *(f"{n}={quote(v, safe='')}" for n, v in more)])
+
+    assert recipe(f"ops={name}:{quote(written, safe=';=')}") == recipe(beside)
+    assert recipe(f"ops={quote(f'{name}:{first}={written}', safe='')}") == recipe(beside)
+    assert len(recipe(beside)) == 3
 
 
 @pytest.mark.parametrize("name", sorted({name for reader in FIXED for name in reader.parameters}))

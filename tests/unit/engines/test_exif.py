@@ -1,6 +1,7 @@
 """EXIF is read whatever it is, and written well."""
 
 import io
+import struct
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,30 @@ def seen(block):
     tags = Image.Exif()
     tags.load(block)
     return dict(tags), dict(tags.get_ifd(0x8769)), dict(tags.get_ifd(0x8825))
+
+
+def pointing(times, *more):
+    """A block whose directory has *times* entries of a thousand bytes, all the same ones, and *more* after them."""
+    lines = [
+        struct.pack("<HHII", tag, 7, 1000, 8 + 2 + 12 * (times + len(more)) + 4)
+        for tag in range(0x9000, 0x9000 + times)
+    ]
+    return b"II*\0" + struct.pack("<IH", 8, times + len(more)) + b"".join([*lines, *more]) + bytes(4) + b"x" * 1000
+
+
+def test_values_that_overlap_are_no_more_than_the_block():
+    """A block of some thousand bytes that says it has hundreds of thousands stays one of some thousand."""
+    block = pointing(400)
+    assert 1000 <= sum(len(entry.raw) for entry in exif.read(block).top.entries.values()) <= len(block)
+
+
+def test_a_directory_is_followed_once(monkeypatch):
+    """However often it is pointed to: what points to itself through hundreds of entries would be walked for hours."""
+    pointer = struct.pack("<HHII", 0x8769, 4, 1, 8)
+    walked = []
+    monkeypatch.setattr(exif, "_directory", lambda *given, walk=exif._directory: walked.append(1) or walk(*given))
+    exif.read(pointing(1, *[pointer] * 400))
+    assert len(walked) == 2
 
 
 @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])

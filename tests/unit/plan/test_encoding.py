@@ -107,7 +107,7 @@ def test_more_bits_only_where_all_steps_keep_them():
         check((Blur(100), deep), Limits())
     boxed = Resize(90, 90, Fit.CONTAIN)
     check((boxed, deep), Limits())
-    with pytest.raises(BadOption, match="bits: canvas works on eight"):
+    with pytest.raises(BadOption, match="bits: fit=contain works on eight"):
         steps(deep, PHOTO, boxed)
     assert steps(deep, PHOTO, Resize(90, 90, Fit.COVER)).encode.bits == 16
 

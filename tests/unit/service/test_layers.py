@@ -1,20 +1,16 @@
 """Layers as sources: fetched as any, kept as long as all allow, gone when any of them is; one at fault is named."""
 
 import asyncio
-import json
 import time
 
 import pytest
-from msgspec import Raw
 from msgspec.structs import replace
 
 from imagemill.cache.purges import Subject
-from imagemill.engines.base import Made, Stages
 from imagemill.model.entry import DAY_S, Failure, Validators
 from imagemill.model.errors import (
     BadOption,
     ImageCorrupt,
-    ImagemillError,
     LimitExceeded,
     SourceForbidden,
     SourceNotFound,
@@ -23,83 +19,17 @@ from imagemill.model.errors import (
     of_layer,
 )
 from imagemill.model.failures import as_error, as_failure
-from imagemill.model.job import Job, State, Timings, Wanted
-from imagemill.model.keys import etag, source_key
-from imagemill.model.media import Format, Rendition
-from imagemill.model.recipe import Encode, Layer, SourceRef, sources
+from imagemill.model.keys import source_key
+from imagemill.model.recipe import SourceRef
 from imagemill.model.request import ImageRequest
 from imagemill.plan.prepare import prepare
-from imagemill.service.bodies import recipe
 from imagemill.service.explain import explain
 from imagemill.service.layers import MOST_AT_ONCE
-from imagemill.service.render import Renderer
-from imagemill.service.rights import Rights
-from imagemill.service.steps import plan_of
 from imagemill.settings import Engine as EngineSettings
-from imagemill.settings import Limits, Tenant
-from imagemill.storage.base import NONE_KNOWN, Blob, Unchanged
-from unit.service.cluster import SOURCE, Node, hub, settled
-from unit.service.ordering import NOW_S, World, rendition, spec
-
-LOGO = SourceRef("http", "http://example.com/logo.png")
-MARK = SourceRef("http", "http://example.com/mark.png")
-PNG = Encode(Format.PNG)
-
-
-def asked(*layers, **terms):
-    """The plan of a picture with *layers*, as a request for it has."""
-    return prepare(ImageRequest(SOURCE, (*map(Layer, layers), PNG), **terms), Limits())
-
-
-class Pictures:
-    """Sources by address, each with a version and terms of its own; some fail."""
-
-    def __init__(self) -> None:
-        self.said = {ref.address: {"etag": "v1"} for ref in (SOURCE, LOGO, MARK)}
-        self.errors, self.asked = {}, []
-        self.together = None
-
-    def say(self, source, **said):
-        self.said[source.address].update(said)
-
-    async def get(self, key, /, *, limit, known=NONE_KNOWN):
-        self.asked.append((key, known))
-        if self.together:
-            await asyncio.wait_for(self.together.wait(), 10)
-        if key in self.errors:
-            raise self.errors[key]
-        blob = Blob(f"{key} {self.said[key]['etag']}".encode(), **self.said[key])
-        return Unchanged() if known and known == blob.validators else blob
-
-    def count(self, source):
-        return sum(key == source.address for key, _ in self.asked)
-
-
-class Engine:
-    """Makes what tells all its sources."""
-
-    def __init__(self) -> None:
-        self.runs, self.error = 0, None
-
-    async def run(self, source, tasks, layers):
-        self.runs += 1
-        if self.error:
-            raise self.error
-        for task in tasks:
-            body = b"|".join((source, *(layers[name] for name in sources(task.recipe))))
-            yield Made(Rendition(body, Format.PNG, etag(body), 1, 1), Stages())
-
-
-class LayeredNode(Node):
-    """A `Node` whose engine tells of layers."""
-
-    def __init__(self, hub, source, layer_bytes=10_000, **settings):
-        super().__init__(hub, source, **settings)
-        self.engine = Engine()
-        policy = self.service._settings
-        self.service._renderer = Renderer(
-            self.origin, self.engine, self.gate, policy, lambda: 8_018_000, layer_bytes=layer_bytes
-        )
+from imagemill.settings import Limits
+from imagemill.storage.base import NONE_KNOWN
+from unit.service.cluster import SOURCE, hub, settled
+from unit.service.layering import LOGO, MARK, PNG, LayeredNode, Pictures, asked
 
 
 @pytest.fixture
@@ -391,116 +321,6 @@ class TestChanges:
         await settled(node)
 
         assert await node.ask(asked(LOGO)) == "MISS"
-
-
-class TestJobs:
-    LAYERED = {"type": "layer", "source": {"scheme": "https", "address": "https://EXAMPLE.com:443/logo.png"}}
-
-    def test_sources_in_recipes_are_spelled_as_all_know_them(self):
-        """Or a purge by that source would pass them by."""
-        found = rendition(recipe=[self.LAYERED])
-
-        assert found.recipe[0].source == SourceRef("https", "https://example.com/logo.png")
-
-    @pytest.mark.parametrize(
-        "source",
-        [
-            {"scheme": "ftp", "address": "x"}, {"scheme": "https", "address": "http://a.example/x"},
-            {"scheme": "https", "address": "local:a/b"}, {"scheme": "http", "address": "https:"}, {"scheme": "s3", "address": "x"},
-            {"scheme": "file", "address": "/etc/passwd"}, {"scheme": "", "address": "local:out/x"},
-        ],
-    )  # fmt: skip
-    def test_no_other_source_is_smuggled_in(self, source):
-        """S20: what a recipe names as a layer is what a URL could name, by the same parser."""
-        with pytest.raises(ImagemillError):
-            rendition(recipe=[{"type": "layer", "source": source}])
-
-    @pytest.mark.parametrize(
-        ("inner", "where"),
-        [
-            ([{"type": "flip", "x": 1}], r"recipe\[0\].recipe\[0\].x: unknown field"),
-            ([{"type": "nothing"}], r"recipe\[0\].recipe\[0\].type"),
-            ([{"type": "encode"}], "not encoded by itself"),
-        ],
-    )
-    def test_a_layers_own_recipe_is_read_as_strictly(self, inner, where):
-        with pytest.raises(BadOption, match=where):
-            rendition(recipe=[{**self.LAYERED, "recipe": inner}])
-
-    @pytest.mark.parametrize("field", ["place", "shadow", "source"])
-    def test_unknown_fields_of_its_values_are_refused(self, field):
-        value = {**self.LAYERED.get(field, {}), "oops": 1} if field == "source" else {"oops": 1}
-
-        with pytest.raises(BadOption, match=rf"{field}\.oops: unknown field"):
-            rendition(recipe=[{**self.LAYERED, field: value}])
-
-    @pytest.mark.parametrize("depth", [3, 40, 5_000])
-    def test_layers_in_layers_in_layers(self, depth):
-        """However deep, it is an error of the caller's and nothing else."""
-        text = json.dumps({**self.LAYERED, "recipe": ["@"]})
-        before, _, after = text.partition('"@"')
-        nested = before * depth + after * depth
-
-        with pytest.raises((BadOption, LimitExceeded)):
-            spec_of(nested)
-
-    async def test_a_tenant_may_read_layers_where_it_may_read_sources(self):
-        """Stores that are not its own, and addresses that may not be fetched, are refused as a layer, too."""
-        world = World()
-        local = {"scheme": "local", "address": "sample/a.png"}
-        for source, tenant, allowed in (
-            (local, "narrow", True), ({"scheme": "local", "address": "out/a.png"}, "narrow", False),
-            ({"scheme": "local", "address": "out/a.png"}, "other", True),
-            ({"scheme": "local", "address": "none/a.png"}, "other", False),
-            ({"scheme": "https", "address": "https://forbidden.example/a"}, "other", False),
-            ({"scheme": "https", "address": "https://fine.example/a"}, "other", True),
-        ):  # fmt: skip
-            job = replace(
-                spec(renditions=[{"name": "a", "recipe": [{"type": "layer", "source": source}]}]), store="", warm=True
-            )
-            if allowed:
-                await world.admission.of(tenant).admit(job)
-            else:
-                with pytest.raises(SourceForbidden, match=r"^layer "):
-                    await world.admission.of(tenant).admit(job)
-        assert "https://forbidden.example/a" in world.sources
-
-    def test_rights_are_asked_again_when_it_is_made(self):
-        """A store that was the tenant's when it ordered may be so no more."""
-        job = spec(
-            renditions=[{"name": "a", "recipe": [{"type": "layer", "source": {"scheme": "local", "address": "b/x"}}]}]
-        )
-        Rights({"t": Tenant(stores=("out", "b"))}).check("t", job)
-
-        with pytest.raises(SourceForbidden):
-            Rights({"t": Tenant(stores=("out",))}).check("t", job)
-
-    def test_nothing_at_all_is_a_recipe(self):
-        """Of the picture, and of a layer."""
-        assert rendition(recipe=[]).recipe == (Encode(),)
-        assert rendition(recipe=[{**self.LAYERED, "recipe": []}]).recipe[0].recipe == ()
-
-    def test_what_a_job_makes_is_purged_by_its_layers(self):
-        """Its plan is the one that a request for the same has."""
-        job = replace(spec(tags=["b", "a"]), source=SOURCE)
-        wanted = Wanted("x", asked(LOGO).recipe, "")
-
-        plan = plan_of(job, wanted)
-
-        assert (plan.key, plan.tags) == (asked(LOGO).key, (f"*{source_key(LOGO)}", "a", "b"))
-
-    def test_sources_of_a_job(self):
-        job = replace(spec(), source=SOURCE, renditions=(
-            Wanted("a", asked(LOGO, SOURCE).recipe, ""), Wanted("b", asked(MARK, LOGO).recipe, "")
-        ))  # fmt: skip
-
-        assert job.sources == (SOURCE, LOGO, MARK)
-        assert Job("0" * 32, "t", job, State.QUEUED, Timings(NOW_S, NOW_S)).spec.sources == job.sources
-
-
-def spec_of(recipe_text):
-    found = recipe(Raw(f"[{recipe_text}]".encode()), "recipe")
-    return prepare(ImageRequest(SOURCE, found), Limits())
 
 
 def test_explain_names_layers_and_says_what_they_cost():

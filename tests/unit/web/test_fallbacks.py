@@ -12,7 +12,7 @@ from imagemill.cache.purges import Purges
 from imagemill.dialects.native import Native
 from imagemill.model import errors
 from imagemill.model.entry import Entry, Validators
-from imagemill.model.errors import PreconditionFailed, SettingsError, SourceForbidden, SourceNotFound
+from imagemill.model.errors import PreconditionFailed, SourceForbidden, SourceNotFound
 from imagemill.model.keys import etag
 from imagemill.model.media import Format, Rendition
 from imagemill.model.request import SourceRef
@@ -26,7 +26,6 @@ from imagemill.web.hits import Hits
 from imagemill.web.images import Images
 from imagemill.web.problems import STATUS
 from imagemill.web.request import Call
-from imagemill.wiring import check
 
 SHOWN, OTHER = SourceRef("local", "assets/missing.png"), SourceRef("local", "assets/broken.png")
 QUERY = "source=local:a/b&width=5&format=webp"
@@ -376,35 +375,3 @@ async def test_what_is_logged():
     await node.images.get(call, never)
 
     assert (type(call.error), call.tier) == (SourceNotFound, "MISS")
-
-
-# settings
-
-
-@pytest.mark.parametrize(
-    ("images", "why"),
-    [
-        ({"410": "local:s/a"}, "fallback.images.410: one of"), ({"404": "local:none/a"}, "of no store"),
-        ({"404": "s3://none/a"}, "of no store"), ({"404": ""}, "source is missing"), ({"404": "ftp://x/a"}, "images.404"),
-    ],
-)  # fmt: skip
-def test_wrong_settings_stop_the_start(images, why, tmp_path):
-    """What can never be shown is a mistake."""
-    with pytest.raises(SettingsError, match=why):
-        check(
-            Settings(
-                signing=Signing("unsigned"),
-                fallback=Fallback(images=images),
-                storage={"s": {"kind": "file", "root": str(tmp_path)}},
-            )
-        )
-
-
-def test_right_settings(tmp_path):
-    check(
-        Settings(
-            signing=Signing("unsigned"),
-            fallback=Fallback(images={"404": "local:s/a", "default": "https://example.com/a.png"}),
-            storage={"s": {"kind": "file", "root": str(tmp_path)}},
-        )
-    )

@@ -1,6 +1,7 @@
 """Native parameters of `model.operations.geometry` that add pixels around a picture, and what those are."""
 
-from imagemill.dialects.native.geometry import dpr, filled, lengthened, proportions
+from imagemill.dialects.native.geometry import filled, proportions
+from imagemill.dialects.native.lengths import dpr, lengthened
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, choice, number, scaled
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Extend, Fill, Fit, Gravity, Pad, Position, Tilt
@@ -43,9 +44,6 @@ def refuse_idle(given: Given) -> None:
         raise BadOption("fill: blur needs extend, pad, or fit=contain with width and height")
     if "fill" in given and not (laid or "tilt" in given):
         raise BadOption("fill: needs extend, pad, tilt, or fit=contain with width and height")
-    lengths = ("width", "height", "min_width", "min_height", "pad")
-    if "dpr" in given and not (any(name in given for name in lengths) or "," in given.get("extend", "")):
-        raise BadOption("dpr: needs width, height, min_width, min_height, pad or extend=w,h")
 
 
 def _tilt(given: Given, _terms: Terms) -> Tilt | None:

@@ -3,6 +3,7 @@
 What adds pixels around them: `native.borders`.
 """
 
+from imagemill.dialects.native.lengths import dpr, lengthened
 from imagemill.dialects.native.reading import (
     MAX_DIGITS,
     Given,
@@ -17,7 +18,7 @@ from imagemill.dialects.native.reading import (
     number,
     scaled,
 )
-from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.errors import BadOption
 from imagemill.model.recipe import (
     MILLION,
     AspectCrop,
@@ -34,7 +35,6 @@ from imagemill.model.recipe import (
     Rotate,
     Trim,
 )
-from imagemill.settings import Limits
 
 PARAMETERS = (
     Parameter(
@@ -48,7 +48,13 @@ PARAMETERS = (
     Parameter("enlarge", "el", "0|1", "Whether a smaller picture may be scaled up. Default: 0."),
     Parameter("min_width", "mw", "1-8192", "Least width of what is scaled, in pixels: wins over the box."),
     Parameter("min_height", "mh", "1-8192", "Least height of what is scaled, in pixels: wins over the box."),
-    Parameter("dpr", "", "0.01-4", "Multiplies width, height, min_width, min_height, extend=w,h and pad. Default: 1."),
+    Parameter(
+        "dpr",
+        "",
+        "0.01-4",
+        "Multiplies every length in pixels of the result: sides, borders, radii, sigmas, offsets, a text's size. Not"
+        " crop, nor the watermark's own pixels and wm_ops. Default: 1.",
+    ),
     Parameter(
         "trim",
         "",
@@ -224,19 +230,6 @@ def filled(given: Given) -> tuple[Fill, int]:
     if given.get("fill") == Fill.BLUR:
         return Fill.BLUR, 0
     return Fill.COLOUR, colour("fill", given["fill"]) if "fill" in given else 0
-
-
-def dpr(given: Given, limits: Limits) -> int:
-    """What lengths are multiplied by, in hundredths."""
-    ratio = decimal(given, "dpr", 2) if "dpr" in given else 100
-    if ratio > limits.dpr * 100:
-        raise LimitExceeded("dpr", f"dpr: {ratio / 100:g} > {limits.dpr}")
-    return ratio
-
-
-def lengthened(length: int, ratio: int) -> int:
-    """*length* times *ratio* hundredths; nothing stays nothing, and something something."""
-    return max(1, (length * ratio + 50) // 100) if length else 0
 
 
 def _side(given: Given, name: str, ratio: int) -> int:

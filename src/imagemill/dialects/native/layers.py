@@ -6,6 +6,8 @@ what it stands in.
 
 from msgspec.structs import replace
 
+from imagemill.dialects.native.lengths import dpr
+from imagemill.dialects.native.placing import place, shadow
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -15,16 +17,11 @@ from imagemill.dialects.native.reading import (
     colour,
     decimal,
     flag,
-    integer,
-    scaled,
-    signed,
 )
 from imagemill.model.errors import BadOption, LimitExceeded
-from imagemill.model.recipe import Background, Blend, Gravity, Layer, Place, Position, Shadow
+from imagemill.model.recipe import Background, Blend, Layer
 
-_MOST_OFFSET = 16_383
 _PPM_PLACES = 6
-_CENTI = 100
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -69,19 +66,8 @@ PARAMETERS = (
 def refuse_idle(given: Given) -> None:
     """Refuse what says how a watermark lies where there is none."""
     for name in LAYER.parameters:
-        if name in given and "watermark" not in given:
+        if name in given and name != "dpr" and "watermark" not in given:
             raise BadOption(f"{name}: needs a watermark")
-
-
-def shadow(name: str, text: str) -> Shadow:
-    """``x,y``, then maybe how soft and in which colour."""
-    parts = text.split(",", 4)
-    if not 2 <= len(parts) <= 4:  # noqa: PLR2004
-        raise BadOption(f"{name}: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
-    found = Shadow(*(signed({name: part}, name, -1000, 1000) for part in parts[:2]))
-    if len(parts) > 2:  # noqa: PLR2004
-        found = replace(found, sigma_centi=scaled(name, parts[2], 2))
-    return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
 
 
 def _background(given: Given, _terms: Terms) -> Background | None:
@@ -99,33 +85,16 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
         source = terms.source(given["watermark"])
     except BadOption as e:
         raise BadOption(f"watermark: {e}") from e
+    ratio = dpr(given, terms.limits)
     return Layer(
         source,
         terms.ops(given.get("wm_ops", ""), deeper),
-        _place(given),
+        place(given, "wm", ratio),
         width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
-        shadow=shadow("wm_shadow", given["wm_shadow"]) if "wm_shadow" in given else None,
+        shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
-
-
-def _place(given: Given) -> Place:
-    x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("wm_x", "wm_y"))
-    return Place(
-        Position.of(choice(given, "wm_gravity", Gravity, Gravity.CENTER)),
-        x,
-        y,
-        _centidegrees("wm_rotate", given["wm_rotate"]) if "wm_rotate" in given else 0,
-        integer(given, "wm_opacity", 1, 100) if "wm_opacity" in given else 100,
-    )
-
-
-def _centidegrees(name: str, text: str) -> int:
-    value = scaled(name, text.removeprefix("-"), 2)
-    if value > 359 * _CENTI + 99:
-        raise BadOption(f"{name}: {text[:12]} is not within -359.99 to 359.99")
-    return -value if text.startswith("-") else value
 
 
 BACKGROUND = Reader("background", ("background",), _background)
@@ -143,6 +112,7 @@ LAYER = Reader(
         "wm_tile",
         "wm_shadow",
         "wm_ops",
+        "dpr",
     ),
     _layer,
 )

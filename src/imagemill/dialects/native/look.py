@@ -5,6 +5,7 @@ Units    sigmas in output pixels, amounts in percent, colours as everywhere in h
 
 from collections.abc import Callable
 
+from imagemill.dialects.native.lengths import dpr, lengthened
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -90,25 +91,32 @@ _ROUNDEST = 8192
 _CORNERS, _LINE_PARTS, _UNSHARP_PARTS = 4, 3, 3
 
 
-def _blur(given: Given, _terms: Terms) -> Blur | None:
-    return Blur(decimal(given, "blur", 2)) if "blur" in given else None
+def _sigma(given: Given, name: str, text: str, terms: Terms) -> int:
+    """In hundredths of a pixel."""
+    return lengthened(decimal({name: text}, name, 2), dpr(given, terms.limits))
 
 
-def _sharpen(given: Given, _terms: Terms) -> Sharpen | None:
-    return Sharpen(decimal(given, "sharpen", 2)) if "sharpen" in given else None
+def _blur(given: Given, terms: Terms) -> Blur | None:
+    return Blur(_sigma(given, "blur", given["blur"], terms)) if "blur" in given else None
 
 
-def _unsharp(given: Given, _terms: Terms) -> Unsharp | None:
+def _sharpen(given: Given, terms: Terms) -> Sharpen | None:
+    return Sharpen(_sigma(given, "sharpen", given["sharpen"], terms)) if "sharpen" in given else None
+
+
+def _unsharp(given: Given, terms: Terms) -> Unsharp | None:
     if "unsharp" not in given:
         return None
     sigma, *more = given["unsharp"].split(",", _UNSHARP_PARTS)
     if len(more) >= _UNSHARP_PARTS:
         raise BadOption("unsharp: sigma, sigma,amount or sigma,amount,threshold")
-    return Unsharp(decimal({"unsharp": sigma}, "unsharp", 2), *(number("unsharp", n) for n in more))
+    return Unsharp(_sigma(given, "unsharp", sigma, terms), *(number("unsharp", n) for n in more))
 
 
-def _pixelate(given: Given, _terms: Terms) -> Pixelate | None:
-    return Pixelate(integer(given, "pixelate", 2, 8192)) if "pixelate" in given else None
+def _pixelate(given: Given, terms: Terms) -> Pixelate | None:
+    if "pixelate" not in given:
+        return None
+    return Pixelate(lengthened(integer(given, "pixelate", 2, 8192), dpr(given, terms.limits)))
 
 
 def _change(name: str, kind: Callable[[int], Operation], most: int = 100) -> Reader:
@@ -166,12 +174,13 @@ def _gradient(given: Given, _terms: Terms) -> Gradient | None:
     return Gradient(colour("gradient", begin), colour("gradient", end), *numbers)
 
 
-def _round(given: Given, _terms: Terms) -> Round | None:
+def _round(given: Given, terms: Terms) -> Round | None:
     if "radius" not in given:
         return None
     if given["radius"] == "max":
         return Round(*[_ROUNDEST] * _CORNERS)
-    radii = [number("radius", n) for n in given["radius"].split(",", _CORNERS)]
+    ratio = dpr(given, terms.limits)
+    radii = [lengthened(number("radius", n), ratio) for n in given["radius"].split(",", _CORNERS)]
     if len(radii) not in {1, _CORNERS}:
         raise BadOption("radius: one, or four from the top left clockwise")
     return Round(*radii * (_CORNERS // len(radii)))
@@ -188,11 +197,11 @@ def _mask(given: Given, _terms: Terms) -> Mask | None:
     return Mask(Shape(name), upside_down)
 
 
-BLUR = Reader("blur", ("blur",), _blur)
-SHARPEN = Reader("sharpen", ("sharpen",), _sharpen)
+BLUR = Reader("blur", ("blur", "dpr"), _blur)
+SHARPEN = Reader("sharpen", ("sharpen", "dpr"), _sharpen)
 COLOURS = (
-    Reader("unsharp", ("unsharp",), _unsharp),
-    Reader("pixelate", ("pixelate",), _pixelate),
+    Reader("unsharp", ("unsharp", "dpr"), _unsharp),
+    Reader("pixelate", ("pixelate", "dpr"), _pixelate),
     _change("brightness", Brightness),
     _change("contrast", Contrast),
     _change("saturation", Saturation),
@@ -207,4 +216,4 @@ COLOURS = (
     Reader("gradient", ("gradient",), _gradient),
 )
 """What is done once a picture has its size, in this order; then come its edges."""
-EDGES = (Reader("round", ("radius",), _round), Reader("mask", ("mask",), _mask))
+EDGES = (Reader("round", ("radius", "dpr"), _round), Reader("mask", ("mask",), _mask))

@@ -11,7 +11,7 @@ Ops      ``ops=crop:10,10,200,200/resize:width=100;fit=cover/blur:2``: operation
 
 from collections.abc import Iterator
 
-from imagemill.dialects.native import borders, encoding, frames, geometry, layers, look, text
+from imagemill.dialects.native import borders, encoding, frames, geometry, layers, lengths, look, text
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Operation, Recipe
@@ -88,6 +88,7 @@ def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
 def _refuse_idle(given: Given) -> None:
     geometry.refuse_idle(given)
     borders.refuse_idle(given)
+    lengths.refuse_idle(given)
     layers.refuse_idle(given)
     text.refuse_idle(given)
 

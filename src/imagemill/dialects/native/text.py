@@ -1,6 +1,7 @@
 """Native parameters of `model.operations.layers.Text`."""
 
-from imagemill.dialects.native.layers import shadow
+from imagemill.dialects.native.lengths import dpr, lengthened
+from imagemill.dialects.native.placing import place, shadow
 from imagemill.dialects.native.reading import (
     Given,
     Parameter,
@@ -9,15 +10,12 @@ from imagemill.dialects.native.reading import (
     choice,
     colour,
     integer,
-    scaled,
-    signed,
 )
 from imagemill.model.errors import BadOption
 from imagemill.model.operations.values import WHITE
-from imagemill.model.recipe import Align, Gravity, Place, Position, Text
+from imagemill.model.recipe import Align, Text
 
-_MOST_OFFSET = 16_383
-_MOST_TURN = 35_999
+_MOST_WIDTH_PX = 16_383
 
 PARAMETERS = (
     Parameter(
@@ -57,41 +55,24 @@ PARAMETERS = (
 def refuse_idle(given: Given) -> None:
     """Refuse what says how a text is written where there is none."""
     for name in TEXT.parameters:
-        if name in given and "text" not in given:
+        if name in given and name != "dpr" and "text" not in given:
             raise BadOption(f"{name}: needs text")
 
 
-def _text(given: Given, _terms: Terms) -> Text | None:
+def _text(given: Given, terms: Terms) -> Text | None:
     if "text" not in given:
         return None
+    ratio = dpr(given, terms.limits)
     return Text(
         given["text"],
         given.get("text_font", ""),
-        integer(given, "text_size", 4, 1000) if "text_size" in given else 32,
+        lengthened(integer(given, "text_size", 4, 1000) if "text_size" in given else 32, ratio),
         colour("text_color", given["text_color"]) if "text_color" in given else WHITE,
-        integer(given, "text_width", 1, _MOST_OFFSET) if "text_width" in given else 0,
+        lengthened(integer(given, "text_width", 1, _MOST_WIDTH_PX) if "text_width" in given else 0, ratio),
         choice(given, "text_align", Align, Align.LEFT),
-        _place(given),
-        shadow("text_shadow", given["text_shadow"]) if "text_shadow" in given else None,
+        place(given, "text", ratio),
+        shadow("text_shadow", given["text_shadow"], ratio) if "text_shadow" in given else None,
     )
 
 
-def _place(given: Given) -> Place:
-    x, y = (signed(given, name, -_MOST_OFFSET, _MOST_OFFSET) if name in given else 0 for name in ("text_x", "text_y"))
-    return Place(
-        Position.of(choice(given, "text_gravity", Gravity, Gravity.CENTER)),
-        x,
-        y,
-        _centidegrees(given["text_rotate"]) if "text_rotate" in given else 0,
-        integer(given, "text_opacity", 1, 100) if "text_opacity" in given else 100,
-    )
-
-
-def _centidegrees(text: str) -> int:
-    value = scaled("text_rotate", text.removeprefix("-"), 2)
-    if value > _MOST_TURN:
-        raise BadOption(f"text_rotate: {text[:12]} is not within -359.99 to 359.99")
-    return -value if text.startswith("-") else value
-
-
-TEXT = Reader("text", tuple(parameter.name for parameter in PARAMETERS), _text)
+TEXT = Reader("text", (*(parameter.name for parameter in PARAMETERS), "dpr"), _text)

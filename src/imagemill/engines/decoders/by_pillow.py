@@ -26,6 +26,8 @@ _AS_THEY_ARE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _BY_WAY_OF = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
 _ICON_HEADER_BYTES = 22
 _TOP = 0xFFFF
+_WITH_ALPHA = 32
+"""Bits of a pixel."""
 
 
 def bitmap(source: memoryview, _info: MediaInfo, _first: int, _frames: int) -> Image:
@@ -42,7 +44,22 @@ def icon(source: memoryview, info: MediaInfo, first: int, _frames: int) -> Image
     body = bytes(source[entry.at : entry.at + entry.length])
     sides = bytes(side & 0xFF for side in (entry.width_px, entry.height_px))
     head = pack("<HHH", 0, 1, 1) + sides + pack("<HHHII", 0, 1, entry.bits, len(body), _ICON_HEADER_BYTES)
-    return told(_still(IcoImagePlugin.IcoFile(BytesIO(head + body)).frame(0)), info.pages)
+    picture = IcoImagePlugin.IcoFile(BytesIO(head + body)).frame(0)
+    picture.load()
+    if entry.bits == _WITH_ALPHA and not picture.getchannel("A").getbbox():
+        picture.putalpha(_mask(body, entry))
+    return told(_still(picture), info.pages)
+
+
+def _mask(body: bytes, entry: ico.Entry) -> Pillow.Image:
+    """What the mask of an icon shows, which counts where its colours have an alpha that is nothing but zeros."""
+    row_bytes = (entry.width_px + 31) // 32 * 4
+    start = int.from_bytes(body[:4], "little") + 4 * entry.width_px * entry.height_px
+    bits = body[start : start + row_bytes * entry.height_px]
+    if len(bits) < row_bytes * entry.height_px:
+        return Pillow.new("L", (entry.width_px, entry.height_px), 255)
+    rows = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(entry.height_px, row_bytes), axis=1)
+    return Pillow.fromarray((1 - rows[::-1, : entry.width_px]) * np.uint8(255))
 
 
 def page(source: memoryview, info: MediaInfo, first: int, frames: int) -> Image:

@@ -22,9 +22,14 @@ def usual(image: Image) -> Image:
     return image
 
 
+def within(image: Image) -> Image:
+    """*image*, every sample of it a number from 0 to 1: in C, what any other is cast to is undefined."""
+    return (image == image).ifthenelse(image, 0).clamp()  # noqa: PLR0124 - NaN is not itself, and clamp leaves it
+
+
 def _lit(image: Image) -> Image:
     """Linear light as sRGB or grey, of eight bits."""
-    image = (image == image).ifthenelse(image, 0).clamp()  # noqa: PLR0124 - NaN is not itself; in C, what it is cast to is undefined
+    image = within(image)
     colours = _RGB_BANDS if image.bands >= _RGB_BANDS else 1
     light = image.extract_band(0, n=colours)
     light = light if colours == _RGB_BANDS else light.bandjoin([light, light])

@@ -86,8 +86,8 @@ def phash(rows: Any) -> str:
     waves = np.cos(np.pi * np.outer(np.arange(_PHASH_SIDE), 2 * np.arange(_PHASH_PX) + 1) / (2 * _PHASH_PX))
     low = np.einsum("jy,ix,yx->ji", waves, waves, square).ravel()
     low = np.round(low, 3)  # what is nothing but rounding is no bit
-    median = np.sort(low)[low.size // 2 - 1 : low.size // 2 + 1].mean()  # numpy's own opens files when first called
-    bits = low > median
+    middle = np.sort(low)[low.size // 2 - 1 : low.size // 2 + 1].mean()  # `np.median` imports more, late
+    bits = low > middle
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 

@@ -5,16 +5,15 @@ Source   ICC.1:2022, sections 7.3 (tag table) and 10.15 (multiLocalizedUnicodeTy
          (textDescriptionType).
 """
 
-import codecs
 import struct
 from struct import unpack_from
 
 from imagemill.engines.description.words import Room, decoded
 
+ENCODING = "utf-16-be"
+"""Of a ``multiLocalizedUnicodeType``."""
 _MOST_TAGS = 100
 _MOST_BYTES = 512
-_UTF16 = codecs.lookup("utf-16-be")
-"""Looked up here: Python reads it from a file of its own, and a worker that reads profiles is to open none."""
 
 
 def name(raw: bytes) -> str:
@@ -37,5 +36,5 @@ def _description(raw: bytes) -> str:
         return decoded(raw[12 : 12 + min(length, _MOST_BYTES)])
     if kind == b"mluc":
         length, at = unpack_from(">II", raw, 20)
-        return _UTF16.decode(raw[at : at + min(length, _MOST_BYTES)], "replace")[0].strip("\0 ")
+        return raw[at : at + min(length, _MOST_BYTES)].decode(ENCODING, "replace").strip("\0 ")
     return ""

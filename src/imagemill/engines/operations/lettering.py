@@ -60,6 +60,7 @@ class Lettering:
         self._most_pixels = most_pixels
         self._reach: dict[str, str] = {}
         self._covered: dict[Typeface, Coverage] = {}
+        self._is_loaded = False
         os.environ["FONTCONFIG_FILE"] = str(typefaces.home() / _CONFIGURATION)
 
     def before_confinement(self) -> None:
@@ -77,6 +78,17 @@ class Lettering:
             if not os.access(self._reach.get(path, path), os.R_OK):
                 raise SettingsError(f"text.fonts: {path}: the user that workers run as cannot read it")
 
+    def load(self) -> None:
+        """Have fontconfig know every face, in their order, whatever was written before.
+
+        It forgets none, and draws vector pictures' texts with all that it knows: their pixels must not tell what
+        else a worker has done.
+        """
+        if not self._is_loaded:
+            for face in self._fonts.faces:
+                self._load(face)
+            self._is_loaded = True
+
     def block(self, text: Text, width_px: int) -> Block:
         """*text* in lines of at most its own width, or of *width_px* where it has none.
 
@@ -84,6 +96,7 @@ class Lettering:
             BadOption: see above; or nothing of it would be seen.
             LimitExceeded: it would have more pixels than a rendition may.
         """
+        self.load()
         chosen = self._chosen(text.font)
         markup = "".join(_span(face, part) for face, part in self._runs(text.text, chosen))
         width_px = text.width_px or width_px
@@ -105,14 +118,12 @@ class Lettering:
             if face is None:
                 missing.append(character)
             elif face is not current and run:
-                self._load(current)
                 yield current, run
                 run = ""
             current = face or current
             run += character
         if missing and not self._fonts.boxes:
             raise BadOption(f"text: no configured font has {_listed(missing)}")
-        self._load(current)
         yield current, run
 
     def _face(self, character: str, chosen: Typeface, current: Typeface) -> Typeface | None:

@@ -23,6 +23,11 @@ class Document(Struct, frozen=True):
     body: str
     """All that is in the root."""
 
+    @property
+    def has_text(self) -> bool:
+        """Whether fonts make a difference."""
+        return "<text" in self.body
+
     def drawn(self, drawing: Drawing) -> bytes:
         """The file that librsvg draws as *drawing* says: exactly so many pixels, filled from edge to edge."""
         size = f'width="{drawing.size.width}" height="{drawing.size.height}" preserveAspectRatio="none"'

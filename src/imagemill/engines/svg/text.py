@@ -5,7 +5,6 @@ Errors   `LimitExceeded` ``svg_bytes``; `ImageCorrupt` for a damaged gzip, an en
 Source   XML 1.0 (fifth edition) 4.3.3 and appendix F; RFC 1952.
 """
 
-import codecs
 import re
 import zlib
 
@@ -21,9 +20,12 @@ _ENCODINGS = {
 """Where no byte order mark says more: those in which ``<`` is ``<``, and nothing else is."""
 _MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _UNMARKED = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
-_LOADED = [codecs.lookup(name) for name in {*_ENCODINGS.values(), *(name for _, name in (*_MARKS, *_UNMARKED))}]
-"""Python reads most of them from files of its own when they are first used: out of a worker's reach by then."""
 _BEGINNINGS = re.compile(r"\s*<(?:\?xml\s|!--|!DOCTYPE\s+(?:[\w.-]+:)?svg\b|(?:[\w.-]+:)?svg[\s>/])")
+
+
+def encodings() -> frozenset[str]:
+    """All that a file may be written in."""
+    return frozenset({*_ENCODINGS.values(), *(name for _, name in (*_MARKS, *_UNMARKED))})
 
 
 def begins_svg(head: bytes) -> bool:

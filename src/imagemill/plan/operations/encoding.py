@@ -19,10 +19,12 @@ from imagemill.model.recipe import (
     Flip,
     Flop,
     Frames,
+    Layer,
     Metadata,
     Recipe,
     Resize,
     Rotate,
+    Round,
     Space,
     Subsampling,
     Trim,
@@ -33,6 +35,8 @@ from imagemill.settings import Limits
 
 _DEEP_OPERATIONS = (AutoOrient, Trim, Crop, AspectCrop, Rotate, Flip, Flop, Resize, Frames, Encode)
 _DEEP_STEPS = (Upright, Border, Cut, Chosen, Turn, Mirror, Scale)
+_SAID: Mapping[type, str] = {Round: "radius", Layer: "watermark"}
+"""Parameters that are called otherwise than what they ask for."""
 _ALL_DITHERED = 100
 MOST_ENCODES = 8
 """For `Encode.max_bytes`: the quality asked for, and a bisection of those below."""
@@ -117,7 +121,8 @@ def refuse_shallow(recipe: Recipe) -> None:
     if not isinstance(last, Encode) or last.bits == EIGHT_BITS:
         return
     if shallow := [op for op in recipe if not isinstance(op, _DEEP_OPERATIONS)]:
-        raise BadOption(f"bits: {type(shallow[0]).__name__.lower()} works on eight bits a sample")
+        name = _SAID.get(type(shallow[0]), type(shallow[0]).__name__.lower())
+        raise BadOption(f"bits: {name} works on eight bits a sample")
 
 
 def settle(op: Encode, format_: Format, frames: int, steps: Sequence[Step]) -> None:
@@ -129,8 +134,8 @@ def settle(op: Encode, format_: Format, frames: int, steps: Sequence[Step]) -> N
         return
     if frames > 1:
         raise BadOption("bits: the frames of an animation are written with eight bits a sample")
-    if shallow := [step for step in steps if not isinstance(step, _DEEP_STEPS)]:
-        raise BadOption(f"bits: {type(shallow[0]).__name__.lower()} works on eight bits a sample")
+    if not all(isinstance(step, _DEEP_STEPS) for step in steps):  # all else was refused by `refuse_shallow`
+        raise BadOption("bits: fit=contain works on eight bits a sample")
 
 
 def encodes(op: Encode) -> float:
