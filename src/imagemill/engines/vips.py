@@ -39,12 +39,12 @@ from imagemill.model.keys import etag
 from imagemill.model.media import PAGED, VECTORS, Format, MediaInfo, Rendition
 from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Describe, Encode, Metadata, Space
-from imagemill.plan.cost import check_cost
+from imagemill.plan.cost import check_cost, estimate_us
 from imagemill.plan.frames import asked, selected
 from imagemill.plan.geometry import Box
 from imagemill.plan.policy import check_source
 from imagemill.plan.resolve import changes_pixels, check_output, resolve, resolved
-from imagemill.plan.steps import Overlay, Step, Steps, Underlay
+from imagemill.plan.steps import Overlay, Step, Steps, Trimmed, Underlay
 from imagemill.settings import Engine, Limits, Text
 
 _COUNTED = frozenset({Format.GIF, Format.WEBP})
@@ -148,13 +148,17 @@ class Vips:
 
     def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
         """All steps of *task*, one of which has to be answered by pixels before there can be others."""
+        spent_us = 0
 
         def answer(asked: Steps) -> Box:
-            self._check(asked, info)
+            nonlocal spent_us
+            self._check(asked, info, spent_us)
+            if any(isinstance(step, Trimmed) for step in asked.steps):  # all before it is done once more for each
+                spent_us += estimate_us(asked, self._settings)
             return trimmed(shared.picture(asked), asked, context)
 
         steps = resolved(task.recipe, task.candidates, info, self._limits, answer, self._settings, layers.infos)
-        self._check(steps, info)
+        self._check(steps, info, spent_us)
         return steps
 
     def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
@@ -236,11 +240,11 @@ class Vips:
         self._check(steps, info)
         return steps
 
-    def _check(self, steps: Steps, info: MediaInfo) -> None:
+    def _check(self, steps: Steps, info: MediaInfo, spent_us: int = 0) -> None:
         check_source(info, self._limits, frames=steps.frames)
         if steps.border is None:
             check_output(steps, self._limits)
-        check_cost(steps, self._settings, self._limits)
+        check_cost(steps, self._settings, self._limits, spent_us)
         if steps.format is Format.JXL:
             jxl.require()
 

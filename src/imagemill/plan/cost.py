@@ -125,9 +125,9 @@ def _search_ns(steps: Steps, engine: Engine) -> float:
     return MOST * (_SCORE_NS + _encode_ns(steps, _SAMPLE_PX, engine))
 
 
-def check_cost(steps: Steps, engine: Engine, limits: Limits) -> int:
-    """The estimate, or `LimitExceeded` where it is above the CPU budget of a request."""
-    cost_us = estimate_us(steps, engine)
+def check_cost(steps: Steps, engine: Engine, limits: Limits, spent_us: int = 0) -> int:
+    """The estimate, or `LimitExceeded` where it is above the CPU budget of a request, *spent_us* of which are gone."""
+    cost_us = spent_us + estimate_us(steps, engine)
     if cost_us > limits.cpu_s * 1e6:
         raise LimitExceeded("cost", f"estimated CPU: {cost_us / 1e6:.1f} > {limits.cpu_s:g} s")
     return cost_us

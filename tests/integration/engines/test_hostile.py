@@ -17,7 +17,7 @@ from imagemill.engines.pool import Pool
 from imagemill.engines.vips import Vips, pyvips
 from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded, PageMissing, UnsupportedSourceType
 from imagemill.model.media import READABLE, Format
-from imagemill.model.recipe import AutoOrient, Encode, Resize
+from imagemill.model.recipe import AutoOrient, Blur, Encode, Resize, Trim
 from imagemill.settings import Engine, Limits
 from unit.engines import hostile
 
@@ -258,3 +258,16 @@ def test_limits_hold_for_what_the_decoder_says():
             )
         )
     assert caught.value.limit == "channels"
+
+
+def test_each_border_looks_again():
+    """V05: what was done before a border is done once more for each that follows, and is counted as often."""
+    source = memoryview(hostile.encoded("PNG", (1000, 1000)))
+    engine = Vips(Limits(cpu_s=0.5), Engine())
+
+    def make(*recipe):
+        return list(engine.run(source, probe(source), [Task((*recipe, Encode(Format.JPEG)))]))
+
+    assert make(Trim(), *[Blur(300)] * 7)
+    with pytest.raises(LimitExceeded, match="estimated CPU"):
+        make(*[Trim(), Blur(300)] * 7)

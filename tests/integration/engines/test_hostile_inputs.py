@@ -148,3 +148,39 @@ def test_png_in_an_icon_is_what_it_says():
 
     assert set(asyncio.run(judged())) == {"image_corrupt"}
     assert Image.MAX_IMAGE_PIXELS is None
+
+
+def paletted(kind):
+    """A picture of two colours, of which most pixels name a colour that is not there."""
+    size, two = (16, 16), [255, 0, 0, 0, 255, 0]
+    rows = b"".join(b"\0" + bytes((x * 16 + y) % 256 for x in range(size[0])) for y in range(size[1]))
+    ends = hostile.chunk(b"IDAT", zlib.compress(rows)) + hostile.chunk(b"IEND", b"")
+    header = b"\x89PNG\r\n\x1a\n" + hostile.ihdr(*size, 8, 3)
+    match kind:
+        case "png":
+            return header + hostile.chunk(b"PLTE", bytes(two)) + ends
+        case "png without":
+            return header + ends
+        case "png transparent":
+            return header + hostile.chunk(b"PLTE", bytes(two)) + hostile.chunk(b"tRNS", b"\0\x80") + ends
+    picture = Image.frombytes("P", size, bytes(range(256)))
+    picture.putpalette(two + [9] * 762)
+    body = bytearray(hostile.saved(picture, "BMP" if kind == "bmp" else "GIF"))
+    if kind == "bmp":  # says it has two colours, and that its pixels lie behind those
+        body[46:50], body[10:14] = struct.pack("<I", 2), struct.pack("<I", 62)
+        del body[62:1078]
+    else:  # a palette of two, and none
+        body[10] = 0x80 if kind == "gif" else 0
+        del body[19 if kind == "gif" else 13 : 13 + 768]
+    return bytes(body)
+
+
+async def test_colours_that_are_not_there():
+    """D18: an error or a picture, and the same bytes from workers that have just drawn others: nothing stale shows."""
+    bright, small = hostile.encoded("PNG", (300, 200)), (Encode(Format.PNG),)
+    async with Judge() as one, Judge() as other:
+        await one(bright)
+        for kind in ("png", "png without", "png transparent", "bmp", "gif", "gif without"):
+            found = {(await judge(paletted(kind), small))[0] for judge in (one, other, one)}
+            assert len(found) == 1, kind
+        assert [*one.events, *other.events] == []

@@ -16,6 +16,12 @@ def encoded(kind, size=(40, 30), **options):
     return out.getvalue()
 
 
+def saved(picture, kind):
+    out = BytesIO()
+    picture.save(out, kind)
+    return out.getvalue()
+
+
 def chunk(name, body):
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 

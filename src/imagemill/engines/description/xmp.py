@@ -5,7 +5,9 @@ Values   texts, lists (``rdf:Bag``, ``rdf:Seq``), of alternatives by language th
 Bounded  in bytes, in depth, in elements, and by the room for all metadata. A document type, and with it every entity of
          its own, ends the reading.
 Errors   none: what is broken ends the packet, and what is whole before it is told.
-Source   XMP specification, part 1 (ISO 16684-1:2019), section 7; RDF/XML syntax.
+Encoded  in UTF-8 or UTF-16, whatever the packet says: expat would ask Python for any other, which reads it from a file,
+         and a worker is to open none.
+Source   XMP specification, part 1 (ISO 16684-1:2019), section 7; part 3 (2016), of the file formats; RDF/XML syntax.
 """
 
 from typing import Any
@@ -49,16 +51,16 @@ class _TooMuch(Exception):
 def told(raw: bytes, room: Room) -> dict[str, Any]:
     """The properties of the packet *raw*."""
     reader = _Reader(room)
-    parser = expat.ParserCreate()
+    begins = max(0, raw.find(b"<"))
+    parser = expat.ParserCreate("utf-16le" if raw[begins + 1 : begins + 2] == b"\0" else "utf-8")
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
-    begins = raw.find(b"<")
     try:
-        parser.Parse(raw[max(0, begins) : MOST_BYTES].rstrip(b"\0 \n\r\t"), True)  # noqa: FBT003 - expat takes no name
-    except (expat.ExpatError, _TooMuch, ValueError, LookupError):  # the latter: an encoding that nobody knows
+        parser.Parse(raw[begins:MOST_BYTES].rstrip(b"\0 \n\r\t"), True)  # noqa: FBT003 - expat takes no name
+    except (expat.ExpatError, _TooMuch, ValueError):
         room.was_short = True
     return reader.found
 

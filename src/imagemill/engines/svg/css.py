@@ -89,9 +89,10 @@ _COMMA = re.compile(r",(?![^(\[]*[)\]])")
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     """Selectors and bodies of the rules at the top; at-rules are stepped over, with all that is in their braces."""
-    found, at = [], 0
+    found, at, end = [], 0, -1
     while at < len(text):
-        end = text.find("{", at)
+        if end < at:  # looked for once a rule, and not once an at-rule: there may be as many of those as letters
+            end = text.find("{", at)
         semicolon = text.find(";", at, end if end >= 0 else len(text))
         if semicolon >= 0 and text[at:semicolon].lstrip().startswith("@"):
             at = semicolon + 1

@@ -33,6 +33,8 @@ _WEIGHTS = {
     "feComposite": 2, "feBlend": 2, "feMerge": 2, "feComponentTransfer": 2, "feImage": 2, "feTile": 2,
 }  # fmt: skip
 """Of filter primitives, where it is not one; a unit is that of `plan.vectors`."""
+_FUNCTION = 3
+"""A filter function, weighted as the primitive that it stands for."""
 _PATTERN = 10
 _OUT_OF_SIGHT = rules.SERVERS | {"defs", "symbol"}
 """Drawn only where something leads to them."""
@@ -74,11 +76,12 @@ class _Counter:
         )
         self._by_identifier: dict[str, Node] = {}
         nodes = list(_all(root))
-        if len(nodes) * len(sheet) > rules.MOST_STYLE_MATCHES:
-            raise LimitExceeded("svg_style", f"svg: {len(sheet)} rules of style for {len(nodes)} elements")
+        selectors = sum(len(rule.needed) for rule in sheet)
+        if len(nodes) * selectors > rules.MOST_STYLE_MATCHES:
+            raise LimitExceeded("svg_style", f"svg: {selectors} selectors of style for {len(nodes)} elements")
         for node in nodes:
             self._by_identifier.setdefault(node.attributes.get("id", ""), node)
-        self._styles = [rule for rule in sheet if any("url(" in v.lower() for v in rule.declarations.values())]
+        self._styles = [rule for rule in sheet if any("(" in value for value in rule.declarations.values())]
         self.has_patterns = any(node.name == "pattern" for node in nodes)
         self._known: dict[int, Load] = {}
         self._under_way: set[int] = set()
@@ -102,7 +105,7 @@ class _Counter:
         for name, identifier in self._referred(node):
             if name == "href":
                 found += self._target(identifier)
-        found = self._painted(node, found)
+        found = self._painted(node, found) + Load(primitives=_FUNCTION * self._filter_functions(node))
         self._under_way.discard(id(node))
         self._check(found)
         self._known[id(node)] = found
@@ -118,6 +121,11 @@ class _Counter:
             elif name != "href":
                 whole += self._target(identifier)
         return whole
+
+    def _filter_functions(self, node: Node) -> int:
+        """How many *node* is drawn through, links to filters left aside: those count as what they lead to."""
+        filters = (value for name, value in self._said(node) if name == "filter")
+        return sum(values.functions(value) - sum(1 for _ in values.referred(value)) for value in filters)
 
     def _target(self, identifier: str) -> Load:
         target = self._by_identifier.get(identifier)
@@ -173,12 +181,17 @@ def _weight(node: Node, side: float) -> int:
     said = node.attributes.get
     match node.name:
         case "feMorphology":
-            return 3 + int(6_000 * max(values.numbers(said("radius", "")), default=0.0) / side)
+            return 3 + int(6_000 * _largest(said("radius", ""), 0.0) / side)
         case "feConvolveMatrix":
-            return 1 + int(max(values.numbers(said("order", "")), default=3.0) ** 2 / 4)
+            return 1 + int(_largest(said("order", ""), 3.0) ** 2 / 4)
         case "feTurbulence":
-            return 2 + int(max(values.numbers(said("numOctaves", "")), default=1.0))
+            return 2 + int(_largest(said("numOctaves", ""), 1.0))
     return _WEIGHTS.get(node.name, 1)
+
+
+def _largest(text: str, default: float) -> float:
+    """Of the numbers in *text*; not below 0, or one element would pay for others."""
+    return max(0.0, max(values.numbers(text), default=default))
 
 
 def _all(node: Node) -> Iterator[Node]:

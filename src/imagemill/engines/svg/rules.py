@@ -17,7 +17,7 @@ MOST_VALUE = 16_384
 """Characters of an attribute; paths and embedded pictures may have as many as the file."""
 MOST_STYLE_RULES = 2_000
 MOST_STYLE_MATCHES = 2_000_000
-"""Rules of a style sheet times elements."""
+"""Selectors of a style sheet times elements."""
 MOST_DRAWN = 100_000
 """Elements, each as often as it is used."""
 MOST_VERTICES = 2_000_000

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from imagemill.engines.svg import rules
 
-_FUNCTION = re.compile(r"([A-Za-z_-][\w-]*)\s*\(")
+_FUNCTION = re.compile(r"(?<![\w-])([\w-]++)\s*+\(")
+"""Looks at each letter once, whatever comes behind it."""
 _LOCAL = re.compile(r"url\(\s*(?:\"#([^\"()\\]+)\"|'#([^'()\\]+)'|#([^\s\"'()\\]+))\s*\)", re.IGNORECASE)
 _FRAGMENT = re.compile(r"#([^\s\"'()\\#]+)\Z")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -34,6 +35,11 @@ def referred(value: str) -> Iterator[str]:
     """Identifiers of the elements that *value* refers to by ``url(#…)``."""
     for quoted, single, bare in _LOCAL.findall(value):
         yield quoted or single or bare
+
+
+def functions(value: str) -> int:
+    """How many functions *value* has."""
+    return len(_FUNCTION.findall(value))
 
 
 def fragment(href: str) -> str:

@@ -78,7 +78,7 @@ def test_laughs_end_at_once():
     """V02: by the first declaration, not by how far it could be expanded."""
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     begun = time.process_time()
-    with pytest.raises(ImageCorrupt, match="entities"):
+    with pytest.raises(ImageCorrupt, match="entities are not read"):
         given_to_librsvg(svg("<text>&l9;</text>", f'<!DOCTYPE svg [<!ENTITY l0 "ha">{laughs}]>'))
     assert time.process_time() - begun < 1
 
@@ -239,7 +239,10 @@ BOMBS = {
     "css shadow": (svg("<style>rect{filter:drop-shadow(1px 1px 9999px rgb(1,2,3))}</style><rect/>"), "blur"), "morphology": (filters('<feMorphology radius="1000"/>'), "radius"),
     "octaves": (filters('<feTurbulence numOctaves="99999"/>'), "numOctaves"), "kernel": (filters('<feConvolveMatrix order="500"/>'), "order"),
     "dashes": (svg('<path d="M0 0H9" stroke-dasharray="1e-9"/>'), "dashes"), "css dashes": (svg("<style>*{stroke-dasharray:0.00001,0}</style>"), "dashes"),
-    "chained": (filters('<feGaussianBlur stdDeviation="2"/>' * 300), "draw"), "filters by use": (svg('<filter id="f"><feTile/></filter><g id="a"><rect filter="url(#f)"/></g>' + '<use href="#a"/>' * 500), "draw"),
+    "chained": (filters('<feGaussianBlur stdDeviation="2"/>' * 300), "draw"), "paid by others": (filters('<feMorphology radius="-1e5"/><feTurbulence numOctaves="-1e5"/>' + "<feTile/>" * 500), "draw"),
+    "filter functions": (svg('<rect filter="' + "blur(9px) " * 300 + '"/>'), "draw"), "in a style": (svg('<rect style="filter:' + "sepia(1)" * 300 + '"/>'), "draw"),
+    "in a sheet": (svg("<style>rect{filter:" + "sepia(1) " * 30 + "}</style>" + RECT * 10), "draw"), "selectors": (svg("<style>" + ",".join("x" * 250) + "{fill:red}</style>" + RECT * 8_001), "selectors"),
+    "filters by use": (svg('<filter id="f"><feTile/></filter><g id="a"><rect filter="url(#f)"/></g>' + '<use href="#a"/>' * 500), "draw"),
 }  # fmt: skip
 
 
@@ -251,6 +254,29 @@ def test_bomb(bomb):
         given_to_librsvg(file)
 
 
+@pytest.mark.timed
+@pytest.mark.parametrize(
+    "file",
+    [
+        svg("<style>" + "@a;" * 200_000 + "a{fill:red}</style>"), svg(f'<g fill="{"a" * 16_000}"/>' * 10),
+        svg("<style>a{" + f"fill:{'a' * 16_000};" * 10 + "}</style>"), svg(f'<g fill="{"a" + " " * 16_000}"/>' * 10),
+    ],
+    ids=["at-rules", "words", "words of CSS", "spaces"],
+)  # fmt: skip
+def test_reading_takes_as_long_as_the_file(file):
+    """V02, V05: no letter is looked at once for each of the others; that took many seconds."""
+    begun = time.process_time()
+    given_to_librsvg(file)
+
+    assert time.process_time() - begun < 1.5
+
+
+def test_functions_are_found_behind_anything():
+    """V03: a function that is not known takes its value with it, wherever its name begins."""
+    for value in ("1url(http://a/)", "red url(http://a/)", "#url(http://a/)", "(url (http://a/))", "-url(http://a/)"):
+        assert "http://a" not in given_to_librsvg(svg(f'<rect fill="{value}" style="stroke:{value}"/>'))
+
+
 def test_what_is_below_the_bounds_is_drawn():
     """V05: thousands of uses, a few filters, dashes of a pixel."""
     drawn = given_to_librsvg(
@@ -258,6 +284,7 @@ def test_what_is_below_the_bounds_is_drawn():
     )
     assert drawn.count("<use") == 5_000
     assert "feGaussianBlur" in given_to_librsvg(filters('<feGaussianBlur stdDeviation="2"/>' * 3))
+    assert "sepia" in given_to_librsvg(svg(f'<rect filter="blur(2) sepia(1) {"url(#f) " * 9}"/>'))
 
 
 @pytest.mark.parametrize("plain", [b" " * 100_000_000, svg(RECT * 100_000).encode()], ids=["spaces", "shapes"])
