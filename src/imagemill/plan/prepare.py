@@ -14,6 +14,7 @@ from imagemill.plan.operations import CHECK
 from imagemill.plan.operations.encoding import refuse_shallow
 from imagemill.settings import Limits, Negotiation
 
+SAVE_DATA = "Save-Data"
 NEGOTIATION = Negotiation()
 
 
@@ -51,7 +52,7 @@ def _for(client: Client, request: ImageRequest, limits: Limits, policy: Negotiat
     vary = (*(("Accept",) if _is_auto(recipe) else ()), *request.vary)
     last = recipe[-1]
     if policy.client_hints and policy.save_data_quality and isinstance(last, Encode) and _takes_default(last):
-        vary = (*vary, "Save-Data")
+        vary = (*vary, SAVE_DATA)
         if client.saves_data:
             recipe = (*recipe[:-1], replace(last, quality=policy.save_data_quality))
     return on_grid(recipe, limits), vary

@@ -11,11 +11,11 @@ from imagemill.dialects.base import Dialect
 from imagemill.model.client import Client
 from imagemill.model.errors import BadOption, ImagemillError, ProcessingTimeout, TargetTooLong, UrlExpired
 from imagemill.model.filename import suffixed
-from imagemill.model.media import Format
+from imagemill.model.media import LOSSLESS, Format
 from imagemill.model.request import ImageRequest, Plan
 from imagemill.model.signing import MARK, verify
 from imagemill.plan import negotiate
-from imagemill.plan.prepare import prepare
+from imagemill.plan.prepare import SAVE_DATA, prepare
 from imagemill.service.explain import explain
 from imagemill.service.transcode import Served, Transcoder
 from imagemill.settings import Settings
@@ -107,7 +107,7 @@ class Images:
         call.tier, call.error = served.tier, error
         return self._fallbacks.reply(
             call, plan, served, error, time.time(),
-            vary=plan.vary + self._cors.vary,
+            vary=_vary(plan, served.entry.rendition.format) + self._cors.vary,
             resource_policy=self._settings.server.cross_origin_resource_policy,
             disposition=_disposition(plan, served.entry.rendition.format),
         )  # fmt: skip
@@ -226,7 +226,7 @@ class Images:
                 tier=served.tier,
                 last_modified_s=entry.validators.last_modified_s,
                 expires_at_s=plan.expires_at_s,
-                vary=plan.vary + self._cors.vary,
+                vary=_vary(plan, entry.rendition.format) + self._cors.vary,
                 ttl=_ttl(plan),
                 timings_ms=timings,
                 resource_policy=self._settings.server.cross_origin_resource_policy,
@@ -258,6 +258,11 @@ def _disposition(plan: Plan, format_: Format) -> bytes:
     if not (plan.filename or plan.attachment):
         return b""
     return disposition(suffixed(plan.filename, format_), attachment=plan.attachment)
+
+
+def _vary(plan: Plan, format_: Format) -> tuple[str, ...]:
+    """What an answer in *format_* owes to its client: where nothing is lost there is no quality to save data by."""
+    return tuple(name for name in plan.vary if name != SAVE_DATA or format_ not in LOSSLESS)
 
 
 def _ttl(plan: Plan) -> str:

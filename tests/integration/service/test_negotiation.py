@@ -3,19 +3,23 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 
-from support.node import Node, serving
+from golden import pictures
+from support.node import Node, SourceServer, serving
 
 PHOTO = "/image?source=local:sample/dandelion.jpg"
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node(tmp_path_factory: pytest.TempPathFactory, source: SourceServer) -> Iterator[Node]:
+    source.bodies["/a.png"] = pictures.encoded(pictures.photo(60, 40), "PNG")
     with serving(
         tmp_path_factory.mktemp("negotiation"),
+        sources={"allow_networks": ["127.0.0.0/8"], "ports": [source.port]},
         negotiation={"client_hints": True, "save_data_quality": 30},
         engine={"quality_auto": True},
         presets={"named": {"thumb": "width=60&format=webp"}},
@@ -54,7 +58,7 @@ def test_early_hits_know_the_screen(node: Node) -> None:
             assert size(node.get(target, {"Sec-CH-DPR": ratio}).body)[0] == width
 
 
-def test_save_data(node: Node) -> None:
+def test_save_data(node: Node, source: SourceServer) -> None:
     """Fewer bytes for who wants few; an own quality is an own quality; what has none does not vary."""
     plain, saving = (node.get(f"{PHOTO}&width=200&format=webp", h) for h in ({}, {"Save-Data": "on"}))
     assert len(saving.body) < len(plain.body)
@@ -62,6 +66,9 @@ def test_save_data(node: Node) -> None:
     own = node.get(f"{PHOTO}&width=200&format=webp&quality=80", {"Save-Data": "on"})
     assert "vary" not in own.headers
     assert "vary" not in node.get(f"{PHOTO}&width=20&format=png").headers
+    kept = f"/image?source={quote(source.url('/a.png'), safe='')}"
+    for headers in ({}, {"Save-Data": "on"}):  # a PNG that is kept has no quality, which is known only once it is there
+        assert "vary" not in node.get(kept, headers).headers
 
 
 def test_auto_varies(node: Node) -> None:

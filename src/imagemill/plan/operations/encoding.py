@@ -15,6 +15,7 @@ from imagemill.model.recipe import (
     AspectCrop,
     AutoOrient,
     Crop,
+    Density,
     Encode,
     Flip,
     Flop,
@@ -33,7 +34,7 @@ from imagemill.plan.operations.base import Check, Group
 from imagemill.plan.steps import Border, Chosen, Cut, Mirror, Scale, Step, Turn, Upright
 from imagemill.settings import Limits
 
-_DEEP_OPERATIONS = (AutoOrient, Trim, Crop, AspectCrop, Rotate, Flip, Flop, Resize, Frames, Encode)
+_DEEP_OPERATIONS = (Density, AutoOrient, Trim, Crop, AspectCrop, Rotate, Flip, Flop, Resize, Frames, Encode)
 _DEEP_STEPS = (Upright, Border, Cut, Chosen, Turn, Mirror, Scale)
 _SAID: Mapping[type, str] = {Round: "radius", Layer: "watermark"}
 """Parameters that are called otherwise than what they ask for."""
