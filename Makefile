@@ -8,23 +8,26 @@ UV := $(shell command -v uv 2>/dev/null)
 export PKG_CONFIG := /bin/false
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test check unit bench drill soak nightly lock clean
+.PHONY: serve test check lint unit bench drill soak nightly lock clean
 
 serve: $(VENV)/.serve
 	$(VENV)/bin/imagemill serve --unsigned --sample
 
-test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest
+test: $(VENV)/.test ## those that need no machine to themselves side by side, then the others one after the other
+	$(VENV)/bin/python -m pytest -n 3 tests/unit tests/contract tests/golden
+	$(VENV)/bin/python -m pytest tests/integration tests/e2e
 
 unit: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
+	$(VENV)/bin/python -m pytest -n 3 tests/unit tests/contract
 
-check: $(VENV)/.check
+check: lint
+	$(VENV)/bin/python -m pytest -n 3 tests/unit tests/contract
+
+lint: $(VENV)/.check
 	$(VENV)/bin/ruff format --check src tests bench
 	$(VENV)/bin/ruff check src tests bench
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest -n 2 tests/unit tests/contract
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python bench/peers.py
