@@ -9,6 +9,7 @@ from PIL import Image, ImageSequence
 
 from golden import pictures
 from golden.mill import mill
+from imagemill.engines.rewrite import apng, webp
 from imagemill.settings import Engine
 
 CANARY = b"<script>canary()</script>"
@@ -30,6 +31,19 @@ def looped():
     )
 
 
+def moving(kind, palette=False, **options):
+    """Three frames that are one small part of the picture each, at their own times."""
+    whole = photo().convert("RGBA")
+    frames = []
+    for n in range(3):
+        frame = whole.copy()
+        frame.paste((255, 60 * n, 0, 255), (40 + 20 * n, 30, 90 + 20 * n, 70))
+        frames.append(frame.convert("RGB").quantize(palette=whole.convert("RGB").quantize(30)) if palette else frame)
+    return pictures.encoded(
+        frames[0], kind, save_all=True, append_images=frames[1:], duration=[50, 130, 70], loop=3, **options
+    )
+
+
 MADE = {
     "jpeg": lambda: pictures.encoded(photo(), "JPEG", quality=25), "progressive": lambda: pictures.encoded(photo(), "JPEG", quality=25, progressive=True),
     "grey jpeg": lambda: pictures.encoded(photo().convert("L"), "JPEG", quality=25), "fine jpeg": lambda: pictures.encoded(photo(), "JPEG", quality=25, subsampling=0),
@@ -37,6 +51,7 @@ MADE = {
     "few colours": lambda: pictures.encoded(photo().quantize(4), "PNG", optimize=True, bits=2), "alpha": lambda: pictures.encoded(pictures.disc(), "PNG", optimize=True),
     "grey png": lambda: pictures.encoded(photo().convert("L"), "PNG", optimize=True),
     "webp": lambda: pictures.encoded(photo(), "WEBP", quality=20, method=6), "webp alpha": lambda: pictures.encoded(pictures.disc(), "WEBP", quality=20, method=6),
+    "apng": lambda: moving("PNG", optimize=True), "moving webp": lambda: moving("WEBP", quality=10, method=6),
 }  # fmt: skip
 
 
@@ -177,6 +192,78 @@ def test_animation():
         times = [[frame.info["duration"] for frame in ImageSequence.Iterator(picture)] for picture in (one, two)]
         assert times[0] == times[1] == [40, 120, 70]
         assert one.info["loop"] == two.info["loop"] == 5
+
+
+MOVING = {
+    "apng": (apng, lambda: moving("PNG", optimize=True)), "palette": (apng, lambda: moving("PNG", palette=True, optimize=True)),
+    "lossy": (webp, lambda: moving("WEBP", quality=10, method=6)), "lossless": (webp, lambda: moving("WEBP", lossless=True, method=6)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_moving(name):
+    """APNG and WebP: every frame, its time and how often it is played; nothing between, behind or within is kept."""
+    writer, source = MOVING[name][0], MOVING[name][1]()
+    made = writer.rewritten(source)
+    assert_same(made, source)
+    with Image.open(io.BytesIO(made)) as one, Image.open(io.BytesIO(source)) as two:
+        assert one.info.get("loop") == two.info.get("loop") == 3
+        assert times(one) == times(two) == [50, 130, 70]
+    for stuffed in stuffed_movings(source):
+        again = writer.rewritten(stuffed)
+        assert again is None or (CANARY not in again and again == made)
+        assert CANARY not in mill(stuffed, settings=ON).body
+
+
+def times(picture):
+    shown = []
+    for frame in ImageSequence.Iterator(picture):
+        frame.load()
+        shown.append(frame.info["duration"])
+    return shown
+
+
+def stuffed_movings(source):
+    """*source* with something in each place where there may be something."""
+    yield source + CANARY
+    if source.startswith(b"\x89PNG"):
+        for kind in (b"IDAT", b"fcTL", b"fdAT", b"IEND"):
+            yield chunk_after(source, source.index(kind) - 4)
+            yield chunk_after(source, source.rindex(kind) - 4, b"prVt")
+        return
+    end = len(source)
+    for body in (b"EXIF", b"XMP ", b"junk"):
+        extra = body + struct.pack("<I", len(CANARY) + 1) + CANARY + b"\0"
+        yield b"RIFF" + struct.pack("<I", end - 8 + len(extra)) + source[8:] + extra
+
+
+def test_what_lies_behind_the_pixels_of_a_frame(sources):
+    """D15: a stream of a frame that is longer than its pixels need gives the file away; the rendition is made."""
+    apng_file = sources["apng"]
+    last = apng_file.rindex(b"fdAT")
+    (length,) = struct.unpack(">I", apng_file[last - 4 : last])
+    body = apng_file[last + 4 : last + 4 + length] + CANARY
+    longer = apng_file[: last - 4] + pictures.chunk(b"fdAT", body) + apng_file[last + 8 + length :]
+    assert CANARY not in (apng.rewritten(longer) or b"")
+    webp_file = sources["moving webp"]
+    first = webp_file.index(b"ANMF")
+    (outer,) = struct.unpack("<I", webp_file[first + 4 : first + 8])
+    frame = webp_file[first + 8 : first + 8 + outer]
+    at = frame.index(b"VP8 ")
+    (inner,) = struct.unpack("<I", frame[at + 4 : at + 8])
+    stuffing = CANARY + b"\0" * (len(CANARY) + inner & 1)
+    longer_frame = (
+        frame[: at + 4] + struct.pack("<I", inner + len(stuffing)) + frame[at + 8 : at + 8 + inner] + stuffing
+    )
+    whole = (
+        webp_file[: first + 4]
+        + struct.pack("<I", len(longer_frame))
+        + longer_frame
+        + webp_file[first + 8 + outer + (outer & 1) :]
+    )
+    whole = b"RIFF" + struct.pack("<I", len(whole) - 8) + whole[8:]
+    assert CANARY in webp.rewritten(whole)  # which is why each stream is tried without its end
+    assert CANARY not in mill(whole, settings=ON).body
 
 
 def test_gif_through_the_mill():

@@ -162,6 +162,8 @@ def _chunks(source: memoryview) -> Iterator[tuple[bytes, int, int]]:
         if end + 4 > len(source):
             raise ImageCorrupt("apng: the file breaks off")
         yield name, at + 8, end
+        if name == b"IEND":  # what follows is no part of it, as with any PNG
+            return
         at = end + 4
 
 

@@ -2,22 +2,25 @@
 
 Each of these decodes to the pixels of its source, which is looked at before it is handed out.
 
-Takes    JPEG, PNG, WebP and GIF. AVIF, and PNG or WebP with several frames, stay as they were encoded.
+Takes    JPEG, PNG, APNG, WebP and GIF; animations up to `MOST_MOVING_PIXELS`. AVIF stays as it was encoded.
 Errors   none: where anything is in doubt, the larger one stays.
 """
 
 from imagemill.engines import decoders, turbo
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
-from imagemill.engines.rewrite import gif, jpeg, png, webp
+from imagemill.engines.rewrite import apng, gif, jpeg, png, webp
 from imagemill.model.errors import ImagemillError
 from imagemill.model.media import Format
 from imagemill.plan.steps import Steps
 from imagemill.plan.untouched import is_untouched
 
+MOST_MOVING_PIXELS = 16_000_000
+"""Of all frames of an animation: more would take too long to be decoded again and again."""
 _WRITERS = {
     Format.JPEG: jpeg.rewritten,
     Format.PNG: png.rewritten,
+    Format.APNG: apng.rewritten,
     Format.GIF: gif.rewritten,
     Format.WEBP: webp.rewritten,
 }
@@ -26,13 +29,18 @@ _WRITERS = {
 def smaller(source: memoryview, steps: Steps, body: bytes) -> bytes:
     """The smaller of *body* and *source* written anew, as far as that is the same picture."""
     writer = _WRITERS.get(steps.format)
-    if writer is None or len(source) >= len(body) or not is_untouched(steps):
+    if writer is None or len(source) >= len(body) or _is_long(steps) or not is_untouched(steps):
         return body
     plain = bytes(source)
     made = writer(plain)
     if made is None or len(made) >= len(body) or not _is_same(plain, made, steps):
         return body
     return made
+
+
+def _is_long(steps: Steps) -> bool:
+    source = steps.source
+    return source.frames > 1 and source.frames * source.width_px * source.height_px > MOST_MOVING_PIXELS
 
 
 def _is_same(source: bytes, made: bytes, steps: Steps) -> bool:
@@ -45,14 +53,20 @@ def _is_same(source: bytes, made: bytes, steps: Steps) -> bool:
             return False
     except pyvips.Error:
         return False
-    return steps.format is not Format.WEBP or not any(_is_still(short, pixels, steps) for short in webp.shortened(made))
+    return steps.format is not Format.WEBP or not any(_has_spare(*stream) for stream in webp.streams(made))
 
 
-def _is_still(short: bytes, pixels: bytes, steps: Steps) -> bool:
+def _has_spare(still: bytes, shortened: list[bytes]) -> bool:
+    """Whether a picture of a WebP needs not all of its streams."""
+    wanted = _still(still)
+    return wanted is None or any(_still(short) == wanted for short in shortened)
+
+
+def _still(file: bytes) -> bytes | None:
     try:
-        return _pixels(short, steps) == pixels
+        return bytes(pyvips.Image.webpload_buffer(file, fail_on="error").write_to_memory())
     except pyvips.Error:
-        return False
+        return None
 
 
 def _pixels(file: bytes, steps: Steps) -> bytes:

@@ -1,4 +1,4 @@
-"""PNG: header, palette, transparency and pixels; the first picture of an animation is its own.
+"""PNG: header, palette, transparency and pixels. What of an animation is more than that: `rewrite.apng`.
 
 Takes    up to eight bits a sample. The pixels are inflated to see that they are as many as there must be; colours of a
          palette that no pixel has are blackened.
@@ -13,12 +13,12 @@ from struct import unpack_from
 
 from PIL import Image
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _TRANSPARENT_BYTES = {0: 2, 2: 6}
-_INDEXED = 3
+INDEXED = 3
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-_COLOURS = frozenset({b"iCCP", b"cICP"})
+COLOURS = frozenset({b"iCCP", b"cICP"})
 """Chunks that say of colours what a rendition does not."""
 _PIECE = 1 << 20
 _MOST_CHUNKS = 20_000
@@ -33,29 +33,35 @@ def rewritten(source: bytes) -> bytes | None:
 
 
 def _rewritten(source: bytes) -> bytes | None:
-    chunks: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}
     data: list[bytes] = []
-    for kind, body in _chunks(source):
-        if kind in _COLOURS or (kind[0] & 0x20 == 0 and kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}):
+    for kind, body in chunks(source):
+        if kind in COLOURS or (kind[0] & 0x20 == 0 and kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}):
             return None
         if kind == b"IDAT":
             data.append(body)
-        elif kind in {b"IHDR", b"PLTE", b"tRNS", b"IEND"} and chunks.setdefault(kind, body) is not body:
+        elif kind in {b"IHDR", b"PLTE", b"tRNS", b"IEND"} and found.setdefault(kind, body) is not body:
             return None
-    header = chunks[b"IHDR"] if b"IHDR" in chunks and b"IEND" in chunks else b""
-    if len(header) != 13 or header[8] > 8 or header[9] not in _CHANNELS or header[10:12] != b"\0\0":  # noqa: PLR2004
+    header = header_of(found)
+    pixels = cut(b"".join(data), inflated_bytes(header)) if header else None
+    said = colours(header, found) if header else None
+    if pixels is None or said is None:
         return None
-    pixels = _cut(b"".join(data), _inflated_bytes(header))
-    colours = _colours(header, chunks)
-    if pixels is None or colours is None:
-        return None
-    made = _written(header, *colours, pixels)
-    return _blackened(made, header, *colours, pixels) if header[9] == _INDEXED else made
+    if header[9] == INDEXED:
+        said = blackened(*said, used(written(header, *said, pixels)))
+    return written(header, *said, pixels)
 
 
-def _chunks(source: bytes) -> Iterator[tuple[bytes, bytes]]:
+def header_of(found: dict[bytes, bytes]) -> bytes:
+    """The header among the chunks *found*; empty where it is none that is known here, or the file has no end."""
+    header = found[b"IHDR"] if b"IHDR" in found and b"IEND" in found else b""
+    known = len(header) == 13 and header[8] <= 8 and header[9] in CHANNELS and header[10:12] == b"\0\0"  # noqa: PLR2004
+    return header if known else b""
+
+
+def chunks(source: bytes) -> Iterator[tuple[bytes, bytes]]:
     """All up to the end, each of which its checksum says that it is whole."""
-    at = len(_SIGNATURE)
+    at = len(SIGNATURE)
     for _ in range(_MOST_CHUNKS):
         (length,) = unpack_from(">I", source, at)
         kind, body = source[at + 4 : at + 8], source[at + 8 : at + 8 + length]
@@ -68,10 +74,10 @@ def _chunks(source: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length + 12
 
 
-def _inflated_bytes(header: bytes) -> int:
+def inflated_bytes(header: bytes) -> int:
     """How many bytes the rows of a picture are, each with its filter."""
     width, height = unpack_from(">II", header)
-    bits = header[8] * _CHANNELS[header[9]]
+    bits = header[8] * CHANNELS[header[9]]
     passes = _ADAM7 if header[12] else ((0, 0, 1, 1),)
     total = 0
     for left, top, across, down in passes:
@@ -80,7 +86,7 @@ def _inflated_bytes(header: bytes) -> int:
     return total
 
 
-def _cut(data: bytes, wanted_bytes: int) -> bytes | None:
+def cut(data: bytes, wanted_bytes: int) -> bytes | None:
     """The compressed *data* up to its own end; None where it is not that many bytes."""
     stream, found, rest = zlib.decompressobj(), 0, data
     while not stream.eof:
@@ -91,10 +97,10 @@ def _cut(data: bytes, wanted_bytes: int) -> bytes | None:
     return data[: len(data) - len(stream.unused_data)] if found == wanted_bytes else None
 
 
-def _colours(header: bytes, chunks: dict[bytes, bytes]) -> tuple[bytes, bytes] | None:
+def colours(header: bytes, found: dict[bytes, bytes]) -> tuple[bytes, bytes] | None:
     """Palette and transparency as far as they mean anything; None where they are not as they must be."""
-    kind, palette, clear = header[9], chunks.get(b"PLTE", b""), chunks.get(b"tRNS", b"")
-    if kind == _INDEXED:
+    kind, palette, clear = header[9], found.get(b"PLTE", b""), found.get(b"tRNS", b"")
+    if kind == INDEXED:
         whole = 0 < len(palette) <= 3 << header[8] and len(palette) % 3 == 0 and len(clear) <= len(palette) // 3
         return (palette, clear) if whole else None
     if clear and len(clear) != _TRANSPARENT_BYTES.get(kind):
@@ -102,17 +108,24 @@ def _colours(header: bytes, chunks: dict[bytes, bytes]) -> tuple[bytes, bytes] |
     return b"", clear
 
 
-def _blackened(made: bytes, header: bytes, palette: bytes, clear: bytes, pixels: bytes) -> bytes:
+def used(made: bytes) -> list[bool]:
+    """Which colours of its palette the picture *made* has."""
     with Image.open(BytesIO(made), formats=["PNG"]) as picture:
-        used = [bool(count) for count in picture.histogram()]
-    kept = b"".join(palette[3 * n : 3 * n + 3] if used[n] else b"\0\0\0" for n in range(len(palette) // 3))
-    return _written(header, kept, bytes(c if used[n] else 0xFF for n, c in enumerate(clear)), pixels)
+        return [bool(count) for count in picture.histogram()]
 
 
-def _written(header: bytes, palette: bytes, clear: bytes, pixels: bytes) -> bytes:
+def blackened(palette: bytes, clear: bytes, wanted: list[bool]) -> tuple[bytes, bytes]:
+    """Palette and transparency without the colours that are not *wanted*."""
+    kept = b"".join(palette[3 * n : 3 * n + 3] if wanted[n] else b"\0\0\0" for n in range(len(palette) // 3))
+    return kept, bytes(c if wanted[n] else 0xFF for n, c in enumerate(clear))
+
+
+def written(header: bytes, palette: bytes, clear: bytes, pixels: bytes) -> bytes:
+    """A still."""
     parts = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", clear), (b"IDAT", pixels), (b"IEND", b"")]
-    return _SIGNATURE + b"".join(_chunk(kind, body) for kind, body in parts if body or kind == b"IEND")
+    return SIGNATURE + b"".join(chunk(kind, body) for kind, body in parts if body or kind == b"IEND")
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One chunk, with its length and its checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -131,6 +131,6 @@ def test_webp_shortened_versions():
     """One for each stream: of transparency, of a lossy picture as a whole and of its first partition, of a lossless one."""
     alpha = Image.radial_gradient("L").resize((40, 30))
     clear = Image.merge("RGBA", [alpha] * 4)
-    counts = [len(list(webp.shortened(webp.rewritten(file)))) for file in
-              (encoded("WEBP"), encoded("WEBP", clear), encoded("WEBP", lossless=True))]  # fmt: skip
+    counts = [len(short) for file in
+              (encoded("WEBP"), encoded("WEBP", clear), encoded("WEBP", lossless=True)) for _, short in webp.streams(webp.rewritten(file))]  # fmt: skip
     assert counts == [2, 3, 1]
