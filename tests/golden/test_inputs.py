@@ -289,7 +289,10 @@ def test_a_jpeg_inside_a_jxl_is_not_put_together_again(tmp_path):
         pytest.skip("no decoder of jxl")
     file = tmp_path / "a.jpg"
     pictures.corners().save(file, "JPEG", quality=95, exif=pictures.exif(6))
-    body = inputs.jxl_of(Image.open(file), lossless_jpeg=True, lossless=False)
+    inputs.jxl_of(pictures.corners())  # so that there is a writer
+    with Image.open(file) as picture:  # it is asked for its file, which a copy of it does not know
+        picture.save(out := io.BytesIO(), "JXL", lossless_jpeg=True, lossless=False, num_threads=0)
+    body = out.getvalue()
     assert b"jbrd" in body
     made = mill(body, format="png")
     assert reference.difference(inputs.read(made.body), np.rot90(inputs.rgba(pictures.corners()), -1)) < 4
