@@ -8,8 +8,10 @@ from PIL import Image, TiffImagePlugin
 
 from golden import inputs, pictures, reference
 from golden.mill import mill
+from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import by_pillow, heic, jxl
 from imagemill.engines.headers import probe
+from imagemill.engines.vips import _orientation
 from imagemill.model.errors import ImageCorrupt, LimitExceeded, PageMissing, UnsupportedSourceType
 from imagemill.model.media import Format
 from imagemill.settings import Limits
@@ -86,6 +88,14 @@ def test_exif_orientation(kind, orientation):
     assert Image.open(io.BytesIO(made.body)).getexif().get(274) is None
     lying = inputs.read(mill(body, format="png", orient="0").body)
     assert reference.difference(lying, inputs.rgba(pictures.corners())) < 1
+
+
+@pytest.mark.parametrize("said", [0, 9, 65_535, -1])
+def test_what_a_decoder_might_say(said):
+    """D16: nor is a decoder believed that says another."""
+    image = pyvips.Image.black(2, 2).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", said)
+    assert _orientation(image) == 1
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
