@@ -2,8 +2,8 @@
 
     python bench/formats.py [-w 48 64 96 128 256 512]
 
-For each width: bytes of AVIF and JPEG as parts of WebP's at the score that WebP has at its default quality (geometric
-mean, least, most), and the AVIF quality that has that score (mean).
+For each width: bytes of AVIF, JPEG XL and JPEG as parts of WebP's at the score that WebP has at its default quality
+(geometric mean, least, most), and the quality that has that score (mean).
 """
 
 import argparse
@@ -26,7 +26,7 @@ from golden.mill import mill
 
 NAMES = ("dandelion.jpg", "astronaut.png", "motorcycle_left.png", "coffee.png", "chelsea.png")
 WIDTHS = (48, 64, 96, 128, 256, 448)
-QUALITIES = {"avif": (40, 46, 52, 58, 64, 70), "jpeg": (60, 68, 76, 82, 88, 93)}
+QUALITIES = {"avif": (40, 46, 52, 58, 64, 70), "jxl": (40, 50, 60, 70, 80, 88), "jpeg": (60, 68, 76, 82, 88, 93)}
 
 
 def main() -> None:
@@ -43,17 +43,19 @@ def main() -> None:
 
 def row(judge: Judge, folder: Path, sources: list[Path], width: int) -> str:
     parts: dict[str, list[float]] = {name: [] for name in QUALITIES}
-    alike: list[float] = []
+    alike: dict[str, list[float]] = {name: [] for name in QUALITIES}
     for source in sources:
         wanted, base = made(judge, folder, source, width, "webp", Engine().webp_quality)
         for name, qualities in QUALITIES.items():
             found = [made(judge, folder, source, width, name, q) for q in qualities]
             scores, logs = zip(*sorted((score, math.log(size)) for score, size in found), strict=True)
             parts[name].append(math.exp(np.interp(wanted, scores, logs)) / base)
-            if name == "avif":
-                alike.append(float(np.interp(wanted, scores, qualities)))
-    shown = (f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f})" for name, p in parts.items())
-    return f"{width:5} px  {',  '.join(shown)},  as AVIF quality {statistics.mean(alike):.0f}"
+            alike[name].append(float(np.interp(wanted, scores, qualities)))
+    shown = (
+        f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f}) at quality {statistics.mean(alike[name]):.0f}"
+        for name, p in parts.items()
+    )
+    return f"{width:5} px  {',  '.join(shown)}"
 
 
 def made(judge: Judge, folder: Path, source: Path, width: int, name: str, quality: int) -> tuple[float, int]:

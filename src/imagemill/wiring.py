@@ -133,6 +133,7 @@ class Service:
     def __init__(self, settings: Settings, *, pool: Pool | None = None) -> None:
         from imagemill.storage.http import HttpStore  # noqa: PLC0415 - a node needs it, the commands do not
 
+        check_extras(settings)
         self.settings = settings
         self.metrics = Metrics()
         self.record = Record(self.metrics)
@@ -288,12 +289,19 @@ class Service:
         return self.pool.states[state]
 
 
+def check_extras(settings: Settings) -> None:
+    """Raise `SettingsError` for what is offered to all clients, and is not installed."""
+    if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
+        raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")
+    if "jxl" in settings.negotiation.formats and find_spec("pillow_jxl") is None:
+        raise SettingsError("negotiation.formats: jxl needs: pip install 'imagemill[jxl]'")
+
+
 def check(settings: Settings) -> None:
     """Raise `SettingsError` for what only the parts themselves can know is wrong."""
     wiring_fallbacks.sources(settings, native(settings).source, stores.open_all(settings))
     fonts_of(settings.text)
-    if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
-        raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")
+    check_extras(settings)
     Caches.check(settings.cache)
     guard.Policy.of(settings.sources)
     guard.Policy.of_callbacks(settings.callbacks)

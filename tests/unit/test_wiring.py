@@ -48,6 +48,20 @@ def test_right_settings_pass(tmp_path):
     wiring.check(load(None, {}, UNSIGNED | {"storage": {"a.b-c_9": {"kind": "file", "root": str(tmp_path)}}}))
 
 
+@pytest.mark.parametrize(
+    ("table", "extra"),
+    [({"engine": {"quality_auto": True}}, "quality"), ({"negotiation": {"formats": ["jxl", "webp"]}}, "jxl")],
+)
+def test_what_is_offered_has_to_be_installed(monkeypatch, table, extra):
+    """A start, and `serve --check`, say which extra is wanted; with it they pass."""
+    settings = load(None, {}, UNSIGNED | table)
+    wiring.check(settings)
+    monkeypatch.setattr(wiring, "find_spec", lambda _name: None)
+    for judge in (wiring.check, wiring.Service):
+        with pytest.raises(SettingsError, match=rf"imagemill\[{extra}\]"):
+            judge(settings)
+
+
 async def test_what_the_pool_tells_is_counted():
     """Crashes, restarts by reason, and sources refused as poison, each in its own metric."""
     service = wiring.Service(load(None, {}, UNSIGNED))
