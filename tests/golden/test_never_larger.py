@@ -9,7 +9,8 @@ from PIL import Image, ImageSequence
 
 from golden import pictures
 from golden.mill import mill
-from imagemill.engines.rewrite import apng, webp
+from imagemill.engines.rewrite import apng, av1, avif, webp
+from imagemill.model.errors import ImageCorrupt
 from imagemill.settings import Engine
 
 CANARY = b"<script>canary()</script>"
@@ -51,6 +52,8 @@ MADE = {
     "few colours": lambda: pictures.encoded(photo().quantize(4), "PNG", optimize=True, bits=2), "alpha": lambda: pictures.encoded(pictures.disc(), "PNG", optimize=True),
     "grey png": lambda: pictures.encoded(photo().convert("L"), "PNG", optimize=True),
     "webp": lambda: pictures.encoded(photo(), "WEBP", quality=20, method=6), "webp alpha": lambda: pictures.encoded(pictures.disc(), "WEBP", quality=20, method=6),
+    "avif": lambda: pictures.encoded(photo(), "AVIF", quality=20, speed=4), "avif alpha": lambda: pictures.encoded(pictures.disc(), "AVIF", quality=20, speed=4),
+    "avif 444": lambda: pictures.encoded(photo(), "AVIF", quality=20, speed=4, subsampling="4:4:4"),
     "apng": lambda: moving("PNG", optimize=True), "moving webp": lambda: moving("WEBP", quality=10, method=6),
 }  # fmt: skip
 
@@ -264,6 +267,76 @@ def test_what_lies_behind_the_pixels_of_a_frame(sources):
     whole = b"RIFF" + struct.pack("<I", len(whole) - 8) + whole[8:]
     assert CANARY in webp.rewritten(whole)  # which is why each stream is tried without its end
     assert CANARY not in mill(whole, settings=ON).body
+
+
+def unit(kind, body):
+    assert len(body) < 128
+    return bytes([kind << 3 | 2, len(body)]) + body
+
+
+def rebuilt(source, change):
+    """*source*, an AVIF of ours, with *change* made to the stream of its picture."""
+    items = avif._items(source)
+
+    class Stuffed(av1.Still):
+        @property
+        def data(self):
+            return change(super().data)
+
+    stuffed = Stuffed(items[0].still.sequence, items[0].still.frame)
+    return avif._written([avif._Item(items[0].properties, stuffed), *items[1:]])
+
+
+AVIF_CARRIERS = {
+    "appended": lambda s: s + CANARY, "free": lambda s: s + avif._box(b"free", CANARY), "uuid": lambda s: s + avif._box(b"uuid", CANARY),
+    "between": lambda s: s[: s.index(b"ftyp") - 4] + avif._box(b"ftyp", b"avif\0\0\0\0avifmif1" + CANARY[:24]) + s[4 + int.from_bytes(s[:4], "big") - 4 :],
+    "metadata unit": lambda s: rebuilt(s, lambda data: unit(5, b"\4\xb5" + CANARY + b"\x80") + data), "padding unit": lambda s: rebuilt(s, lambda data: data + unit(15, CANARY)),
+    "behind the frame": lambda s: rebuilt(s, lambda data: av1._unit(1, av1.read(data).sequence) + av1._unit(6, av1.read(data).frame + CANARY)),
+    "behind the sequence": lambda s: rebuilt(s, lambda data: av1._unit(1, av1.read(data).sequence + CANARY) + av1._unit(6, av1.read(data).frame)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("carrier", AVIF_CARRIERS)
+@pytest.mark.parametrize("name", ["avif", "avif alpha"])
+def test_nothing_hides_in_an_avif(name, carrier, sources):
+    """D15: boxes, units and the ends of streams; whatever becomes of it, no output has it."""
+    clean = avif.rewritten(sources[name])
+    stuffed = AVIF_CARRIERS[carrier](clean)
+    assert CANARY[:24] in stuffed
+    try:
+        made = mill(stuffed, settings=ON).body
+    except ImageCorrupt:
+        return
+    assert CANARY[8:20] not in made
+    if carrier in {"appended", "free", "uuid", "metadata unit", "padding unit"}:
+        assert made == clean
+
+
+@pytest.mark.parametrize("name", ["avif", "avif alpha"])
+def test_a_longer_sequence_is_not_known(name, sources):
+    """D15: what follows its last bit is none of it, whatever a decoder makes of that."""
+    clean = avif.rewritten(sources[name])
+    assert avif.rewritten(AVIF_CARRIERS["behind the sequence"](clean)) is None
+
+
+@pytest.mark.parametrize("name", ["avif", "avif alpha"])
+def test_damaged_avifs(name, sources):
+    """Whatever is cut off or changed: nothing, or a file of known boxes; never an error."""
+    source = sources[name]
+    for n in range(0, len(source), 7):
+        for broken in (source[:n], source[:n] + b"\xff\xff" + source[n + 2 :], source[:n] + b"\0" + source[n + 1 :]):
+            made = avif.rewritten(broken)
+            assert made is None or made.startswith(b"\0\0\0\x1cftypavif")
+
+
+def test_avifs_that_are_not_known():
+    """More bits, a profile, turned ones, tiles: those stay as they were encoded."""
+    for other in (
+        mill(pictures.encoded(photo(), "PNG"), format="avif", bits=10).body, pictures.encoded(photo(), "AVIF", icc_profile=pictures.swapped_profile()),
+        pictures.encoded(photo(), "AVIF", exif=pictures.exif(6)), pictures.encoded(pictures.photo(1200, 1100), "AVIF", speed=9, advanced={"tile-columns": "1"}, autotiling=False),
+        moving("AVIF", speed=9),
+    ):  # fmt: skip
+        assert avif.rewritten(other) is None
 
 
 def test_gif_through_the_mill():

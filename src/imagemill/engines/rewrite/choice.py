@@ -2,14 +2,14 @@
 
 Each of these decodes to the pixels of its source, which is looked at before it is handed out.
 
-Takes    JPEG, PNG, APNG, WebP and GIF; animations up to `MOST_MOVING_PIXELS`. AVIF stays as it was encoded.
+Takes    JPEG, PNG, APNG, WebP, GIF and AVIF of one tile; animations, but of AVIF, up to `MOST_MOVING_PIXELS`.
 Errors   none: where anything is in doubt, the larger one stays.
 """
 
 from imagemill.engines import decoders, turbo
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.headers import probe
-from imagemill.engines.rewrite import apng, gif, jpeg, png, webp
+from imagemill.engines.rewrite import apng, avif, gif, jpeg, png, webp
 from imagemill.model.errors import ImagemillError
 from imagemill.model.media import Format
 from imagemill.plan.steps import Steps
@@ -23,7 +23,10 @@ _WRITERS = {
     Format.APNG: apng.rewritten,
     Format.GIF: gif.rewritten,
     Format.WEBP: webp.rewritten,
+    Format.AVIF: avif.rewritten,
 }
+_STREAMS = {Format.WEBP: webp.streams, Format.AVIF: avif.streams}
+"""Of formats whose writers cannot see where their pixels end."""
 
 
 def smaller(source: memoryview, steps: Steps, body: bytes) -> bytes:
@@ -53,18 +56,20 @@ def _is_same(source: bytes, made: bytes, steps: Steps) -> bool:
             return False
     except pyvips.Error:
         return False
-    return steps.format is not Format.WEBP or not any(_has_spare(*stream) for stream in webp.streams(made))
+    parts = _STREAMS.get(steps.format)
+    return parts is None or not any(_has_spare(steps.format, *stream) for stream in parts(made))
 
 
-def _has_spare(still: bytes, shortened: list[bytes]) -> bool:
-    """Whether a picture of a WebP needs not all of its streams."""
-    wanted = _still(still)
-    return wanted is None or any(_still(short) == wanted for short in shortened)
+def _has_spare(format_: Format, still: bytes, shortened: list[bytes]) -> bool:
+    """Whether a picture needs not all of its streams."""
+    wanted = _still(format_, still)
+    return wanted is None or any(_still(format_, short) == wanted for short in shortened)
 
 
-def _still(file: bytes) -> bytes | None:
+def _still(format_: Format, file: bytes) -> bytes | None:
+    load = pyvips.Image.webpload_buffer if format_ is Format.WEBP else pyvips.Image.heifload_buffer
     try:
-        return bytes(pyvips.Image.webpload_buffer(file, fail_on="error").write_to_memory())
+        return bytes(load(file, fail_on="error").write_to_memory())
     except pyvips.Error:
         return None
 
