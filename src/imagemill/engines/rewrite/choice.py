@@ -2,7 +2,7 @@
 
 Each of these decodes to the pixels of its source, which is looked at before it is handed out.
 
-Takes    JPEG, PNG, APNG, WebP, GIF and AVIF of one tile; animations, but of AVIF, up to `MOST_MOVING_PIXELS`.
+Takes    JPEG, PNG, APNG, WebP, GIF and AVIF of one tile; WebP, AVIF and animations (none of AVIF) up to `MOST_PIXELS`.
 Errors   none: where anything is in doubt, the larger one stays.
 """
 
@@ -15,8 +15,8 @@ from imagemill.model.media import Format
 from imagemill.plan.steps import Steps
 from imagemill.plan.untouched import is_untouched
 
-MOST_MOVING_PIXELS = 16_000_000
-"""Of all frames of an animation: more would take too long to be decoded again and again."""
+MOST_PIXELS = 16_000_000
+"""Of all frames, where they have to be decoded again and again: more would take too long."""
 _WRITERS = {
     Format.JPEG: jpeg.rewritten,
     Format.PNG: png.rewritten,
@@ -43,7 +43,8 @@ def smaller(source: memoryview, steps: Steps, body: bytes) -> bytes:
 
 def _is_long(steps: Steps) -> bool:
     source = steps.source
-    return source.frames > 1 and source.frames * source.width_px * source.height_px > MOST_MOVING_PIXELS
+    often = source.frames > 1 or steps.format in _STREAMS
+    return often and source.frames * source.width_px * source.height_px > MOST_PIXELS
 
 
 def _is_same(source: bytes, made: bytes, steps: Steps) -> bool:
