@@ -27,6 +27,7 @@ def mortal(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.timed
 async def test_a_killed_workers_job_goes_elsewhere(temporal, tmp_path):
     """Within the heartbeat timeout, and the rendition that was stored is not made again."""
     given = settings(temporal.address, heartbeat_s=HEARTBEAT_S)
