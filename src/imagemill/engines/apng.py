@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from imagemill.engines.extras import chunk
+from imagemill.engines.png_parts import SIGNATURE, chunk
 from imagemill.engines.timing import Timing
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _UP = 2
 _KEEP, _REPLACE = 0, 0
@@ -25,7 +24,7 @@ _MOST_DELAY = 0xFFFF
 def animation(frames: Any, level: int, timing: Timing) -> bytes:
     """Pictures of one size: frames, rows, columns, bands."""
     count, height, width, bands = frames.shape
-    made = _SIGNATURE + chunk(b"IHDR", pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[bands], 0, 0, 0))
+    made = SIGNATURE + chunk(b"IHDR", pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[bands], 0, 0, 0))
     made += chunk(b"acTL", pack(">II", count, timing.loops))
     sequence, parts = 0, []
     for n, delay_ms in zip(range(count), chain(timing.delays_ms, repeat(0)), strict=False):

@@ -15,6 +15,7 @@ from msgspec import Struct
 from imagemill.engines import exif
 from imagemill.engines.decoded import Decoded, Image
 from imagemill.engines.headers import probe
+from imagemill.engines.png_parts import chunk
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import Format
 from imagemill.model.recipe import Metadata
@@ -125,11 +126,6 @@ def _segment(marker: int, payload: bytes, name: str) -> bytes:
     if len(payload) > _SEGMENT:
         raise LimitExceeded("metadata_bytes", f"jpeg: {len(payload)} > {_SEGMENT} bytes of {name}")
     return pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
-
-
-def chunk(kind: bytes, payload: bytes) -> bytes:
-    """One chunk of a PNG."""
-    return pack(">I", len(payload)) + kind + payload + pack(">I", zlib.crc32(payload, zlib.crc32(kind)))
 
 
 def _png_chunks(extras: Extras) -> bytes:

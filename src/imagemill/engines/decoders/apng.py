@@ -16,10 +16,10 @@ import numpy as np
 from msgspec import Struct
 
 from imagemill.engines.decoders.base import PROFILE, Image, from_rows, noted, pyvips, told
+from imagemill.engines.png_parts import SIGNATURE, chunk
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import MediaInfo
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SHARED = frozenset({b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"sBIT", b"cICP", b"eXIf"})
 _CLEARED, _PUT_BACK = 1, 2
 _OVER = 1
@@ -121,16 +121,12 @@ def _rows(image: Image) -> Any:
 def _as_png(file: _File, frame: _Frame) -> bytes:
     header = pack(">II", frame.width, frame.height) + file.header[8:]
     parts = [
-        _chunk(b"IHDR", header),
+        chunk(b"IHDR", header),
         *file.shared,
-        *(_chunk(b"IDAT", part) for part in frame.parts),
-        _chunk(b"IEND", b""),
+        *(chunk(b"IDAT", part) for part in frame.parts),
+        chunk(b"IEND", b""),
     ]
-    return _SIGNATURE + b"".join(parts)
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return pack(">I", len(body)) + name + body + pack(">I", zlib.crc32(name + body))
+    return SIGNATURE + b"".join(parts)
 
 
 def _taken_apart(source: memoryview) -> _File:

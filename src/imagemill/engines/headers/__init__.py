@@ -12,6 +12,7 @@ from functools import partial
 
 from imagemill.engines.headers import bmp, gif, heif, ico, jpeg, jxl, png, tiff, webp
 from imagemill.engines.headers.base import Buffer
+from imagemill.engines.png_parts import SIGNATURE
 from imagemill.engines.svg.header import svg
 from imagemill.engines.svg.text import begins_svg
 from imagemill.model.errors import ImageCorrupt, UnsupportedSourceType
@@ -21,7 +22,7 @@ __all__ = ["Buffer", "probe", "sniff"]
 
 _STARTS = (
     (Format.JPEG, (b"\xff\xd8\xff",)),
-    (Format.PNG, (b"\x89PNG\r\n\x1a\n",)),
+    (Format.PNG, (SIGNATURE,)),
     (Format.GIF, (b"GIF87a", b"GIF89a")),
     (Format.TIFF, tiff.MAGICS),
     (Format.JXL, (jxl.BARE, jxl.BOXED)),

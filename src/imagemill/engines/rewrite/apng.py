@@ -8,12 +8,11 @@ import struct
 import zlib
 from struct import unpack_from
 
+from imagemill.engines.png_parts import SIGNATURE, chunk
 from imagemill.engines.rewrite.png import (
     COLOURS,
     INDEXED,
-    SIGNATURE,
     blackened,
-    chunk,
     chunks,
     colours,
     cut,

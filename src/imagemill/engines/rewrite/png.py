@@ -13,7 +13,8 @@ from struct import unpack_from
 
 from PIL import Image
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from imagemill.engines.png_parts import SIGNATURE, chunk
+
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _TRANSPARENT_BYTES = {0: 2, 2: 6}
 INDEXED = 3
@@ -124,8 +125,3 @@ def written(header: bytes, palette: bytes, clear: bytes, pixels: bytes) -> bytes
     """A still."""
     parts = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", clear), (b"IDAT", pixels), (b"IEND", b"")]
     return SIGNATURE + b"".join(chunk(kind, body) for kind, body in parts if body or kind == b"IEND")
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """One chunk, with its length and its checksum."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
