@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from imagemill.model.errors import BadRequest, ImagemillError, LimitExceeded, Overloaded, TargetTooLong
@@ -17,7 +18,7 @@ from imagemill.web.connections import MAX_BODY_BYTES, Connections
 from imagemill.web.early import EarlyProtocol
 from imagemill.web.faults import Fault
 from imagemill.web.problems import problem
-from imagemill.web.reading import Reading
+from imagemill.web.reading import Flow, Reading
 from imagemill.web.request import new_request_id
 from imagemill.web.taking import has_left
 from imagemill.web.targets import authority_of, path_of
@@ -75,6 +76,7 @@ class BoundedProtocol(EarlyProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, or refuse it."""
         super().connection_made(transport)
+        self.flow = Flow(transport, self._is_full)
         if self.shared.open >= self.shared.most:
             self._turn_away()
             return
@@ -167,6 +169,14 @@ class BoundedProtocol(EarlyProtocol):
         if self._reading is Reading.IDLE and not self._unanswered and self.timeout_keep_alive_task is None:
             # its body ended after its answer, which uvicorn takes for no end at all
             self._keep_alive_for(self.timeout_keep_alive)
+
+    def _is_full(self) -> bool:
+        """Whether the body of a request that waits for its turn fills what may be held of it."""
+        return (
+            self.cycle is not self._running
+            and len(self.cycle.body) > HIGH_WATER_LIMIT
+            and self._reading is not Reading.DEAF
+        )
 
     def _is_between(self) -> bool:
         """Whether all that was asked is answered, and nothing of a next request is here."""

@@ -245,6 +245,19 @@ def test_a_body_is_not_read_before_it_is_wanted(held: list[int]) -> None:
         assert held[0] <= 512 * 1024
 
 
+def test_requests_ahead_do_not_pull_in_a_body(held: list[int]) -> None:
+    """L06: each that begins or ends would read on; a body that waits behind many is held as one that waits for one."""
+    with Running(SOME) as slow, slow.connect() as one:
+        slow.jobs.slow_s = 0.1
+        first = post(b"/jobs", b"{}", BEARER + JSON) * 8
+        one.settimeout(2.0)
+        with contextlib.suppress(TimeoutError):
+            one.sendall(first + post(b"/jobs/batch", b"k" * LARGE))
+
+        assert rest(one).count(b" 202 ") == 9
+        assert held[0] <= 512 * 1024
+
+
 def test_expect_continue_is_answered_to_whoever_may(server: Running) -> None:
     """curl asks so for large bodies: a stranger hears 401 and sends none of it."""
     head = b"POST /jobs/batch HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n" + JSON + CLOSE
