@@ -65,11 +65,38 @@ def test_facts(source):
     found = told(source.body)
 
     assert (found["width"], found["height"], found["bytes"]) == (120, 80, len(source.body))
-    upright = {"stored_width": 120, "stored_height": 80, "orientation": 1, "icc_profile": None, "frames": 1}
+    upright = {"stored_width": 120, "stored_height": 80, "orientation": 1, "icc_profile": None, "frames": 1, "pages": 1}
     still = {} if source.delays_ms else {"duration_ms": None, "loops": None}
     wanted = upright | still | FACTS[source.name]
     assert {name: found[name] for name in wanted} == wanted
     assert not found.keys() & {*ALL, "dominant_color", "rendition"}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "AVIF"])
+def test_orientation(kind, orientation):
+    """How the file lies, whether EXIF says so or the format's own means; sizes as stored and as shown."""
+    found = told(pictures.encoded(Image.new("RGB", (60, 40)), kind, exif=pictures.exif(orientation)))
+
+    shown = (60, 40) if orientation < 5 else (40, 60)
+    assert found["orientation"] == orientation
+    assert (found["stored_width"], found["stored_height"]) == (60, 40)
+    assert (found["width"], found["height"]) == shown
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "ICO"])
+def test_pages(kind):
+    """Pictures that are no moments of one are no frames."""
+    picture = Image.new("RGBA", (64, 64))
+    body = io.BytesIO()
+    if kind == "TIFF":
+        picture.save(body, kind, save_all=True, append_images=[picture, picture])
+    else:
+        picture.save(body, kind, sizes=[(16, 16), (32, 32), (64, 64)])
+
+    found = told(body.getvalue())
+
+    assert (found["frames"], found["pages"], found["duration_ms"]) == (1, 3, None)
 
 
 @sources.everywhere

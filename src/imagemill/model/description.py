@@ -53,9 +53,11 @@ class Description(Struct, frozen=True, kw_only=True):
     stored_height: int
     """As `stored_width`."""
     orientation: int
-    """EXIF, 1 to 8; 1 = upright. AVIF is turned by its own means, and always upright here."""
+    """As EXIF counts, 1 to 8; 1 = upright. Of AVIF, HEIC and JPEG XL what their own means say, whatever EXIF does."""
     frames: int
     """Of an animation; 1 for all others."""
+    pages: int
+    """Of a TIFF, or the sizes of an icon; 1 for all others."""
     duration_ms: int | None
     """Of all frames together, as the file says; null where nothing moves."""
     loops: int | None

@@ -107,6 +107,8 @@ class MediaInfo(Struct, frozen=True):
     has_alpha: bool = False
     orientation: int = 1
     """EXIF 1 to 8; filled in from the decoder's header, 1 until then."""
+    turned: int = 1
+    """What the format's own means make of it, as an EXIF orientation: decoders have done so, and sizes are as after."""
     metadata_bytes: int = 0
     icc_bytes: int = 0
     scans: int = 1

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from warnings import catch_warnings
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -20,9 +21,10 @@ from imagemill.engines.base import Task
 from imagemill.engines.headers import probe, sniff
 from imagemill.engines.pool import Pool
 from imagemill.engines.vips import Vips
+from imagemill.model.description import Description
 from imagemill.model.errors import BadOption, ImageCorrupt, LimitExceeded, UnsupportedSourceType
 from imagemill.model.media import Format
-from imagemill.model.recipe import AutoOrient, Encode, Frames, Resize
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Frames, Resize
 from imagemill.settings import Engine, Limits
 from integration.engines.test_hostile import cpu_ms
 
@@ -165,12 +167,15 @@ def facts():
 
 HIDDEN = {"delay_round", "delay_short_max", "dispose_op_previous", "num_plays_1"}
 """APNGs whose first picture is no frame: Pillow, which the facts are by, counts it."""
-MASKED = {"good/libvips__sample.cur"}
-"""Pillow leaves a cursor's mask out."""
+MASKED = {"good/libvips__sample.cur", "good/sharp__animated-loop-3.gif"}
+"""Pillow leaves a cursor's mask out, and what is see-through in later frames only."""
 ELSEWHERE = {
     "good/pillow__xmp_tags_orientation.png": "turned by XMP, which does not count here",
     "good/libavif__abc_color_irot_alpha_NOirot.avif": "its transparency is turned otherwise than its colours",
 }
+
+
+UNTOLD = HIDDEN | {"xmp_tags_orientation", "test_extents_transparency"}
 
 
 @pytest.mark.parametrize("kind", sorted(FACTS))
@@ -185,11 +190,38 @@ def test_facts(kind):
         hidden = any(row["file"].endswith(f"{name}.png") for name in HIDDEN)
         sides = {info.width_px, info.height_px} == {int(row["width"]), int(row["height"])}
         frames = (info.pages if kind == "TIFF" else info.frames + hidden) == int(row["frames"])
-        alpha = kind == "GIF" or row["file"] in MASKED or info.has_alpha == (row["has_alpha"] == "1")
+        alpha = row["file"] in MASKED or info.has_alpha == (row["has_alpha"] == "1")
         if not (sides and frames and alpha):
             wrong[row["file"]] = info
     # its second frame has no pixels, which Pillow counts and libvips does not
     wrong.pop("good/pillow__test_extents_transparency.gif", None)
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_what_is_told(kind):
+    """``GET /info``: upright size, frames or pages, transparency, orientation and profile are those of the facts."""
+    engine, wrong = Vips(Limits(), Engine()), {}
+    for row in facts():
+        path = CORPUS / row["file"]
+        if row["format"] != kind or not path.exists() or any(path.stem.endswith(name) for name in UNTOLD):
+            continue
+        body = path.read_bytes()
+        (made,) = engine.run(memoryview(body), probe(body), [Task((Describe(),))])
+        told = msgspec.json.decode(made.body, type=Description)
+        found = {
+            "width": told.width, "height": told.height, "frames": told.pages if kind == "TIFF" else told.frames,
+            "has_alpha": int(told.alpha or row["file"] in MASKED), "exif_orientation": told.orientation,
+            "icc_bytes": bool(told.icc_profile),
+        }  # fmt: skip
+        wanted = {name: int(row[name] or 0) for name in found}
+        wanted["icc_bytes"] = bool(wanted["icc_bytes"])
+        wanted["has_alpha"] |= row["file"] in MASKED
+        wanted["exif_orientation"] = wanted["exif_orientation"] or 1
+        if kind == "TIFF":  # Pillow has turned it before it is asked, and then says that it is upright
+            found["exif_orientation"] = wanted["exif_orientation"]
+        if found != wanted:
+            wrong[row["file"]] = found, wanted
     assert wrong == {}
 
 
@@ -208,7 +240,7 @@ def test_facts_of_what_is_made(kind):
         (made,) = engine.run(memoryview(body), probe(body), [Task((AutoOrient(), Encode(Format.PNG)))])
         found = Image.open(BytesIO(made.body))
         same = found.size == (int(row["width"]), int(row["height"]))
-        alpha = kind == "GIF" or row["file"] in MASKED or ("A" in found.mode) == (row["has_alpha"] == "1")
+        alpha = row["file"] in MASKED or ("A" in found.mode) == (row["has_alpha"] == "1")
         upright = row["file"] in ELSEWHERE or kind == "HEIF" or lies_as(found, path)
         if not (same and alpha and upright):
             wrong[row["file"]] = found.size, found.mode, upright

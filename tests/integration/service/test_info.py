@@ -18,8 +18,8 @@ from support.node import PHOTO, SAMPLES, Node, SourceServer, serving
 SAMPLE = "source=local:sample/dandelion.jpg"
 KEY = "a-key-of-at-least-thirty-two-bytes-or-more"
 FACTS = {
-    "format", "bytes", "width", "height", "stored_width", "stored_height", "orientation", "frames", "duration_ms",
-    "loops", "alpha", "color_space", "bits", "icc_profile",
+    "format", "bytes", "width", "height", "stored_width", "stored_height", "orientation", "frames", "pages",
+    "duration_ms", "loops", "alpha", "color_space", "bits", "icc_profile",
 }  # fmt: skip
 
 

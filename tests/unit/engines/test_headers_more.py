@@ -173,19 +173,25 @@ def test_loops_of_a_sequence(edit, length, loops):
     assert heif.loops(AVIS + hostile.box(b"moov", track(edit=edit, length=length))) == loops
 
 
+TURN = [hostile.box(b"irot", bytes([quarters])) for quarters in range(4)]
+MIRROR = [hostile.box(b"imir", bytes([axis])) for axis in range(2)]
+APERTURE = hostile.box(b"clap", struct.pack(">8I", 30, 1, 20, 1, 0, 1, 0, 1))
+
+
 @pytest.mark.parametrize(
-    ("properties", "sides"),
+    ("properties", "sides", "turned"),
     [
-        ((), (60, 40)), ((hostile.box(b"irot", b"\1"),), (40, 60)), ((hostile.box(b"irot", b"\2"),), (60, 40)),
-        ((hostile.box(b"imir", b"\1"),), (60, 40)), ((hostile.box(b"clap", struct.pack(">8I", 30, 1, 20, 1, 0, 1, 0, 1)),), (30, 20)),
-        ((hostile.box(b"clap", struct.pack(">8I", 30, 1, 20, 1, 0, 1, 0, 1)), hostile.box(b"irot", b"\3")), (20, 30)),
+        ((), (60, 40), 1), ((TURN[1],), (40, 60), 8), ((TURN[2],), (60, 40), 3), ((MIRROR[0],), (60, 40), 4),
+        ((MIRROR[1],), (60, 40), 2), ((TURN[1], MIRROR[0]), (40, 60), 5), ((MIRROR[0], TURN[1]), (40, 60), 7),
+        ((APERTURE,), (30, 20), 1), ((APERTURE, TURN[3]), (20, 30), 6),
     ],
 )  # fmt: skip
-def test_sides_of_heif_are_those_that_are_shown(properties, sides):
-    """D16: cut and turned as the picture's own properties say."""
+def test_sides_of_heif_are_those_that_are_shown(properties, sides, turned):
+    """D16: cut and turned as the picture's own properties say, in their order."""
     for brand, format_ in ((b"heic", Format.HEIC), (b"avif", Format.AVIF)):
         info = probe(item((60, 40), *properties, brand=brand))
         assert (info.format, info.width_px, info.height_px) == (format_, *sides)
+        assert (info.turned, info.orientation) == (turned, 1)
 
 
 def test_parts_of_heif():

@@ -36,16 +36,18 @@ def seen(size_bytes: int, info: MediaInfo, header: Image | None) -> Description:
     """What the header says; *size_bytes* is the length of the file."""
     delays_ms = (_of(header, "delay") or ()) if info.frames > 1 else ()
     sides = (info.width_px, info.height_px)
+    stored = sides if info.turned <= _LAST_UPRIGHT else sides[::-1]
     width, height = sides if info.orientation <= _LAST_UPRIGHT else sides[::-1]
     return Description(
         format=info.format,
         bytes=size_bytes,
         width=width,
         height=height,
-        stored_width=info.width_px,
-        stored_height=info.height_px,
-        orientation=info.orientation,
+        stored_width=stored[0],
+        stored_height=stored[1],
+        orientation=info.orientation if info.turned == 1 else info.turned,
         frames=info.frames,
+        pages=info.pages,
         duration_ms=sum(delays_ms) if delays_ms else None,
         loops=_of(header, "loop") if delays_ms else None,
         alpha=info.has_alpha,

@@ -11,6 +11,7 @@ from struct import unpack_from
 
 from msgspec import Struct
 
+from imagemill.engines.headers import turns
 from imagemill.engines.headers.base import Buffer
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import Format, MediaInfo
@@ -52,6 +53,15 @@ class Track(Struct):
     alpha: bool = False
 
 
+class Shown(Struct, frozen=True):
+    """One item, as stored and as shown."""
+
+    whole_px: tuple[int, int]
+    width_px: int
+    height_px: int
+    turned: int
+
+
 class Found(Struct):
     """What the boxes of one file say."""
 
@@ -86,12 +96,14 @@ def read(source: Buffer, format_: Format) -> MediaInfo:
     if format_ is Format.AVIF and bytes(source[8:12]) == b"avis" and (track := _pictures(found)):
         width, height, frames = track.width_px, track.height_px, track.frames
         alpha = found.alpha or any(t.kind == b"auxv" and t.alpha for t in found.tracks)
-        sequence = True
+        sequence, turned = True, 1
     else:
-        (width, height), frames, alpha, sequence = _upright(source, found, format_), 1, found.alpha, False
+        shown = _upright(source, found, format_)
+        width, height, turned = shown.width_px, shown.height_px, shown.turned
+        frames, alpha, sequence = 1, found.alpha, False
     return MediaInfo(
         format_, width, height, frames=frames, channels=4 if alpha else 3, bits=16 if found.deep else 8,
-        has_alpha=alpha, metadata_bytes=found.metadata_bytes, icc_bytes=found.icc_bytes,
+        has_alpha=alpha, turned=turned, metadata_bytes=found.metadata_bytes, icc_bytes=found.icc_bytes,
         unusual=sequence or found.layered or _is_grey(source, found),
     )  # fmt: skip
 
@@ -217,14 +229,16 @@ def _is_long(source: Buffer, box: Box) -> bool:
     return 4 + 2 * count != box.end - box.at
 
 
-def _upright(source: Buffer, found: Found, format_: Format) -> tuple[int, int]:
-    """Sides of the primary picture as it is shown."""
-    whole, upright = _sides(source, found, found.primary)
+def _upright(source: Buffer, found: Found, format_: Format) -> Shown:
+    """The primary picture as it is shown."""
+    shown = _shown(source, found, found.primary)
     for part in found.parts.get(found.primary, ()):
-        width, height = _sides(source, found, part)[0]
-        if max(width, height) > max(_LARGE_PART_PX, *whole):
-            raise ImageCorrupt(f"{format_}: a part of {width} × {height} px in a picture of {whole[0]} × {whole[1]}")
-    return upright
+        width, height = _shown(source, found, part).whole_px
+        if max(width, height) > max(_LARGE_PART_PX, *shown.whole_px):
+            raise ImageCorrupt(
+                f"{format_}: a part of {width} × {height} px in a picture of {shown.whole_px[0]} × {shown.whole_px[1]}"
+            )
+    return shown
 
 
 def _is_grey(source: Buffer, found: Found) -> bool:
@@ -233,10 +247,10 @@ def _is_grey(source: Buffer, found: Found) -> bool:
     return any(box.name == b"av1C" and source[box.at + 2] & 0x10 for box in boxes)
 
 
-def _sides(source: Buffer, found: Found, item: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """As stored, and as shown."""
+def _shown(source: Buffer, found: Found, item: int) -> Shown:
+    """One item, after all that its properties do to it, in their order."""
     width = height = 0
-    whole = (0, 0)
+    whole, turned = (0, 0), 1
     for number in found.of_item.get(item, ()):
         box = found.properties[number - 1] if 0 < number <= len(found.properties) else Box(b"", b"", 0, 0)
         if box.name == b"ispe":
@@ -246,9 +260,13 @@ def _sides(source: Buffer, found: Found, item: int) -> tuple[tuple[int, int], tu
             if not (of_wide and of_high):
                 raise ImageCorrupt("heif: a clean aperture of nothing")
             width, height = min(width, wide // of_wide), min(height, high // of_high)
-        elif box.name == b"irot" and source[box.at] & 1:
-            width, height = height, width
-    return whole, (width, height)
+        elif box.name == b"irot":
+            quarters = source[box.at] & 3
+            width, height = (height, width) if quarters & 1 else (width, height)
+            turned = turns.rotated(turned, -quarters)
+        elif box.name == b"imir":
+            turned = turns.mirrored(turned, left_right=bool(source[box.at] & 1))
+    return Shown(whole, width, height, turned)
 
 
 def _boxes(source: Buffer, at: int, end: int, parent: bytes, depth: int) -> Iterator[Box]:

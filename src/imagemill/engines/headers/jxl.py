@@ -69,7 +69,7 @@ def read(source: Buffer) -> MediaInfo:
     meta = sum(end - at for name, at, end in boxes if name in {b"Exif", b"xml ", b"jumb", b"brob"})
     return MediaInfo(
         Format.JXL, width, height, channels=(1 if grey else 3) + channels, bits=depth, has_alpha=alpha,
-        metadata_bytes=meta,
+        turned=orientation, metadata_bytes=meta,
     )  # fmt: skip
 
 
