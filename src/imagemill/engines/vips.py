@@ -59,7 +59,6 @@ class Vips:
         self._limits = limits
         self._settings = settings
         self._lettering = lettering or Lettering(found(Text()), limits.output_pixels)
-        self._aim = Aim(settings, ())
         pyvips.operation_block_set("VipsForeignLoadSvg", False)  # noqa: FBT003 - given nothing but what `svg` wrote
         pyvips.cache_set_max(0)  # no result may be shared between strangers' pictures
 
@@ -88,7 +87,7 @@ class Vips:
         with _as_ours(info.format):
             image, info = self.opened(source, info, first, whole=any(_asks_for_metadata(task) for task in tasks))
         work = [self._resolve(task, info, layers) for task in tasks]
-        self._aim = Aim(self._settings, [known for task in tasks for known in task.known])
+        aim = Aim(self._settings, [known for task in tasks for known in task.known])
         shared = Decoded(source, info, work, image, partial(self._looked_at, source, info))
         del image
         for task, begun in zip(tasks, work, strict=True):
@@ -99,12 +98,12 @@ class Vips:
                     known = description.seen(len(source), info, shared.header)
                     body = self._told(known, shared, task, steps, context)
                 else:
-                    body = self._made(shared, steps, context)
+                    body = self._made(shared, steps, context, aim)
                     if self._settings.never_larger:
                         body = smaller(source, steps, body)
             if len(body) > self._limits.output_bytes:
                 raise LimitExceeded("output_bytes", f"output: {len(body)} > {self._limits.output_bytes} bytes")
-            size, quality = steps.size, self._aim.quality(steps)
+            size, quality = steps.size, aim.quality(steps)
             yield Rendition(body, steps.format, etag(body), size.width, size.height, steps.frames, quality)
 
     def opened(
@@ -161,24 +160,24 @@ class Vips:
         self._check(steps, info, spent_us)
         return steps
 
-    def _made(self, shared: Decoded, steps: Steps, context: Context) -> bytes:
+    def _made(self, shared: Decoded, steps: Steps, context: Context, aim: Aim) -> bytes:
         """One rendition: on rows of pixels as far as that goes, the rest with libvips."""
         extras = kept(shared, steps, self._limits)
         rows = shared.rows(steps) if steps.encode.bits == EIGHT_BITS else None
         if rows is None:
-            return self._written(shared.image(steps), steps, extras, context)
+            return self._written(shared.image(steps), steps, extras, context, aim)
         rows, left = on_rows(rows, steps, context)
         if not shared.has_profile and _is_finished(rows, left) and not _has_to_say_colours(steps):
-            steps = self._aim.at(steps, rows)
+            steps = aim.at(steps, rows)
             body = within(steps, self._settings, partial(self._from_rows, rows, extras))
             if body is not None:
                 return body
-        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context)
+        return self._written(shared.wrapped(rows), replace(steps, steps=left), extras, context, aim)
 
     def _from_rows(self, rows: Any, extras: Extras, steps: Steps) -> bytes | None:
         return encoders.from_rows(rows, steps, self._settings, extras)
 
-    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context) -> bytes:
+    def _written(self, image: Image, steps: Steps, extras: Extras, context: Context, aim: Aim) -> bytes:
         """*image* brought through *steps*, and encoded."""
         image = brought(image, steps, context)
         extras = replace(extras, icc=profile_for(image, steps))
@@ -187,7 +186,7 @@ class Vips:
         if is_aimed(steps):
             first = image.crop(0, 0, image.width, steps.size.height)
             pixels = np.frombuffer(first.write_to_memory(), np.uint8)
-            steps = self._aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
+            steps = aim.at(steps, pixels.reshape(first.height, first.width, first.bands))
         body = within(steps, self._settings, lambda steps: encoders.from_image(image, steps, self._settings, extras))
         assert body is not None
         return body
