@@ -82,6 +82,9 @@ class Server:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> "Server":
+        """Begin, unless it runs: a second process would be nobody's to end."""
+        if self.process is not None and self.process.poll() is None:
+            return self
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--loglevel", "warning")
         kind = ("--sentinel",) if self._sentinel else ("--save", "", "--appendonly", "no")
         command = [self._program, str(self._config), *common, *kind, *self._options]
