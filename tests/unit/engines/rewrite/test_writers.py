@@ -136,6 +136,20 @@ def test_jpeg_of_kinds_that_are_not_known():
         assert jpeg.rewritten(broken) is None
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc4", b"\xff\xc0", b"\xff\xda", b"\xff\xdd"])
+def test_jpeg_segments_hold_not_a_byte_more(marker):
+    """D15: what a segment could hold behind what it says is no part of a picture."""
+    file = encoded("JPEG", restart_marker_blocks=4)
+    assert jpeg.rewritten(file)
+    at = file.index(marker)
+    (length,) = struct.unpack(">H", file[at + 2 : at + 4])
+    end = at + 2 + length
+    assert (
+        jpeg.rewritten(file[: at + 2] + struct.pack(">H", length + 9) + file[at + 4 : end] + CANARY[:9] + file[end:])
+        is None
+    )
+
+
 def test_webp_shortened_versions():
     """One for each stream: of transparency, of a lossy picture as a whole and of its first partition, of a lossless one."""
     alpha = Image.radial_gradient("L").resize((40, 30))
