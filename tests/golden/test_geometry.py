@@ -1,7 +1,10 @@
 """Geometry against a second implementation, on every kind of source: sizes exact, pixels within a mean difference."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from golden import pictures, reference, sources
 from golden import reference_geometry as again
@@ -167,3 +170,18 @@ def test_a_smart_crop_of_sixteen_bits():
     found = pyvips.Image.new_from_buffer(made.body, "").numpy().astype(int)
     assert found.shape == (60, 60, 3)
     assert (np.abs(found - (60_001, 10_002, 9_003)).max(axis=-1) <= 1).sum() == 1600
+
+
+@pytest.mark.parametrize(
+    "given", [{"tilt": "10"}, {"extend": "300,300"}, {"pad": "5"}, {"width": "90", "height": "90", "fit": "contain"}]
+)
+@pytest.mark.parametrize("fill", ["00f", "0000ff80", None])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_transparency_comes_where_it_is_needed(given, fill, alpha):
+    """What is opaque and stays so is written without: a file of four bands is a third larger."""
+    source = pictures.encoded(pictures.disc() if alpha else pictures.corners(), "PNG")
+    more = {"fill": fill} if fill else {}
+
+    made = Image.open(io.BytesIO(mill(source, format="png", **given, **more).body))
+
+    assert made.mode == ("RGB" if fill == "00f" and not alpha else "RGBA")

@@ -5,10 +5,12 @@ import random
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from imagemill.engines.rewrite import gif, jpeg, png, webp
+from imagemill.engines.decoded import pyvips
+from imagemill.engines.rewrite import apng, gif, jpeg, png, webp
 
 CANARY = b"<script>canary()</script>"
 
@@ -60,6 +62,19 @@ def test_png_sizes(mode, size):
     file = encoded("PNG", picture)
     with Image.open(io.BytesIO(png.rewritten(file))) as made, Image.open(io.BytesIO(file)) as source:
         assert made.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (4, 3), (5, 5), (7, 5), (8, 8), (9, 3), (3, 9), (33, 17)])
+def test_png_interlaced(size, bands):
+    """Seven passes, of which small pictures have fewer, and every byte of them counts."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    pixels = np.dstack([(x * 31 + y * 7 + n) % 256 for n in range(bands)]).astype(np.uint8)
+    file = pyvips.Image.new_from_array(pixels).pngsave_buffer(interlace=True, keep="none")
+    assert file[28] == 1
+    made = png.rewritten(file)
+    with Image.open(io.BytesIO(made)) as picture:
+        assert np.array_equal(np.asarray(picture).reshape(pixels.shape), pixels)
 
 
 def stuffed(file):
@@ -174,3 +189,56 @@ def test_webp_that_moves_and_does_not():
     assert webp.rewritten(file)
     both = file[12:] + still
     assert webp.rewritten(b"RIFF" + struct.pack("<I", len(both) + 4) + b"WEBP" + both) is None
+
+
+PLAYED = chunk(b"acTL", struct.pack(">II", 2, 3))
+
+
+def control(number, width=4, height=2, left=0, top=0, dispose=0, blend=0):
+    return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, left, top, 1, 10, dispose, blend))
+
+
+def made_apng(*parts):
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", HEADER) + b"".join(parts) + chunk(b"IEND", b"")
+
+
+FIRST, PIXELS = control(0), zlib.compress(ROWS)
+IDAT, SECOND = chunk(b"IDAT", PIXELS), chunk(b"fdAT", b"\0\0\0\2" + PIXELS)
+SMALL = chunk(b"fdAT", b"\0\0\0\2" + zlib.compress(b"\0a" * 1))
+
+
+def test_apng_as_it_was():
+    """Frames of any place within the canvas, their pixels joined and cut at their end."""
+    plain = made_apng(PLAYED, FIRST, IDAT, control(1), SECOND)
+    assert apng.rewritten(plain) == plain
+    split = made_apng(
+        PLAYED,
+        chunk(b"tEXt", CANARY),
+        FIRST,
+        chunk(b"IDAT", PIXELS[:3]),
+        chunk(b"IDAT", PIXELS[3:] + CANARY),
+        control(1),
+        SECOND,
+    )
+    assert apng.rewritten(split) == plain
+    last = made_apng(PLAYED, FIRST, IDAT, control(1, 1, 1, 3, 1, 2, 1), SMALL)
+    assert apng.rewritten(last) == last
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (FIRST, IDAT, control(1), SECOND), (PLAYED, PLAYED, FIRST, IDAT, control(1), SECOND), (PLAYED, IDAT, FIRST, SECOND), (PLAYED, FIRST, IDAT, control(1), IDAT),
+        (PLAYED, FIRST, SECOND, control(1), SECOND), (PLAYED, FIRST, IDAT, SECOND), (PLAYED, FIRST, IDAT, control(1)), (PLAYED,),
+        (PLAYED, FIRST, IDAT, control(1, 1, 1, 4, 0), SMALL), (PLAYED, FIRST, IDAT, control(1, 1, 1, 0, 2), SMALL), (PLAYED, FIRST, IDAT, control(1, 2, 1, 3, 0), SMALL),
+        (PLAYED, FIRST, IDAT, control(1, 1, 2, 0, 1), SMALL), (PLAYED, FIRST, IDAT, control(1, 1, 1, dispose=3), SMALL), (PLAYED, FIRST, IDAT, control(1, 1, 1, blend=2), SMALL),
+        (PLAYED, FIRST, IDAT, control(1, 1, 2), SMALL), (PLAYED, FIRST, IDAT, control(1, 0, 1), chunk(b"fdAT", b"\0\0\0\2" + zlib.compress(b""))),
+        (PLAYED, FIRST, IDAT, control(1, 1, 0), chunk(b"fdAT", b"\0\0\0\2" + zlib.compress(b""))), (PLAYED, FIRST, IDAT, control(1)[:-4] + b"\0\0\0\0", SECOND),
+        (chunk(b"acTL", struct.pack(">IIB", 2, 3, 1)), FIRST, IDAT, control(1), SECOND), (PLAYED, chunk(b"CnRY", b""), FIRST, IDAT, control(1), SECOND),
+        (PLAYED, chunk(b"iCCP", CANARY), FIRST, IDAT, control(1), SECOND),
+        (PLAYED, chunk(b"fcTL", struct.pack(">IIIIIHHBBB", 0, 4, 2, 0, 0, 1, 10, 0, 0, 0)), IDAT, control(1), SECOND),
+    ],
+)  # fmt: skip
+def test_apng_that_is_not_known(parts):
+    """Frames out of place or order, of nothing, with pixels too few, or with what must be understood."""
+    assert apng.rewritten(made_apng(*parts)) is None
