@@ -2,7 +2,8 @@
 
 from imagemill.dialects.native.geometry import filled, proportions
 from imagemill.dialects.native.lengths import dpr, lengthened
-from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, choice, number, scaled
+from imagemill.dialects.native.placing import centidegrees
+from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, choice, number
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Extend, Fill, Fit, Gravity, Pad, Position, Tilt
 
@@ -49,9 +50,7 @@ def refuse_idle(given: Given) -> None:
 def _tilt(given: Given, _terms: Terms) -> Tilt | None:
     if "tilt" not in given:
         return None
-    text = given["tilt"]
-    centidegrees = -scaled("tilt", text[1:], 2) if text.startswith("-") else scaled("tilt", text, 2)
-    return Tilt(centidegrees, filled(given)[1])
+    return Tilt(centidegrees("tilt", given["tilt"]), filled(given)[1])
 
 
 def _extend(given: Given, terms: Terms) -> Extend | None:

@@ -18,10 +18,11 @@ from imagemill.dialects.native.reading import (
     decimal,
     flag,
 )
-from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
 from imagemill.model.recipe import Background, Blend, Layer
 
 _PPM_PLACES = 6
+_LEAST_SCALE_PPM, _MOST_SCALE_PPM = 100, 10_000_000
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -83,18 +84,25 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     assert terms.ops, "whoever reads parameters knows what layers are made by"
     try:
         source = terms.source(given["watermark"])
-    except BadOption as e:
+    except BadRequest as e:
         raise BadOption(f"watermark: {e}") from e
     ratio = dpr(given, terms.limits)
     return Layer(
         source,
         terms.ops(given.get("wm_ops", ""), deeper),
         place(given, "wm", ratio),
-        width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
+        width_ppm=_scale(given) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
+
+
+def _scale(given: Given) -> int:
+    share = decimal(given, "wm_scale", _PPM_PLACES)
+    if not _LEAST_SCALE_PPM <= share <= _MOST_SCALE_PPM:
+        raise BadOption(f"wm_scale: {given['wm_scale']} is not within 0.0001 to 10")
+    return share
 
 
 BACKGROUND = Reader("background", ("background",), _background)

@@ -25,7 +25,7 @@ def place(given: Given, prefix: str, ratio: int) -> Place:
         Position.of(choice(given, f"{prefix}_gravity", Gravity, Gravity.CENTER)),
         lengthened(x, ratio),
         lengthened(y, ratio),
-        _centidegrees(turn, given[turn]) if turn in given else 0,
+        centidegrees(turn, given[turn]) if turn in given else 0,
         integer(given, opacity, 1, 100) if opacity in given else 100,
     )
 
@@ -41,7 +41,8 @@ def shadow(name: str, text: str, ratio: int) -> Shadow:
     return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
 
 
-def _centidegrees(name: str, text: str) -> int:
+def centidegrees(name: str, text: str) -> int:
+    """An angle within less than a whole turn, in hundredths of a degree."""
     value = scaled(name, text.removeprefix("-"), 2)
     if value > _MOST_TURN_CENTI:
         raise BadOption(f"{name}: {text[:12]} is not within -359.99 to 359.99")
