@@ -19,7 +19,7 @@ from imagemill.dialects.native.reading import (
     flag,
 )
 from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
-from imagemill.model.recipe import Background, Blend, Layer
+from imagemill.model.recipe import Background, Blend, Layer, Recipe
 
 _PPM_PLACES = 6
 _LEAST_SCALE_PPM, _MOST_SCALE_PPM = 100, 10_000_000
@@ -81,7 +81,6 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     deeper = replace(terms, depth=terms.depth + 1)
     if deeper.depth > terms.limits.layer_depth:  # here, too: what is read goes no deeper than what may be done
         raise LimitExceeded("layer_depth", f"watermark: {deeper.depth} > {terms.limits.layer_depth} deep")
-    assert terms.ops, "whoever reads parameters knows what layers are made by"
     try:
         source = terms.source(given["watermark"])
     except BadRequest as e:
@@ -89,13 +88,21 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     ratio = dpr(given, terms.limits)
     return Layer(
         source,
-        terms.ops(given.get("wm_ops", ""), deeper),
+        _ops(given, deeper),
         place(given, "wm", ratio),
         width_ppm=_scale(given) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
+
+
+def _ops(given: Given, terms: Terms) -> Recipe:
+    assert terms.ops, "whoever reads parameters knows what layers are made by"
+    try:
+        return terms.ops(given.get("wm_ops", ""), terms)
+    except BadOption as e:
+        raise BadOption(f"wm_ops: {e}") from e
 
 
 def _scale(given: Given) -> int:
