@@ -49,7 +49,7 @@ def result_key_of(request: ImageRequest, limits: Limits, client: Client, policy:
 def _for(client: Client, request: ImageRequest, limits: Limits, policy: Negotiation) -> tuple[Recipe, tuple[str, ...]]:
     """What is done for *client*, and the header fields that this may depend on."""
     recipe = normal(request.recipe)
-    vary = (*(("Accept",) if _is_auto(recipe) else ()), *request.vary)
+    vary = (*(("Accept",) if _is_auto(recipe) and policy.formats else ()), *request.vary)
     last = recipe[-1]
     if policy.client_hints and policy.save_data_quality and isinstance(last, Encode) and _takes_default(last):
         vary = (*vary, SAVE_DATA)
