@@ -66,9 +66,7 @@ PARAMETERS = (
 
 
 def _encode(given: Given, _terms: Terms) -> Encode:
-    format_ = choice(given, "format", Format, Format.KEEP)
-    if format_ not in _WRITTEN:
-        raise BadOption(f"format: {format_} is read, and not written; one of {', '.join(_WRITTEN)}")
+    format_ = choice(given, "format", Format, Format.KEEP, _WRITTEN)
     _refuse_idle(given)
     quality, target_centi = _quality(given)
     return Encode(

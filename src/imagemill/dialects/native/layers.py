@@ -4,6 +4,9 @@ A layer's own ``wm_ops`` is read as ``ops`` is, and so is that of a layer in it:
 what it stands in.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from msgspec.structs import replace
 
 from imagemill.dialects.native.lengths import dpr
@@ -18,10 +21,11 @@ from imagemill.dialects.native.reading import (
     decimal,
     flag,
 )
-from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
 from imagemill.model.recipe import Background, Blend, Layer
 
 _PPM_PLACES = 6
+_MOST_SCALE_PPM = 10_000_000
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -81,20 +85,37 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     if deeper.depth > terms.limits.layer_depth:  # here, too: what is read goes no deeper than what may be done
         raise LimitExceeded("layer_depth", f"watermark: {deeper.depth} > {terms.limits.layer_depth} deep")
     assert terms.ops, "whoever reads parameters knows what layers are made by"
-    try:
+    with _named("watermark"):
         source = terms.source(given["watermark"])
-    except BadOption as e:
-        raise BadOption(f"watermark: {e}") from e
+    with _named("wm_ops"):
+        recipe = terms.ops(given.get("wm_ops", ""), deeper)
     ratio = dpr(given, terms.limits)
     return Layer(
         source,
-        terms.ops(given.get("wm_ops", ""), deeper),
+        recipe,
         place(given, "wm", ratio),
-        width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
+        width_ppm=_scale(given),
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
+
+
+def _scale(given: Given) -> int:
+    """In parts per million; 0 where it is not given."""
+    ppm = decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0
+    if ppm > _MOST_SCALE_PPM:
+        raise BadOption(f"wm_scale: {given['wm_scale'][:12]} > 10")
+    return ppm
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say of what is wrong within a value whose value it is."""
+    try:
+        yield
+    except BadRequest as e:
+        raise type(e)(f"{name}: {e}") from e
 
 
 BACKGROUND = Reader("background", ("background",), _background)

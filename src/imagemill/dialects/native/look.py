@@ -147,7 +147,12 @@ def _coloured(name: str, kind: Callable[[int], Operation]) -> Reader:
 
 
 def _gamma(given: Given, _terms: Terms) -> Gamma | None:
-    return Gamma(decimal(given, "gamma", 2)) if "gamma" in given else None
+    if "gamma" not in given:
+        return None
+    centi = decimal(given, "gamma", 2)
+    if not 10 <= centi <= 1000:  # noqa: PLR2004 - as the model has it
+        raise BadOption(f"gamma: {given['gamma'][:12]} is not within 0.1 to 10")
+    return Gamma(centi)
 
 
 def _sepia(given: Given, _terms: Terms) -> Sepia | None:

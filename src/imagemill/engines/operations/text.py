@@ -4,6 +4,7 @@ from imagemill.engines.decoded import Image
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
 from imagemill.engines.operations.placing import put, ready
 from imagemill.engines.pixels import OPAQUE
+from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Blend, Text
 from imagemill.plan.geometry import Size
 
@@ -16,7 +17,10 @@ def _write(image: Image, step: Text, context: Context) -> Image:
         assert context.lettering, "whoever has such steps can write"
         block = context.lettering.block(step, size.width)
         overlay = _coloured(block.mask, step.rgba)
-        context.found[key] = ready(size, overlay, step.place, shadow=step.shadow, margin_px=block.margin_px)
+        try:
+            context.found[key] = ready(size, overlay, step.place, shadow=step.shadow, margin_px=block.margin_px)
+        except BadOption as e:
+            raise BadOption(f"text: {e}") from e
     return put(image, context.found[key], Blend.NORMAL)
 
 
