@@ -23,13 +23,18 @@ _IDENTITY = bytes(range(_LEVELS))
 
 
 def _smooth(image: Image, step: Smooth, _context: Context) -> Image:
-    return image.gaussblur(step.sigma, precision="integer")
+    return _at_hand(image).gaussblur(step.sigma, precision="integer")
 
 
 def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
     space = image.interpretation
-    sharp = image.sharpen(sigma=min(step.sigma, 10.0))
+    sharp = _at_hand(image).sharpen(sigma=min(step.sigma, 10.0))
     return sharp.colourspace(space).cast("uchar")
+
+
+def _at_hand(image: Image) -> Image:
+    """*image*, computed: whoever looks at neighbours asks for them again and again, and for all that comes before."""
+    return image.copy_memory()
 
 
 def _unsharp(image: Image, step: Unsharp, _context: Context) -> Image:
