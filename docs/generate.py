@@ -214,7 +214,7 @@ def _values(kind: object) -> str:
     metas = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, Meta)]
     for meta in metas:
         low = f"≥ {meta.ge}" if meta.ge is not None else f"> {meta.gt}" if meta.gt is not None else ""
-        high = f"≤ {meta.le:g}" if meta.le is not None and meta.le < settings.MOST else ""
+        high = f"≤ {meta.le:.12g}" if meta.le is not None and meta.le < settings.MOST else ""
         return ", ".join(filter(None, (low, high)))
     return ""
 

@@ -421,5 +421,5 @@ def test_a_watermark_that_is_no_address():
             raise BadRequest("source URL: only some are read")
         return url
 
-    with pytest.raises(BadOption, match="watermark: source URL"):
+    with pytest.raises(BadRequest, match="watermark: source URL"):
         Native(LIMITS, picky).parse(b"source=https://x/y&watermark=logo.png")

@@ -59,7 +59,9 @@ def _extend(given: Given, terms: Terms) -> Extend | None:
     text, place = given["extend"], Position.of(choice(given, "extend_gravity", Gravity, Gravity.CENTER))
     if ":" in text:
         return Extend(*proportions("extend", text), True, place, *filled(given))  # noqa: FBT003 - is_ratio
-    width, _, height = text.partition(",")
+    width, comma, height = text.partition(",")
+    if not comma:
+        raise BadOption("extend: w,h or w:h")
     ratio = dpr(given, terms.limits)
     sides = lengthened(number("extend", width), ratio), lengthened(number("extend", height), ratio)
     return Extend(*sides, False, place, *filled(given))  # noqa: FBT003 - is_ratio

@@ -4,6 +4,9 @@ A layer's own ``wm_ops`` is read as ``ops`` is, and so is that of a layer in it:
 what it stands in.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from msgspec.structs import replace
 
 from imagemill.dialects.native.lengths import dpr
@@ -19,7 +22,7 @@ from imagemill.dialects.native.reading import (
     flag,
 )
 from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
-from imagemill.model.recipe import Background, Blend, Layer, Recipe
+from imagemill.model.recipe import Background, Blend, Layer
 
 _PPM_PLACES = 6
 _LEAST_SCALE_PPM, _MOST_SCALE_PPM = 100, 10_000_000
@@ -81,14 +84,15 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     deeper = replace(terms, depth=terms.depth + 1)
     if deeper.depth > terms.limits.layer_depth:  # here, too: what is read goes no deeper than what may be done
         raise LimitExceeded("layer_depth", f"watermark: {deeper.depth} > {terms.limits.layer_depth} deep")
-    try:
+    assert terms.ops, "whoever reads parameters knows what layers are made by"
+    with _named("watermark"):
         source = terms.source(given["watermark"])
-    except BadRequest as e:
-        raise BadOption(f"watermark: {e}") from e
+    with _named("wm_ops"):
+        recipe = terms.ops(given.get("wm_ops", ""), deeper)
     ratio = dpr(given, terms.limits)
     return Layer(
         source,
-        _ops(given, deeper),
+        recipe,
         place(given, "wm", ratio),
         width_ppm=_scale(given) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
@@ -97,19 +101,20 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     )
 
 
-def _ops(given: Given, terms: Terms) -> Recipe:
-    assert terms.ops, "whoever reads parameters knows what layers are made by"
-    try:
-        return terms.ops(given.get("wm_ops", ""), terms)
-    except BadOption as e:
-        raise BadOption(f"wm_ops: {e}") from e
-
-
 def _scale(given: Given) -> int:
     share = decimal(given, "wm_scale", _PPM_PLACES)
     if not _LEAST_SCALE_PPM <= share <= _MOST_SCALE_PPM:
-        raise BadOption(f"wm_scale: {given['wm_scale']} is not within 0.0001 to 10")
+        raise BadOption(f"wm_scale: {given['wm_scale'][:12]} is not within 0.0001 to 10")
     return share
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say of what is wrong within a value whose value it is."""
+    try:
+        yield
+    except BadRequest as e:
+        raise type(e)(f"{name}: {e}") from e
 
 
 BACKGROUND = Reader("background", ("background",), _background)

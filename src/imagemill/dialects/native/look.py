@@ -152,7 +152,7 @@ def _gamma(given: Given, _terms: Terms) -> Gamma | None:
         return None
     centi = decimal(given, "gamma", 2)
     if not _LEAST_GAMMA_CENTI <= centi <= _MOST_GAMMA_CENTI:
-        raise BadOption(f"gamma: {given['gamma']} is not within 0.1 to 10")
+        raise BadOption(f"gamma: {given['gamma'][:12]} is not within 0.1 to 10")
     return Gamma(centi)
 
 

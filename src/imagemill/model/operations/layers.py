@@ -100,7 +100,7 @@ class Text(Struct, frozen=True, tag="text"):
         if _most_marks(self.text) > MOST_MARKS:
             raise BadOption(f"text: more than {MOST_MARKS} marks on one letter")
         if len(self.font) > 64 or not all(c.isalnum() or c in " -" for c in self.font):
-            raise BadOption("font: a name of at most 64 letters, digits, spaces and hyphens")
+            raise BadOption("text font: a name of at most 64 letters, digits, spaces and hyphens")
         check_range("text size", self.size_px, 4, 1000)
         check_range("text width", self.width_px, 0, 16_383)
         check_colour("text colour", self.rgba)
