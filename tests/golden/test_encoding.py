@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from golden import pictures, reference, reference_encoding
 from golden.mill import mill
@@ -98,6 +98,37 @@ def test_lossy_at_every_speed(to, speed):
     """The look is held."""
     found = reference.opened(mill(sources()["opaque"], format=to, speed=speed).body)
     assert reference.difference(found, pixels("opaque")) < TOLERANCE[to]
+
+
+@pytest.mark.parametrize("to", MEDIA_TYPES)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"speed": "fast"},
+        {"speed": "small"},
+        {"lossless": "1"},
+        {"bits": "10"},
+        {"bits": "16"},
+        {"icc": "1"},
+        {"metadata": "all"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orient", ["1", "0"])
+def test_nothing_is_turned_twice(to, how, kind, orient):
+    """D16: whichever encoder writes it, a rendition lies as its pixels do, and says so where a viewer would turn it."""
+    source = pictures.encoded(pictures.photo(60, 40), kind, exif=pictures.exif(6))
+    try:
+        made = mill(source, format=to, orient=orient, **how)
+    except BadOption:
+        return  # nothing that this format could do
+
+    shown = ImageOps.exif_transpose(opened(made.body))
+    wanted = Image.open(io.BytesIO(source))
+    wanted = ImageOps.exif_transpose(wanted) if orient == "1" else wanted
+    assert shown.size == wanted.size == (made.width_px, made.height_px)
+    assert reference.difference(*(np.asarray(picture.convert("RGBA"), float) for picture in (shown, wanted))) < 16
 
 
 @pytest.mark.parametrize("kind", ["opaque", "alpha", "grey", "cmyk", "deep", "rotated"])
