@@ -23,24 +23,29 @@ _IDENTITY = bytes(range(_LEVELS))
 
 
 def _smooth(image: Image, step: Smooth, _context: Context) -> Image:
-    return image.gaussblur(step.sigma, precision="integer")
+    return _at_hand(_at_hand(image).gaussblur(step.sigma, precision="integer"))
 
 
 def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
     space = image.interpretation
-    sharp = image.sharpen(sigma=min(step.sigma, 10.0))
-    return sharp.colourspace(space).cast("uchar")
+    sharp = _at_hand(image).sharpen(sigma=min(step.sigma, 10.0))
+    return _at_hand(sharp.colourspace(space).cast("uchar"))
+
+
+def _at_hand(image: Image) -> Image:
+    """*image*, computed: whoever looks at neighbours, here or later, has all that comes before done as often."""
+    return image.copy_memory()
 
 
 def _unsharp(image: Image, step: Unsharp, _context: Context) -> Image:
     """What is blurred of a picture with transparency is what can be seen of it."""
-    image = image.copy_memory()
+    image = _at_hand(image)
     colours, alpha = _parted(image)
     seen = premultiplied(image) if alpha else image
     blurred = seen.gaussblur(step.sigma_centi / 100, precision="integer", min_ampl=_FAINT)
     blurred = _parted(straight(blurred))[0] if alpha else blurred
     taken = (colours - blurred + _MOST).cast("ushort").maplut(_added(step))
-    return _with_alpha((colours + taken).cast("uchar"), alpha, image)
+    return _at_hand(_with_alpha((colours + taken).cast("uchar"), alpha, image))
 
 
 def _added(step: Unsharp) -> Image:
