@@ -58,7 +58,7 @@ def test_a_format_that_is_none_is_told_those_that_are_written():
     for format_ in ("tga", "svg", "json"):
         with pytest.raises(BadOption) as refused:
             encode(f"format={format_}")
-        assert str(refused.value) == "format: one of jpeg, png, webp, avif, gif, apng, tiff, jxl, keep, auto"
+        assert str(refused.value).endswith("; one of jpeg, png, webp, avif, gif, apng, tiff, jxl, keep, auto")
 
 
 @pytest.mark.parametrize("format_", MEDIA_TYPES)

@@ -142,7 +142,7 @@ def test_what_is_refused(query):
 
 @pytest.mark.parametrize(
     ("query", "told"),
-    [("wm_scale=10.1", "wm_scale: 10.1 > 10"), ("wm_shadow=1,1,100.01", "wm_shadow: sigma 100.01 is not within 0 to 100"),
+    [("wm_scale=10.1", "wm_scale: 10.1 is not within 0.0001 to 10"), ("wm_shadow=1,1,100.01", "wm_shadow: sigma 100.01 is not within 0 to 100"),
      ("wm_ops=nothing:1", "wm_ops: ops: 'nothing' is none of trim"), ("wm_ops=blur:0", "wm_ops: blur: zero has no effect")],
 )  # fmt: skip
 def test_whose_value_is_wrong(query, told):

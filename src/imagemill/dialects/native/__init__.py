@@ -67,7 +67,7 @@ class Native:
         self._canonical_url = canonical_url
         self._client_hints = client_hints
         self._terms = Terms(limits, self.source, order.of_layer)
-        self._presets = presets.Named(named, self._terms)
+        self._presets = presets.Named(named, self._terms, client_hints=client_hints)
 
     def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
         """See `dialects.base.Dialect`."""

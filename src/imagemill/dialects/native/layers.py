@@ -25,7 +25,7 @@ from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
 from imagemill.model.recipe import Background, Blend, Layer
 
 _PPM_PLACES = 6
-_MOST_SCALE_PPM = 10_000_000
+_LEAST_SCALE_PPM, _MOST_SCALE_PPM = 100, 10_000_000
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -94,7 +94,7 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
         source,
         recipe,
         place(given, "wm", ratio),
-        width_ppm=_scale(given),
+        width_ppm=_scale(given) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
@@ -102,11 +102,10 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
 
 
 def _scale(given: Given) -> int:
-    """In parts per million; 0 where it is not given."""
-    ppm = decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0
-    if ppm > _MOST_SCALE_PPM:
-        raise BadOption(f"wm_scale: {given['wm_scale'][:12]} > 10")
-    return ppm
+    share = decimal(given, "wm_scale", _PPM_PLACES)
+    if not _LEAST_SCALE_PPM <= share <= _MOST_SCALE_PPM:
+        raise BadOption(f"wm_scale: {given['wm_scale'][:12]} is not within 0.0001 to 10")
+    return share
 
 
 @contextmanager

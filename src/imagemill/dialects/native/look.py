@@ -88,6 +88,7 @@ PARAMETERS = (
 )
 _UPSIDE_DOWN = "-180"
 _ROUNDEST = 8192
+_LEAST_GAMMA_CENTI, _MOST_GAMMA_CENTI = 10, 1000
 _CORNERS, _LINE_PARTS, _UNSHARP_PARTS = 4, 3, 3
 
 
@@ -150,7 +151,7 @@ def _gamma(given: Given, _terms: Terms) -> Gamma | None:
     if "gamma" not in given:
         return None
     centi = decimal(given, "gamma", 2)
-    if not 10 <= centi <= 1000:  # noqa: PLR2004 - as the model has it
+    if not _LEAST_GAMMA_CENTI <= centi <= _MOST_GAMMA_CENTI:
         raise BadOption(f"gamma: {given['gamma'][:12]} is not within 0.1 to 10")
     return Gamma(centi)
 
@@ -188,6 +189,8 @@ def _round(given: Given, terms: Terms) -> Round | None:
     radii = [lengthened(number("radius", n), ratio) for n in given["radius"].split(",", _CORNERS)]
     if len(radii) not in {1, _CORNERS}:
         raise BadOption("radius: one, or four from the top left clockwise")
+    if not any(radii) or max(radii) > _ROUNDEST:
+        raise BadOption(f"radius: at least one is not 0, and none is above {_ROUNDEST} pixels")
     return Round(*radii * (_CORNERS // len(radii)))
 
 

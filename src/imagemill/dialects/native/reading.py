@@ -88,8 +88,10 @@ def cut(query: bytes, long: Mapping[str, str]) -> dict[str, str]:
     for part in parts:
         raw, equals, value = part.partition(b"=")
         name = long.get(raw.decode("latin-1"))
-        if name is None or not equals:
+        if name is None:
             raise BadOption(f"{_shown(raw)}: unknown parameter")
+        if not equals:
+            raise BadOption(f"{name}: a value is wanted")
         if name in given:
             raise BadOption(f"{name}: given twice")
         given[name] = decoded(name, value)

@@ -30,7 +30,10 @@ class Blur(Struct, frozen=True, tag="blur"):
 
 
 class Sharpen(Struct, frozen=True, tag="sharpen"):
-    """Unsharp mask on lightness (L* of CIELAB)."""
+    """Unsharp mask on lightness (L* of CIELAB).
+
+    Of a picture with transparency, what cannot be seen is taken for more of what can: one colour stays one.
+    """
 
     sigma_centi: int
 
