@@ -167,3 +167,16 @@ def test_webp_of_one_part(quality, method):
     file = encoded("WEBP", picture, quality=quality, method=method)
 
     assert webp.rewritten(file) == file
+
+
+@pytest.mark.parametrize("text", [b"<b>", b"aa", b"cc\0"])
+@pytest.mark.parametrize("kind", [0x00, 0x11])
+def test_jpeg_codes_that_nothing_has(text, kind):
+    """Symbols of no coefficient, or there twice: a text in a table that is used for others (D15)."""
+    file = encoded("JPEG")
+    at = next(n for n in range(len(file)) if file[n : n + 2] == b"\xff\xc4" and file[n + 4] == kind)
+    end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+    stuffed = file[: end - len(text)] + text + file[end:]
+
+    assert jpeg.rewritten(file) == file
+    assert jpeg.rewritten(stuffed) is None
