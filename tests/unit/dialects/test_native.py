@@ -401,6 +401,7 @@ def test_noise(query):
         ("width", "width: a value is wanted"), ("gamma=0.09", "gamma: 0.09 is not within 0.1 to 10"), ("gamma=10.01", "gamma: 10.01 is not within"),
         ("tilt=360", "tilt: 360 is not within -359.99 to 359.99"), ("tilt=-360", "tilt: -360 is not within"), ("radius=8193", "radius: "), ("radius=0", "radius: "),
         ("watermark=local:a/b&wm_scale=10.01", "wm_scale: 10.01 is not within 0.0001 to 10"), ("watermark=local:a/b&wm_scale=0.00009", "wm_scale: "),
+        ("watermark=local:a/b&wm_ops=blur:0", "wm_ops: blur: "), ("watermark=local:a/b&wm_ops=x", "wm_ops: ops: 'x' is none of"),
         ("format=JPEG", "format: 'JPEG' is not written; one of jpeg,"), ("format=json", "format: 'json' is not written"), ("format=svg", "format: 'svg' is read, and not written"),
     ],
 )  # fmt: skip

@@ -80,6 +80,7 @@ class Native:
 
     def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
         """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
+        client = hints.within(client, self._terms.limits)
         given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
         return self._request(given, order.recipe(given, self._terms), vary)
 

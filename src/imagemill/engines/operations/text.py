@@ -26,7 +26,8 @@ def _ready(size: Size, overlay: Image, step: Text, margin_px: int) -> Ready:
         made = ready(size, overlay, step.place, shadow=step.shadow, margin_px=margin_px)
     except BadOption as e:
         raise BadOption(f"text: {e}") from e
-    if not made.overlay.extract_band(RGB).max():  # of its block something lies on the picture, and no letter
+    may_miss = step.width_px or not step.rgba & OPAQUE  # a block may lie on the picture by its empty part alone
+    if may_miss and not made.overlay.extract_band(RGB).max():
         raise BadOption("text: nothing of it would be seen")
     return made
 
