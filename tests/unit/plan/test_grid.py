@@ -74,6 +74,16 @@ def test_one_axis_alone():
     assert on_grid((Resize(0, height_ppm=7),), Limits(widths=(5,))) == (Resize(0, height_ppm=7),)
 
 
+@pytest.mark.parametrize(
+    ("limits", "op"),
+    [({"widths": (5,)}, Resize(7)), ({"heights": (5,)}, Resize(0, 7)), ({"qualities": (5,)}, Encode(quality=7))],
+)
+def test_one_grid_alone(limits, op):
+    """Each of the three holds without the others."""
+    with pytest.raises(LimitExceeded, match="7 is none of 5"):
+        on_grid((op,), Limits(**limits))
+
+
 @given(st.lists(st.integers(1, 8192), min_size=12, max_size=12), st.integers(1, 100))
 def test_few_keys(widths, quality):
     """However many numbers are tried, by a width, by a dpr or by a quality, the keys are those of the grid."""
