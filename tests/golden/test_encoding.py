@@ -119,6 +119,20 @@ def test_a_palette_holds_half_transparent_colours():
     assert len(set(rgba[..., 3].ravel())) > 4
 
 
+@pytest.mark.parametrize("colours", [4, 8, 16, 64])
+@pytest.mark.parametrize("dither", ["0", "100"])
+def test_a_palette_leaves_nothing_nothing(colours, dither):
+    """Where nothing is, nothing is seen, and through what is solid neither, however few colours there are."""
+    source = sources()["opaque"]
+    whole = reference.opened(mill(source, format="png", mask="circle").body)[..., 3]
+
+    made = mill(source, format="png", mask="circle", colors=str(colours), dither=dither)
+
+    found = reference.opened(made.body)[..., 3]
+    assert not found[whole == 0].any()
+    assert (found[whole == 255] == 255).all()
+
+
 @pytest.mark.parametrize(("colours", "most"), [(2, 2), (3, 2), (100, 64), (128, 128), (256, 256)])
 @pytest.mark.parametrize("kind", ["opaque", "alpha", "animated"])
 def test_palettes_of_gif(kind, colours, most):

@@ -107,7 +107,7 @@ class Lettering:
     def _chosen(self, name: str) -> Typeface:
         face = self._named.get((name or typefaces.DEFAULT).casefold())
         if face is None:
-            raise BadOption(f"font: {name!r} is none of {typefaces.shown(self._fonts.faces[:20])}")
+            raise BadOption(f"text font: {name!r} is none of {typefaces.shown(self._fonts.faces[:20])}")
         return face
 
     def _runs(self, text: str, chosen: Typeface) -> Iterator[tuple[Typeface, str]]:

@@ -27,9 +27,23 @@ def _smooth(image: Image, step: Smooth, _context: Context) -> Image:
 
 
 def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
-    space = image.interpretation
-    sharp = _at_hand(image).sharpen(sigma=min(step.sigma, 10.0))
-    return _at_hand(sharp.colourspace(space).cast("uchar"))
+    """Of a picture with transparency, what cannot be seen is taken for more of what can, so that it shows nowhere."""
+    sigma = min(step.sigma, 10.0)
+    image = _at_hand(image)
+    if not image.hasalpha():
+        return _at_hand(_sharper(image, sigma))
+    colours, alpha = _parted(image)
+    assert alpha
+    seen = premultiplied(image)
+    around = straight(seen.gaussblur(sigma, precision="integer", min_ampl=_FAINT))
+    hidden = alpha.linear(-1 / _MOST, 1)
+    ground = (_parted(seen)[0] + _parted(around)[0] * hidden).rint().cast("uchar")
+    ground = ground.copy(interpretation=image.interpretation)
+    return _at_hand(_with_alpha((colours + _sharper(ground, sigma) - ground).cast("uchar"), alpha, image))
+
+
+def _sharper(image: Image, sigma: float) -> Image:
+    return image.sharpen(sigma=sigma).colourspace(image.interpretation).cast("uchar")
 
 
 def _at_hand(image: Image) -> Image:

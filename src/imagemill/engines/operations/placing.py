@@ -26,24 +26,6 @@ _REACH = 3.0
 _CLEAR = [0, 0, 0, 0]
 
 
-def laid(
-    image: Image,
-    overlay: Image,
-    place: Place,
-    *,
-    blend: Blend = Blend.NORMAL,
-    shadow: Shadow | None = None,
-    tile: bool = False,
-    margin_px: int = 0,
-) -> Image:
-    """*overlay* on *image*, whose size and bands stay as they are.
-
-    So many pixels around the overlay, *margin_px*, are seen but not counted where it is placed.
-    """
-    size = Size(image.width, image.height)
-    return put(image, ready(size, overlay, place, shadow=shadow, tile=tile, margin_px=margin_px), blend)
-
-
 class Ready(Struct, frozen=True):
     """What is laid on a picture of one size, again and again."""
 
@@ -62,7 +44,10 @@ def ready(
     tile: bool = False,
     margin_px: int = 0,
 ) -> Ready:
-    """*overlay* turned, shadowed, faded and placed on a picture of that size; see `laid`."""
+    """*overlay* turned, shadowed, faded and placed on a picture of that size.
+
+    So many pixels around it, *margin_px*, are seen but not counted where it is placed.
+    """
     inner = Size(overlay.width - 2 * margin_px, overlay.height - 2 * margin_px)
     overlay = turned(with_bands(overlay, RGBA), place.centidegrees)
     box = turned_size(inner, place.centidegrees)
