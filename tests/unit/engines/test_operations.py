@@ -8,8 +8,9 @@ from imagemill.engines.decoded import pyvips
 from imagemill.engines.operations import TABLE, applied
 from imagemill.engines.operations.base import Context
 from imagemill.model.recipe import Describe, Encode, Operation, Pixelate, Unsharp
+from imagemill.plan.geometry import Size
 from imagemill.plan.operations import PRICE, RESOLVE
-from imagemill.plan.steps import Crisp, Smooth
+from imagemill.plan.steps import Crisp, Scale, Smooth
 
 WRITTEN = {Encode, Describe}
 """They stand at the end of a recipe, and are no steps."""
@@ -27,7 +28,7 @@ def test_every_step_has_a_price():
     assert TABLE.keys() == PRICE.keys()
 
 
-@pytest.mark.parametrize("step", [Smooth(5.0), Crisp(1.0), Unsharp(500), Pixelate(4)])
+@pytest.mark.parametrize("step", [Smooth(5.0), Crisp(1.0), Unsharp(500), Pixelate(4), Scale(Size(99, 64))])
 def test_what_is_looked_at_again_is_computed_once(step):
     """Who looks at neighbours asks for each pixel many times: what comes before must not be done as often (R09)."""
     image = pyvips.Image.black(64, 64, bands=3).copy(interpretation="srgb")

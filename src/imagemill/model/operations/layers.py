@@ -92,7 +92,7 @@ class Text(Struct, frozen=True, tag="text"):
     def __post_init__(self) -> None:
         """Keep the text short and plain, its size within bounds."""
         if not self.text.strip() or len(self.text) > MOST_TEXT:
-            raise BadOption(f"text: 1 to {MOST_TEXT} characters")
+            raise BadOption(f"text: 1 to {MOST_TEXT} characters, and not spaces alone")
         if any(unicodedata.category(c) in _NO_TEXT and c != "\n" for c in self.text) or _DIRECTIONS & set(self.text):
             raise BadOption(
                 "text: control characters are refused, but for line ends; so are directions: letters say them"

@@ -1,5 +1,6 @@
 """What each writer keeps of a file by itself: its picture up to the last byte that makes it, or nothing at all."""
 
+import base64
 import io
 import random
 import struct
@@ -97,6 +98,15 @@ def test_gif_colours_that_no_pixel_has():
     assert CANARY[8:] not in (gif.rewritten(bytes(file)) or b"")
 
 
+def test_gif_of_parts_that_are_not_known():
+    """What is no picture, no extension and no end is not read as one of them."""
+    file = encoded("GIF", Image.radial_gradient("L").resize((9, 7)))
+    at = file.index(b"\x2c", 13 + 3 * (2 << (file[10] & 7)))
+    assert gif.rewritten(file)
+    for kind in (0x2B, 0x2D, 0x22, 0x3A, 0x3C, 0x00):
+        assert gif.rewritten(file[:at] + bytes([kind]) + file[at + 1 :]) is None
+
+
 @pytest.mark.parametrize(
     ("writer", "file"),
     [(jpeg, encoded("JPEG")), (jpeg, encoded("JPEG", progressive=True)), (png, encoded("PNG")), (gif, encoded("GIF")), (webp, encoded("WEBP"))],
@@ -134,3 +144,56 @@ def test_webp_shortened_versions():
     counts = [len(short) for file in
               (encoded("WEBP"), encoded("WEBP", clear), encoded("WEBP", lossless=True)) for _, short in webp.streams(webp.rewritten(file))]  # fmt: skip
     assert counts == [2, 3, 1]
+
+
+IN_TWO_PARTS = base64.b64decode(
+    "UklGRmIAAABXRUJQVlA4IFYAAACQBQCdASogACAALy243G4nNLS0lIMsS0gABoL/wFyzUQ8nMbuZvkR91zWoJEenCPUmzE1vgAAQAAD+1dEeNMZ27Li6"
+    "jrTGrYAApFZ+LQTy+AXMwAAAAA=="
+)
+"""Of libwebp 1.6 with ``method = 2`` and ``partitions = 1``."""
+
+
+def test_webp_of_several_parts():
+    """What lies between the streams of one picture cannot be seen from outside (D15): so such a file is not known."""
+    frame, hidden = IN_TWO_PARTS[20:], CANARY + b"\n"
+    (tag,) = struct.unpack("<I", frame[:3] + b"\0")
+    at = 10 + (tag >> 5)
+    first = int.from_bytes(frame[at : at + 3], "little")
+    end = at + 3 + first
+    stuffed = frame[:at] + (first + len(hidden)).to_bytes(3, "little") + frame[at + 3 : end] + hidden + frame[end:]
+    file = b"RIFF" + struct.pack("<I", len(stuffed) + 12) + b"WEBPVP8 " + struct.pack("<I", len(stuffed)) + stuffed
+
+    assert Image.open(io.BytesIO(file)).tobytes() == Image.open(io.BytesIO(IN_TWO_PARTS)).tobytes()
+    assert webp.rewritten(file) is None
+    assert webp.rewritten(IN_TWO_PARTS) is None
+
+
+@pytest.mark.parametrize("quality", [1, 30, 80, 100])
+@pytest.mark.parametrize("method", [0, 4, 6])
+def test_webp_of_one_part(quality, method):
+    """Whatever its header says before: segments, filters."""
+    picture = Image.radial_gradient("L").resize((90, 70)).convert("RGB")
+    file = encoded("WEBP", picture, quality=quality, method=method)
+
+    assert webp.rewritten(file) == file
+
+
+@pytest.mark.parametrize("text", [b"<b>", b"aa", b"cc\0"])
+@pytest.mark.parametrize("kind", [0x00, 0x11])
+def test_jpeg_codes_that_nothing_has(text, kind):
+    """Symbols of no coefficient, or there twice: a text in a table that is used for others (D15)."""
+    file = encoded("JPEG")
+    at = next(n for n in range(len(file)) if file[n : n + 2] == b"\xff\xc4" and file[n + 4] == kind)
+    end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+    stuffed = file[: end - len(text)] + text + file[end:]
+
+    assert jpeg.rewritten(file) == file
+    assert jpeg.rewritten(stuffed) is None
+
+
+def test_webp_extended_header():
+    """No flag but that of transparency, nothing in what is reserved, and the size as it was."""
+    clear = Image.merge("RGBA", [Image.radial_gradient("L").resize((40, 30))] * 4)
+    made = webp.rewritten(encoded("WEBP", clear, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
+    assert made[12:30] == b"VP8X\x0a\0\0\0" + bytes([0x10, 0, 0, 0, 39, 0, 0, 29, 0, 0])
+    assert webp.rewritten(encoded("WEBP"))[12:16] == b"VP8 "
