@@ -181,3 +181,17 @@ def test_shadow_of_what_is_outside():
         thin,
         shadow=shadow,
     )
+
+
+@pytest.mark.parametrize(("x", "y"), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_shadow_from_beyond_each_edge(x, y):
+    """What lies beyond an edge, and shows nothing itself, throws its shadow back over it."""
+    white, above = np.full((50, 50, 3), 255.0), np.zeros((120, 120, 4))
+    left, top = 60 + 45 * x, 60 + 45 * y  # of the overlay, whose middle is the picture's
+    above[top - 10 : top + 10, left - 10 : left + 10] = 255
+
+    made = laid(image(white), image(above), Place(), shadow=Shadow(-35 * x, -35 * y, 0, 0x000000FF)).numpy()
+
+    wanted = np.full((50, 50), 255)
+    wanted[25 + 10 * y - 10 : 25 + 10 * y + 10, 25 + 10 * x - 10 : 25 + 10 * x + 10] = 0
+    assert (made[..., 0] == wanted).all()

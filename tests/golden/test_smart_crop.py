@@ -14,6 +14,7 @@ from golden import pictures, reference, sources
 from golden.mill import mill
 from imagemill.engines import faces
 from imagemill.model.errors import NotSupported
+from imagemill.plan.geometry import Box
 
 FOUND = ["attention", "entropy", "smart"]
 PORTRAIT = Path(__file__).parent / "faces" / "portrait.jpg"
@@ -160,6 +161,46 @@ def test_faces_are_looked_for_in_every_source(source):
     needs_faces()
     given = {"aspect": "1:1"}
     assert source.rendered(gravity="face", **given).body == source.rendered(gravity="attention", **given).body
+
+
+@pytest.mark.parametrize("size", [(1200, 800), (500, 1000), (960, 960), (90, 60), (3000, 2), (2, 3000)])
+def test_detector_sees_one_size(size, monkeypatch):
+    """Whatever the picture: its longer side is `faces.SIDE_PX`, so that time and what counts as a face are the same."""
+    seen = []
+    monkeypatch.setattr(faces, "AVAILABLE", True)
+    monkeypatch.setattr(faces, "boxes", lambda rows: seen.append(rows.shape[::-1]) or [])
+
+    mill(pictures.encoded(Image.new("RGB", size), "PNG"), crop="1,1", gravity="face")
+
+    (found,) = seen
+    assert found == tuple(max(1, round(side * faces.SIDE_PX / max(size))) for side in size)
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 96, 96), (480, 192, 96, 48), (864, 544, 96, 96), (-48, -96, 192, 192), (900, 600, 192, 192)]
+)
+def test_a_face_is_where_it_was_seen(box, monkeypatch):
+    """What the detector tells, in pixels of its copy, is brought back to the picture's own."""
+    monkeypatch.setattr(faces, "AVAILABLE", True)
+    monkeypatch.setattr(faces, "boxes", lambda _rows: [Box(*box)])
+    y, x = np.mgrid[0:200, 0:300]
+    source = pictures.encoded(Image.fromarray(np.dstack([x // 2, y, x % 2 * 255]).astype(np.uint8)), "PNG")
+    left, top = max(0, box[0]) * 300 / 960, max(0, box[1]) * 200 / 640
+    right, bottom = min(960, box[0] + box[2]) * 300 / 960, min(640, box[1] + box[3]) * 200 / 640
+    wanted = [min(max((a + b - 20) / 2, 0), most) for a, b, most in ((left, right, 280), (top, bottom, 180))]
+
+    made = reference.opened(mill(source, crop="20,20", gravity="face").body)
+
+    assert abs(made[0, 0, 0] * 2 + made[0, 0, 2] / 255 - wanted[0]) <= 1
+    assert abs(made[0, 0, 1] - wanted[1]) <= 1
+
+
+@pytest.mark.parametrize("gravity", FOUND)
+@pytest.mark.parametrize("size", [(600, 1), (1, 600), (3000, 2), (2, 3000)])
+def test_thin_pictures(gravity, size):
+    """The copy that is looked at has a pixel of every side."""
+    made = mill(pictures.encoded(Image.new("RGB", size, (9, 99, 9)), "PNG"), crop="300,300", gravity=gravity)
+    assert (made.width_px, made.height_px) == (min(300, size[0]), min(300, size[1]))
 
 
 def test_without_the_extra(monkeypatch):

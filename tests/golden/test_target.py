@@ -117,3 +117,14 @@ def test_sample(size, bands):
     assert made.shape == (256, 256, 3)
     if size == (256, 256) and bands == 3:
         assert np.array_equal(made, pixels)
+
+
+@pytest.mark.parametrize(("length", "apart"), [(257, 0), (303, 0), (304, 16), (352, 32), (1000, 240)])
+def test_parts_of_a_sample(length, apart):
+    """Two of 128 rows, each a multiple of 16 from the edge and from the other, as the blocks of encoders are."""
+    y, x = np.mgrid[0:length, 0:length]
+    made = judging.sample(np.dstack([x % 256, x // 256, y % 256]).astype(np.uint8))
+    columns, rows = made[0, :, 0] + 256 * made[0, :, 1].astype(int), made[:, 0, 2]
+    wanted = np.concatenate([np.arange(128) + apart, np.arange(128) + 128 + 2 * apart])
+    assert np.array_equal(columns, wanted)
+    assert np.array_equal(rows, wanted % 256)

@@ -233,16 +233,24 @@ def _shrink(steps: list[Step], info: MediaInfo) -> int:
                 width, height, spare = step.box.width, step.box.height, 2
             case Chosen():
                 width, height, spare = step.size.width, step.size.height, 2
-            case Upright() if step.orientation > 4:  # noqa: PLR2004
-                width, height = height, width
-            case Turn() if step.quarters != 2:  # noqa: PLR2004
-                width, height = height, width
+            case Upright() | Turn() | Mirror():
+                width, height = (height, width) if _lies_down(step) else (width, height)
             case Scale():
                 ratio = min(width / step.size.width, height / step.size.height)
                 return next((n for n in (8, 4, 2) if ratio > n * spare and ratio >= 2 * _dropped(info, n)), 1)
             case _:
                 return 1
     return 1
+
+
+def _lies_down(step: Upright | Turn | Mirror) -> bool:
+    """Whether what was the width is the height after *step*."""
+    match step:
+        case Upright():
+            return step.orientation > 4  # noqa: PLR2004 - EXIF 5 to 8
+        case Turn():
+            return step.quarters != 2  # noqa: PLR2004
+    return False
 
 
 def _dropped(info: MediaInfo, shrink: int) -> int:

@@ -5,7 +5,9 @@ import pytest
 from imagemill.dialects.native import Native
 from imagemill.model.client import ANYONE, Client
 from imagemill.model.errors import BadOption
-from imagemill.model.recipe import AutoOrient, Encode, Resize
+from imagemill.model.media import Format
+from imagemill.model.recipe import AutoOrient, Describe, Encode, Resize
+from imagemill.model.request import ImageRequest, SourceRef
 from imagemill.plan.prepare import prepare
 from imagemill.settings import Limits, Negotiation
 
@@ -67,7 +69,8 @@ def test_not_heard(query):
 
 @pytest.mark.parametrize(
     ("query", "varies"),
-    [("", True), ("format=webp", True), ("format=auto", True), ("quality=80", False), ("format=png", False), ("format=gif", False)],
+    [("", True), ("format=webp", True), ("format=auto", True), ("quality=80", False), ("format=png", False), ("format=gif", False),
+     ("format=webp&lossless=1", False), ("quality=auto", False)],
 )  # fmt: skip
 def test_save_data(query, varies):
     """Who saves data gets a lower quality where the URL names none and there is one; ``Vary`` says so to everyone."""
@@ -78,3 +81,12 @@ def test_save_data(query, varies):
     off = Negotiation(client_hints=True, save_data_quality=0)
     assert "Save-Data" not in prepare(parse(query), Limits(), ANYONE, off).vary
     assert "Save-Data" not in prepare(parse(query), Limits(), ANYONE, Negotiation()).vary
+
+
+def test_what_is_told_varies_with_nothing():
+    """A description has no quality that could be saved at, and no format: one answer for all clients."""
+    request = ImageRequest(SourceRef("local", "a/b"), (AutoOrient(), Describe(colours=2)))
+    policy = Negotiation(client_hints=True, save_data_quality=33)
+    plain, saving = (prepare(request, Limits(), c, policy) for c in (ANYONE, Client((Format.WEBP,), saves_data=True)))
+    assert plain == saving
+    assert plain.vary == plain.candidates == ()

@@ -124,3 +124,15 @@ def test_masks_and_auto_format(mask):
     assert steps(mask, Background(0xFFFFFFFF), info=jpeg, to=Format.AUTO).format is Format.JPEG
     assert steps(Grayscale(), info=jpeg, to=Format.AUTO).format is Format.JPEG
     assert steps(mask, info=jpeg).format is Format.JPEG, "kept, where that is asked for"
+
+
+def test_greys_take_all_three():
+    """One row, or one table, that differs makes a colour of a grey."""
+    same, other = (0.2, 0.3, 0.5), (0.5, 0.3, 0.2)
+    up, down = bytes(range(256)), bytes(range(255, -1, -1))
+    assert Mix((same, same, same)).makes_grey
+    assert Curve((up, up, up)).keeps_grey
+    for n in range(3):
+        assert not Mix(tuple(other if m == n else same for m in range(3))).makes_grey
+        assert not Mix(tuple((2.0, 0.0, 0.0) if m == n else same for m in range(3))).keeps_grey
+        assert not Curve(tuple(down if m == n else up for m in range(3))).keeps_grey

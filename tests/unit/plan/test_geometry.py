@@ -161,6 +161,14 @@ def test_shrunk_box_stays_inside(data, size, n):
     assert abs((found.left + found.width) * n - (box.left + box.width)) <= n * 3
 
 
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_last_pixels_are_kept(n):
+    """What lies at the right and at the bottom is the last pixel of the smaller picture, and not the one behind it."""
+    size, small = Size(16 * n, 8 * n), Size(16, 8)
+    assert shrunk(Box(size.width - 1, 0, 1, 1), size, small) == Box(15, 0, 1, 1)
+    assert shrunk(Box(0, size.height - 1, 1, 1), size, small) == Box(0, 7, 1, 1)
+
+
 percents = st.integers(1, 5_000_000)
 least = st.integers(0, 9000)
 

@@ -24,7 +24,7 @@ def key(query, limits):
     ("given", "wanted"),
     [
         (Resize(100), Resize(100)), (Resize(101), Resize(200)), (Resize(1), Resize(100)), (Resize(999), Resize(400)), (Resize(0, 7), Resize(0, 50)),
-        (Resize(150, 60), Resize(200, 50)), (Resize(0, 0, min_width_px=3, min_height_px=51), Resize(0, 0, min_width_px=100, min_height_px=50)),
+        (Resize(150, 60), Resize(200, 50)), (Resize(0, 0, min_width_px=150, min_height_px=51), Resize(0, 0, min_width_px=200, min_height_px=50)),
         (Extend(150, 50), Extend(200, 50)), (Extend(16, 9, is_ratio=True), Extend(16, 9, is_ratio=True)),
         (Encode(), Encode()), (Encode(quality=1), Encode(quality=40)), (Encode(quality=81), Encode(quality=80)),
     ],
@@ -82,6 +82,13 @@ def test_one_grid_alone(limits, op):
     """Each of the three holds without the others."""
     with pytest.raises(LimitExceeded, match="7 is none of 5"):
         on_grid((op,), Limits(**limits))
+
+
+def test_each_axis_has_its_own():
+    """A width is held to widths and a height to heights, least sides and canvases, too."""
+    limits = Limits(widths=(200,), heights=(60,))
+    for op in (Resize(200, 60), Resize(0, 0, min_width_px=200, min_height_px=60), Extend(200, 60)):
+        assert on_grid((op,), limits) == (op,)
 
 
 @given(st.lists(st.integers(1, 8192), min_size=12, max_size=12), st.integers(1, 100))

@@ -15,6 +15,7 @@ from imagemill.model.recipe import (
     Encode,
     Fit,
     Flip,
+    Flop,
     Layer,
     Resize,
     Rotate,
@@ -146,6 +147,18 @@ class TestResolve:
     def test_shrink_drops_no_edge(self, size, width, shrink):
         """At most half an output pixel of what is at the right and the bottom is lost by decoding smaller."""
         assert steps(Resize(width), info=MediaInfo(Format.JPEG, *size)).shrink == shrink
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_shrink_of_what_is_turned(self, orientation):
+        """A turn or a mirror is no reason to decode all of it, and only quarter turns swap the sides that are scaled to."""
+        info = MediaInfo(Format.JPEG, 4000, 1000, orientation=orientation)
+        assert steps(AutoOrient(), Resize(300, 100, Fit.FILL), info=info).shrink == (8 if orientation <= 4 else 2)
+        for turns in (1, 2, 3):
+            found = steps(Rotate(turns), Resize(300, 100, Fit.FILL), info=info)
+            assert found.shrink == (8 if turns == 2 else 2)
+        assert steps(AutoOrient(), Flip(), Flop(), Resize(300, 100, Fit.FILL), info=info).shrink == (
+            8 if orientation <= 4 else 2
+        )
 
     def test_shrink_leaves_room(self):
         """A cut before the scale needs twice the room; blur, a box or a colour before it forbid it; no scale, none."""

@@ -42,6 +42,14 @@ def test_one_try_is_enough_where_it_is_close():
     assert search(CURVES["straight"], 30 + 0.6 * 75 + CLOSE / 2, 75)[1] == [(75, 75.0)]
 
 
+@pytest.mark.parametrize("off", [-CLOSE, CLOSE])
+def test_close_is_reached(off):
+    """Exactly so near is near enough: where the search ends, what it came to is what was tried."""
+    assert next_try([(75, 60 + off)], 60.0, 75) is None
+    assert settled([(75, 60 + off)], 60.0) == 75
+    assert next_try([(75, 60 + 1.01 * off)], 60.0, 75) != 75
+
+
 @given(st.lists(st.floats(-50, 100), min_size=MOST, max_size=MOST), st.floats(1, 95), st.integers(1, 100))
 def test_any_scores(scores, target, first):
     """However a score jumps, the search ends, and within bounds."""

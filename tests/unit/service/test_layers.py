@@ -24,7 +24,7 @@ from imagemill.model.recipe import SourceRef
 from imagemill.model.request import ImageRequest
 from imagemill.plan.prepare import prepare
 from imagemill.service.explain import explain
-from imagemill.service.layers import MOST_AT_ONCE
+from imagemill.service.layers import MOST_AT_ONCE, fetch
 from imagemill.settings import Engine as EngineSettings
 from imagemill.settings import Limits
 from imagemill.storage.base import NONE_KNOWN
@@ -83,6 +83,20 @@ class TestFetching:
 
         with pytest.raises(LimitExceeded, match="65 different ones"):
             [fresh async for fresh in node.service._renderer.render_all(many)]
+
+    async def test_a_copy_from_before_does_not_do(self, node, pictures):
+        """Who asks for all there is of later than now gets all of it asked for, the layers too."""
+        for after in (lambda: 0.0, lambda: 0.0, time.time):
+            await fetch(node.origin, [asked(LOGO, MARK)], most_bytes=10_000, after_s=after())
+
+        assert [pictures.count(ref) for ref in (SOURCE, LOGO, MARK)] == [2, 2, 2]
+
+    async def test_terms_have_no_bytes(self, node):
+        """What is only asked about is not held in memory, with layers or without."""
+        for plan in (asked(), asked(LOGO)):
+            found = await fetch(node.origin, [plan], most_bytes=10_000)
+            assert found.main.body
+            assert found.terms(plan).body == b""
 
     async def test_who_leaves_takes_all_fetches_along(self, node, pictures):
         """No fetch of a layer outlives the request that wanted it."""

@@ -98,6 +98,15 @@ def test_gif_colours_that_no_pixel_has():
     assert CANARY[8:] not in (gif.rewritten(bytes(file)) or b"")
 
 
+def test_gif_of_parts_that_are_not_known():
+    """What is no picture, no extension and no end is not read as one of them."""
+    file = encoded("GIF", Image.radial_gradient("L").resize((9, 7)))
+    at = file.index(b"\x2c", 13 + 3 * (2 << (file[10] & 7)))
+    assert gif.rewritten(file)
+    for kind in (0x2B, 0x2D, 0x22, 0x3A, 0x3C, 0x00):
+        assert gif.rewritten(file[:at] + bytes([kind]) + file[at + 1 :]) is None
+
+
 @pytest.mark.parametrize(
     ("writer", "file"),
     [(jpeg, encoded("JPEG")), (jpeg, encoded("JPEG", progressive=True)), (png, encoded("PNG")), (gif, encoded("GIF")), (webp, encoded("WEBP"))],
@@ -180,3 +189,11 @@ def test_jpeg_codes_that_nothing_has(text, kind):
 
     assert jpeg.rewritten(file) == file
     assert jpeg.rewritten(stuffed) is None
+
+
+def test_webp_extended_header():
+    """No flag but that of transparency, nothing in what is reserved, and the size as it was."""
+    clear = Image.merge("RGBA", [Image.radial_gradient("L").resize((40, 30))] * 4)
+    made = webp.rewritten(encoded("WEBP", clear, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
+    assert made[12:30] == b"VP8X\x0a\0\0\0" + bytes([0x10, 0, 0, 0, 39, 0, 0, 29, 0, 0])
+    assert webp.rewritten(encoded("WEBP"))[12:16] == b"VP8 "
