@@ -1,5 +1,6 @@
 """Watermarks and layers: any picture on any other, on every frame, as the documentation says to the pixel."""
 
+import base64
 import re
 
 import numpy as np
@@ -257,6 +258,13 @@ def bomb(width, height, kind="PNG"):
     return pictures.encoded(Image.new("L", (width, height)), kind)
 
 
+def embedding(body):
+    """A vector picture of ten pixels a side that shows a GIF."""
+    link = f"data:image/gif;base64,{base64.b64encode(body).decode()}"
+    root = "<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'>"
+    return f"{root}<image width='9' height='9' href='{link}'/></svg>".encode()
+
+
 class TestBombs:
     """S20, D01: a layer is held to the limits of a source, before any of its pixels."""
 
@@ -294,6 +302,15 @@ class TestBombs:
         ops = "/".join(f"layer:local%253Al%252F{n};wm_scale=0.1" for n in range(2))
 
         with pytest.raises(LimitExceeded, match="layers: 80000 > 50000 px in all"):
+            mill(sources.source("opaque").body, ops=ops, layers=files, format="png", limits=self.SMALL)
+
+    def test_pixels_within_vector_pictures(self):
+        """V08: what layers embed counts as they are opened: the last one, which is broken, is not reached."""
+        whole = pictures.encoded(Image.new("P", (170, 170)), "GIF")
+        files = {f"local:l/{n}": embedding(body) for n, body in enumerate((whole, whole, whole[:-30]))}
+        ops = "/".join(f"layer:local%253Al%252F{n}" for n in range(3))
+
+        with pytest.raises(LimitExceeded, match="layers: 58000 > 50000 px in all"):
             mill(sources.source("opaque").body, ops=ops, layers=files, format="png", limits=self.SMALL)
 
     def test_cpu_of_opening_counts(self):

@@ -251,6 +251,17 @@ def test_too_large(text, how):
         mill(DARK, format="png", limits=patient, **given(text, **how))
 
 
+def test_a_block_is_judged_with_its_width():
+    """V13: a width beside a few letters makes no more pixels than a picture may have."""
+    written = Text("a\na\na", width_px=600)
+    small, large = (Lettering(typefaces.found(Settings()), pixels) for pixels in (50_000, 1_000_000))
+
+    mask = large.block(written, 300).mask
+    assert mask.width * mask.height > 50_000
+    with pytest.raises(LimitExceeded, match=r"text: a block of about"):
+        small.block(written, 300)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [({"font": "Comic Sans"}, "none of DejaVu Sans Bold, DejaVu Sans"), ({"x": 5000, "gravity": "west"}, "text: .* outside a picture of 420 × 260")],

@@ -65,10 +65,11 @@ class Layers:
         told = {source: self._told(source) for source in given.sources}
         self._check(told)
         self.opened_us = self._check_cost(told)
-        self.infos: Mapping[SourceRef, MediaInfo] = {
-            source: self._opened(source, info) for source, info in told.items()
-        }
-        self._check(self.infos)
+        opened: dict[SourceRef, MediaInfo] = {}
+        for source, info in told.items():
+            opened[source] = self._opened(source, info)
+            self._check(opened)
+        self.infos: Mapping[SourceRef, MediaInfo] = opened
 
     def picture(self, step: Overlay) -> Image:
         """What *step* lays on a picture: in memory, sRGB with alpha."""
@@ -88,7 +89,8 @@ class Layers:
             return self._engine.opened(self._given.sources[source], info, info.page)[1]
 
     def _check(self, infos: Mapping[SourceRef, MediaInfo]) -> None:
-        area = sum(info.width_px * info.height_px for info in infos.values())
+        """Refuse more pixels than one picture may have; vector pictures have those that they embed, too."""
+        area = sum(info.width_px * info.height_px + info.embedded_pixels for info in infos.values())
         if area > self._limits.pixels:
             raise LimitExceeded("pixels", f"layers: {area} > {self._limits.pixels} px in all")
 
