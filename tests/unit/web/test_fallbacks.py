@@ -227,6 +227,13 @@ async def test_a_url_that_ends_sooner():
     assert 18 <= int(headers_of(reply)[b"cache-control"].removeprefix(b"public, max-age=")) <= 20
 
 
+async def test_a_url_that_ends_later():
+    """Nor beyond what the settings allow, however long the URL is good."""
+    reply = await Node(max_age_s=5).get(f"{QUERY}&expires={int(time.time()) + 3_000}")
+
+    assert headers_of(reply)[b"cache-control"] == b"public, max-age=5"
+
+
 async def test_what_its_source_calls_private():
     """A stand-in that must not be stored is not."""
     node = Node()

@@ -92,6 +92,13 @@ class TestPalette:
 
         assert colours.palette(rows, 5) == [("#fa1414", 0.6), ("#1414fa", 0.3), ("#f0f014", 0.1)]
 
+    def test_each_channel_tells_colours_apart(self):
+        """Two that differ in one of three alone are two."""
+        for channel in range(3):
+            dark, light = ([level if n == channel else 0 for n in range(3)] for level in (50, 200))
+            rows = np.concatenate([even(*dark, 255), even(*light, 255)])
+            assert colours.palette(rows, 2) == [(f"#{bytes(colour).hex()}", 0.5) for colour in (dark, light)]
+
     def test_no_more_than_asked_for(self):
         """They add up to all, and the same pixels have the same ones."""
         found = colours.palette(WIDE, 4)

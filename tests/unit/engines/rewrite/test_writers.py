@@ -137,6 +137,19 @@ def test_jpeg_of_kinds_that_are_not_known():
         assert jpeg.rewritten(broken) is None
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc4", b"\xff\xc0", b"\xff\xda", b"\xff\xdd"])
+def test_jpeg_segments_hold_not_a_byte_more(marker):
+    """D15: what a segment could hold behind what it says is no part of a picture."""
+    file = encoded("JPEG", restart_marker_blocks=4)
+    assert jpeg.rewritten(file)
+    at = file.index(marker)
+    (length,) = struct.unpack(">H", file[at + 2 : at + 4])
+    end = at + 2 + length
+    for more in (CANARY[:9], 3 * file[end - 3 : end]):  # the second is what its own end might go on with
+        grown = file[: at + 2] + struct.pack(">H", length + 9) + file[at + 4 : end] + more + file[end:]
+        assert jpeg.rewritten(grown) is None
+
+
 def test_webp_shortened_versions():
     """One for each stream: of transparency, of a lossy picture as a whole and of its first partition, of a lossless one."""
     alpha = Image.radial_gradient("L").resize((40, 30))
@@ -197,3 +210,13 @@ def test_webp_extended_header():
     made = webp.rewritten(encoded("WEBP", clear, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
     assert made[12:30] == b"VP8X\x0a\0\0\0" + bytes([0x10, 0, 0, 0, 39, 0, 0, 29, 0, 0])
     assert webp.rewritten(encoded("WEBP"))[12:16] == b"VP8 "
+
+
+def test_webp_that_moves_and_does_not():
+    """A picture beside the frames is none of them."""
+    frames = [Image.radial_gradient("L").resize((9, 7)).convert("RGB").rotate(90 * n) for n in range(2)]
+    file = encoded("WEBP", frames[0], save_all=True, append_images=frames[1:], lossless=True)
+    still = encoded("WEBP", frames[0], lossless=True)[12:]
+    assert webp.rewritten(file)
+    both = file[12:] + still
+    assert webp.rewritten(b"RIFF" + struct.pack("<I", len(both) + 4) + b"WEBP" + both) is None
