@@ -3,7 +3,7 @@
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
-# redis, s3, temporal: clients that settings may ask for
+# redis, s3, temporal, heic, faces, quality: what settings and URLs may ask for
 ARG EXTRAS="redis s3"
 # pyvips is never built against a libvips of the base (docs/adr/0003)
 ENV PKG_CONFIG=/bin/false PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -30,7 +30,7 @@ ARG VERSION=""
 ARG REVISION=""
 LABEL org.opencontainers.image.title="imagemill" \
       org.opencontainers.image.description="Image transcoding service" \
-      org.opencontainers.image.licenses="Apache-2.0 AND CC0-1.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND CC0-1.0 AND Bitstream-Vera" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE}"

@@ -98,7 +98,7 @@ asked for; everything else is 415. `keep` answers in the source's
 format where that is written; else with PNG for BMP and ICO, and for HEIC with JPEG, or PNG where it has transparency. What moves stays animated where
 the result is GIF, WebP, APNG or AVIF; elsewhere the first frame counts, or the one that `page` names. A page that is not there is 422
 `page_missing`. `auto` takes the first of what `negotiation.formats` offers that `Accept` names and that is worth it (AVIF from 64 x 64 pixels on, and where writing it fits
-`engine.avif_budget_s`), else PNG where there is transparency, else JPEG; the answer then carries `Vary: Accept`. `quality` is then one look
+`engine.avif_budget_s`), else PNG where there is transparency, else JPEG; what moves becomes WebP where that is offered and accepted, else GIF; the answer then carries `Vary: Accept`. `quality` is then one look
 for all clients, and the number WebP's. Metadata is removed and colours are brought to sRGB, unless `metadata` and `colorspace` say otherwise.
 
 **Hints.** Where `negotiation.client_hints` is on, `width=auto` is as wide as the client says it will show the picture (`Sec-CH-Width`, rounded up
@@ -156,8 +156,8 @@ def info_page() -> str:
 _INFO_INTRO = """`GET /info?source=…` tells what there is to be told of a picture. What its header says is always told, and no pixel
 is decoded for it. [How to use it](../how-to/info.md).
 
-It takes `source`, `ttl`, `tags`, `expires`, `preset`, `ops` and all [parameters](parameters.md) that change pixels. How a picture is written
-(`format`, `quality` …) and saved (`filename`, `attachment`) is refused with 400: nothing is written. These are its own:
+It takes `source`, `ttl`, `tags`, `expires`, `preset`, `ops` and all [parameters](parameters.md) that change pixels. How it is played (`frames`, `loop`, `delay`) and written
+(`format`, `quality` …) and saved (`filename`, `attachment`) is refused with 400: nothing is written; so are `width=auto` and `dpr=auto`. These are its own:
 """
 _INFO_MORE = """Colours, hashes and the placeholder are those of the first frame of what the operations make, looked at from a picture of at most
 100 pixels a side, so they differ in their last digits from those of other programs, which shrink differently.
@@ -214,7 +214,7 @@ def _values(kind: object) -> str:
     metas = [m for m in getattr(kind, "__metadata__", ()) if isinstance(m, Meta)]
     for meta in metas:
         low = f"≥ {meta.ge}" if meta.ge is not None else f"> {meta.gt}" if meta.gt is not None else ""
-        high = f"≤ {meta.le:g}" if meta.le is not None and meta.le < settings.MOST else ""
+        high = f"≤ {meta.le:.12g}" if meta.le is not None and meta.le < settings.MOST else ""
         return ", ".join(filter(None, (low, high)))
     return ""
 

@@ -135,7 +135,7 @@ def _add_serve(commands: Any) -> None:
             commands,
             "serve",
             _serve,
-            "Answer GET /image over HTTP, and take jobs",
+            "Answer GET /image and /info over HTTP, and take jobs",
             "Without any configuration it serves for evaluation:\nunsigned, on loopback only, with "
             "one sample picture and a store `out` for the results of jobs.",
         )

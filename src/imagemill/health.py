@@ -15,7 +15,6 @@ from imagemill.configuration import PREFIX, config_path, load
 from imagemill.model.errors import ImagemillError, SettingsError
 from imagemill.net import admin
 
-Command = Callable[[argparse.Namespace], int]
 _OK, _NOT_READY, _WRONG_USE = 0, 1, 2
 _READY = 200
 _MORE = """

@@ -94,6 +94,7 @@ def native(settings: Settings, *, own: bool = False) -> Native:
 
 def engine(settings: Settings, workers: int, observe: Callable[[Event], None] = lambda _: None) -> Pool:
     """The engine workers, not started."""
+    check_quality(settings)
     return Pool(settings.engine, settings.limits, workers=workers, observe=observe, fonts=fonts_of(settings.text))
 
 
@@ -291,10 +292,15 @@ class Service:
 
 def check_extras(settings: Settings) -> None:
     """Raise `SettingsError` for what is offered to all clients, and is not installed."""
-    if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
-        raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")
+    check_quality(settings)
     if "jxl" in settings.negotiation.formats and find_spec("pillow_jxl") is None:
         raise SettingsError("negotiation.formats: jxl needs: pip install 'imagemill[jxl]'")
+
+
+def check_quality(settings: Settings) -> None:
+    """Raise `SettingsError` where workers could not start for want of what judges qualities."""
+    if settings.engine.quality_auto and find_spec("ssimulacra2") is None:
+        raise SettingsError("engine.quality_auto needs: pip install 'imagemill[quality]'")
 
 
 def check(settings: Settings) -> None:

@@ -84,6 +84,7 @@ class JobProcess:
     """All live parts of a job process, and their beginning and end."""
 
     def __init__(self, settings: Settings) -> None:
+        wiring.check_quality(settings)
         self.settings = settings
         self.metrics = Metrics()
         self._log = Log("imagemill.jobs")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_what_the_image_says_of_itself(image: Image) -> None:
     config = image.config
 
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
-    assert (labels["title"], labels["licenses"], labels["version"]) == ("imagemill", "Apache-2.0 AND CC0-1.0", "1.2.3")
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert (labels["title"], labels["licenses"]) == (project["name"], project["license"])
+    assert labels["version"] == "1.2.3"
     assert (config["User"], config["StopSignal"]) == (f"{UID}:{UID}", "SIGTERM")
     assert (list(config["Volumes"]), list(config["ExposedPorts"])) == ([DATA], ["8080/tcp"])
     assert image.env["IMAGEMILL_SERVER__HOST"] == "0.0.0.0"

@@ -72,6 +72,19 @@ def test_facts(source):
     assert not found.keys() & {*ALL, "dominant_color", "rendition"}
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
+@pytest.mark.parametrize("page", ["", "2"])
+def test_duration(kind, page):
+    """Of all frames together, whichever is looked at, and however long each is shown."""
+    frames = [Image.new("RGB", (64, 48), (shade, 9, 90)) for shade in (10, 60, 110, 160, 210)]
+    body = io.BytesIO()
+    frames[0].save(body, kind, save_all=True, append_images=frames[1:], duration=[50, 50, 100, 30, 220])
+
+    found = told(body.getvalue(), **({"page": page} if page else {}))
+
+    assert (found["frames"], found["duration_ms"]) == (5, 450)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "AVIF"])
 def test_orientation(kind, orientation):

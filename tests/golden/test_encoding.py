@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from golden import pictures, reference, reference_encoding
 from golden.mill import mill
@@ -100,6 +100,37 @@ def test_lossy_at_every_speed(to, speed):
     assert reference.difference(found, pixels("opaque")) < TOLERANCE[to]
 
 
+@pytest.mark.parametrize("to", MEDIA_TYPES)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"speed": "fast"},
+        {"speed": "small"},
+        {"lossless": "1"},
+        {"bits": "10"},
+        {"bits": "16"},
+        {"icc": "1"},
+        {"metadata": "all"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orient", ["1", "0"])
+def test_nothing_is_turned_twice(to, how, kind, orient):
+    """D16: whichever encoder writes it, a rendition lies as its pixels do, and says so where a viewer would turn it."""
+    source = pictures.encoded(pictures.photo(60, 40), kind, exif=pictures.exif(6))
+    try:
+        made = mill(source, format=to, orient=orient, **how)
+    except BadOption:
+        return  # nothing that this format could do
+
+    shown = ImageOps.exif_transpose(opened(made.body))
+    wanted = Image.open(io.BytesIO(source))
+    wanted = ImageOps.exif_transpose(wanted) if orient == "1" else wanted
+    assert shown.size == wanted.size == (made.width_px, made.height_px)
+    assert reference.difference(*(np.asarray(picture.convert("RGBA"), float) for picture in (shown, wanted))) < 16
+
+
 @pytest.mark.parametrize("kind", ["opaque", "alpha", "grey", "cmyk", "deep", "rotated"])
 @pytest.mark.parametrize(("colours", "most"), [(2, 32), (3, 26), (16, 8), (17, 8), (100, 4), (255, 2.5), (256, 2.5)])
 def test_palettes_of_png(kind, colours, most):
@@ -117,6 +148,20 @@ def test_a_palette_holds_half_transparent_colours():
     """PNG's palette has an alpha for each colour."""
     rgba = np.asarray(opened(mill(sources()["alpha"], format="png", colors="100").body).convert("RGBA"))
     assert len(set(rgba[..., 3].ravel())) > 4
+
+
+@pytest.mark.parametrize("colours", [4, 8, 16, 64])
+@pytest.mark.parametrize("dither", ["0", "100"])
+def test_a_palette_leaves_nothing_nothing(colours, dither):
+    """Where nothing is, nothing is seen, and through what is solid neither, however few colours there are."""
+    source = sources()["opaque"]
+    whole = reference.opened(mill(source, format="png", mask="circle").body)[..., 3]
+
+    made = mill(source, format="png", mask="circle", colors=str(colours), dither=dither)
+
+    found = reference.opened(made.body)[..., 3]
+    assert not found[whole == 0].any()
+    assert (found[whole == 255] == 255).all()
 
 
 @pytest.mark.parametrize(("colours", "most"), [(2, 2), (3, 2), (100, 64), (128, 128), (256, 256)])

@@ -26,9 +26,12 @@ def tags():
     return made.tobytes()
 
 
-def with_iptc(jpeg):
-    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC + b"\0" * (len(IPTC) % 2)
-    segment = b"Photoshop 3.0\0" + resource
+def resource(number, value):
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(value)) + value + b"\0" * (len(value) % 2)
+
+
+def with_iptc(jpeg, before=b""):
+    segment = b"Photoshop 3.0\0" + before + resource(0x0404, IPTC)
     return jpeg[:2] + b"\xff\xed" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
 
 
@@ -74,6 +77,20 @@ def test_all(to, kind):
     assert (b"canary-iptc" in made.body) == (kind == "JPEG" and to in {"jpeg", "tiff"})
     plain = mill(source(kind), format=to)
     assert (reference.opened(plain.body) == reference.opened(made.body)).all()
+
+
+@pytest.mark.parametrize("to", ["jpeg", "tiff"])
+def test_iptc_lies_where_its_resource_is(to):
+    """What looks like its beginning, within a resource of another kind, is part of that."""
+    plain = pictures.encoded(pictures.photo(120, 80), "JPEG")
+    made = mill(
+        with_iptc(plain, before=resource(0x0425, resource(0x0404, b"\x1c\x02\x50\x00\x05decoy"))),
+        format=to,
+        metadata="all",
+    )
+
+    assert IPTC in made.body
+    assert b"decoy" not in made.body
 
 
 @pytest.mark.parametrize("to", HOLDING)

@@ -73,6 +73,19 @@ def test_tilt(source, degrees):
     source.check(lambda p: again.tilted(p, degrees, RED), SOFT, tilt=degrees, fill="f00")
 
 
+@pytest.mark.parametrize("after", ["", "/resize:70", "/pad:3", "/blur:1", "/rotate:90"])
+def test_tilt_leaves_colours_as_dense_as_they_are(after):
+    """The edges of an opaque picture are no darker than it is, and a fill that is half dense keeps its colour."""
+    white = pictures.encoded(pictures.Image.new("RGB", (100, 60), "white"), "PNG")
+    edges = reference.opened(mill(white, ops=f"tilt:30{after}", format="png").body)
+    filled = reference.opened(mill(white, ops=f"tilt:30;fill=00ff0080{after}", format="png").body)
+
+    assert (edges[..., 3] == 0).any()
+    assert ((edges[..., 3] > 0) & (edges[..., 3] < 255)).any()
+    assert edges[edges[..., 3] >= 64][:, :3].min() >= 250
+    assert filled[5, 5] == pytest.approx((0, 255, 0, 128))
+
+
 @sources.everywhere
 @pytest.mark.parametrize(("given", "rgba", "corner"), [({}, None, (0, 0)), ({"trim_corner": "bottom-right"}, None, (-1, -1)),
                                                        ({"trim_color": "00000000"}, (0, 0, 0, 0), (0, 0))])  # fmt: skip

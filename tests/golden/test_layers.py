@@ -1,5 +1,6 @@
 """Watermarks and layers: any picture on any other, on every frame, as the documentation says to the pixel."""
 
+import base64
 import re
 
 import numpy as np
@@ -252,9 +253,16 @@ def test_one_that_cannot_be_read(body, error, words):
     assert found.value.layer == LOGO
 
 
-def bomb(width, height):
-    """A PNG that is large only once it is decoded."""
-    return pictures.encoded(Image.new("L", (width, height)), "PNG")
+def bomb(width, height, kind="PNG"):
+    """A picture that is large only once it is decoded, if it is a PNG."""
+    return pictures.encoded(Image.new("L", (width, height)), kind)
+
+
+def embedding(body):
+    """A vector picture of ten pixels a side that shows a GIF."""
+    link = f"data:image/gif;base64,{base64.b64encode(body).decode()}"
+    root = "<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'>"
+    return f"{root}<image width='9' height='9' href='{link}'/></svg>".encode()
 
 
 class TestBombs:
@@ -280,6 +288,37 @@ class TestBombs:
         big = bomb(7_000, 7_000)
         with pytest.raises(LimitExceeded) as found:
             self.laid(big, limits=Limits(cpu_s=0.5), wm_scale="0.1")
+        assert found.value.limit == "cost"
+
+    def test_cpu_before_any_is_opened(self):
+        """R09: what is decoded where it is opened is judged by its header, broken as it is behind that."""
+        broken = bomb(4_000, 4_000, "BMP")[:1_000]
+        with pytest.raises(LimitExceeded, match=r"^layers: estimated CPU") as found:
+            self.laid(broken, limits=Limits(cpu_s=0.1), wm_scale="0.1")
+        assert found.value.limit == "cost"
+
+    def test_pixels_of_all_layers_before_any_is_opened(self):
+        files = {f"local:l/{n}": bomb(200, 200, "BMP")[:1_000] for n in range(2)}
+        ops = "/".join(f"layer:local%253Al%252F{n};wm_scale=0.1" for n in range(2))
+
+        with pytest.raises(LimitExceeded, match="layers: 80000 > 50000 px in all"):
+            mill(sources.source("opaque").body, ops=ops, layers=files, format="png", limits=self.SMALL)
+
+    def test_pixels_within_vector_pictures(self):
+        """V08: what layers embed counts as they are opened: the last one, which is broken, is not reached."""
+        whole = pictures.encoded(Image.new("P", (170, 170)), "GIF")
+        files = {f"local:l/{n}": embedding(body) for n, body in enumerate((whole, whole, whole[:-30]))}
+        ops = "/".join(f"layer:local%253Al%252F{n}" for n in range(3))
+
+        with pytest.raises(LimitExceeded, match="layers: 58000 > 50000 px in all"):
+            mill(sources.source("opaque").body, ops=ops, layers=files, format="png", limits=self.SMALL)
+
+    def test_cpu_of_opening_counts(self):
+        """What was decoded to be opened is decoded again to be laid: neither is free."""
+        whole = bomb(4_000, 4_000, "BMP")
+        self.laid(whole, limits=Limits(cpu_s=1.0), wm_scale="0.1")
+        with pytest.raises(LimitExceeded, match=r"^estimated CPU") as found:
+            self.laid(whole, limits=Limits(cpu_s=0.25), wm_scale="0.1")
         assert found.value.limit == "cost"
 
     def test_too_large_to_be_laid(self):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from golden import pictures, reference
 from golden.mill import mill
@@ -210,3 +211,22 @@ def test_all_at_once():
     }  # fmt: skip
     check(pictures.encoded(pictures.disc(), "PNG"), 1.5, **given)
     check(pictures.encoded(pictures.gradient(), "PNG"), 2.0, **given)
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (200, 100, 50)])
+@pytest.mark.parametrize(
+    "given", [{"sharpen": "2"}, {"unsharp": "2"}, {"blur": "2"}, {"pixelate": "7"}, {"tilt": "20"}]
+)
+def test_what_cannot_be_seen_shows_nowhere(given, hidden):
+    """A disc of one colour stays of that colour up to its edge, whatever lies below its transparent surroundings."""
+    alpha = pictures.Image.new("L", (400, 400))
+    ImageDraw.Draw(alpha).ellipse((40, 40, 360, 360), fill=255)
+    alpha = alpha.resize((100, 100))
+    disc = pictures.Image.new("RGB", (100, 100), hidden)
+    disc.paste((200, 100, 50), mask=alpha.point(lambda level: 255 if level else 0))
+    disc.putalpha(alpha)
+
+    found = reference.opened(mill(pictures.encoded(disc, "PNG"), format="png", **given).body)
+
+    dense = found[found[..., 3] >= 192][:, :3]
+    assert abs(dense - (200, 100, 50)).max() <= 12

@@ -5,10 +5,11 @@ import pytest
 
 from golden import reference_placing as reference
 from imagemill.engines.decoded import pyvips
-from imagemill.engines.operations.placing import laid, turned
+from imagemill.engines.operations.placing import put, ready, turned
 from imagemill.model.errors import BadOption
 from imagemill.model.operations.layers import Blend, Place
 from imagemill.model.operations.values import Gravity, Position, Shadow
+from imagemill.plan.geometry import Size
 
 
 def noise(width, height, seed, bands=4):
@@ -29,6 +30,11 @@ def image(pixels):
 def rgba(made):
     pixels = made.numpy().astype(float)
     return pixels if pixels.shape[2] == 4 else np.dstack([pixels, np.full(pixels.shape[:2], 255.0)])
+
+
+def laid(below, overlay, place, *, blend=Blend.NORMAL, **how):
+    """As a step does it: made ready once, then put on each frame."""
+    return put(below, ready(Size(below.width, below.height), overlay, place, **how), blend)
 
 
 def off(made, wanted):

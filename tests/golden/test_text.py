@@ -251,9 +251,20 @@ def test_too_large(text, how):
         mill(DARK, format="png", limits=patient, **given(text, **how))
 
 
+def test_a_block_is_judged_with_its_width():
+    """V13: a width beside a few letters makes no more pixels than a picture may have."""
+    written = Text("a\na\na", width_px=600)
+    small, large = (Lettering(typefaces.found(Settings()), pixels) for pixels in (50_000, 1_000_000))
+
+    mask = large.block(written, 300).mask
+    assert mask.width * mask.height > 50_000
+    with pytest.raises(LimitExceeded, match=r"text: a block of about"):
+        small.block(written, 300)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
-    [({"font": "Comic Sans"}, "none of DejaVu Sans Bold, DejaVu Sans"), ({"x": 5000, "gravity": "west"}, "outside a picture of 420 × 260")],
+    [({"font": "Comic Sans"}, "none of DejaVu Sans Bold, DejaVu Sans"), ({"x": 5000, "gravity": "west"}, "text: .* outside a picture of 420 × 260")],
 )  # fmt: skip
 def test_refused(how, message):
     """400, with what is there instead."""
@@ -266,6 +277,19 @@ def test_nothing_to_see(text):
     """A text that shows nothing is most likely a mistake: 400."""
     with pytest.raises(BadOption, match="nothing of it would be seen"):
         dense(text)
+
+
+@pytest.mark.parametrize("how", [{"color": "ff000000"}, {"width": 8000}])
+def test_letters_that_nobody_would_see(how):
+    """So is one without any colour, and a block of which only the empty part lies on the picture."""
+    with pytest.raises(BadOption, match="text: nothing of it would be seen"):
+        dense("moon", **how)
+
+
+def test_a_picture_that_is_smaller_than_a_letter():
+    """One that lies between two strokes is no mistake of whoever writes on many pictures."""
+    dot = pictures.encoded(Image.new("RGB", (1, 1)), "PNG")
+    assert mill(dot, format="png", **given("Hello", size=40)).width_px == 1
 
 
 @pytest.mark.parametrize("gravity", ["north", "northwest", "south"])

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from imagemill import wiring, wiring_caches
+from imagemill import wiring, wiring_caches, wiring_worker
 from imagemill.cache.tidy import Tidy
 from imagemill.configuration import load
 from imagemill.engines.pool import Event
@@ -60,6 +60,16 @@ def test_what_is_offered_has_to_be_installed(monkeypatch, table, extra):
     for judge in (wiring.check, wiring.Service):
         with pytest.raises(SettingsError, match=rf"imagemill\[{extra}\]"):
             judge(settings)
+
+
+def test_workers_of_any_command_need_what_judges_qualities(monkeypatch):
+    """`render`, `info`, `doctor` and job processes say which extra is wanted, before a worker fails to start."""
+    settings = load(None, {}, UNSIGNED | {"engine": {"quality_auto": True}})
+    monkeypatch.setattr(wiring, "find_spec", lambda _name: None)
+
+    for start in (lambda: wiring.engine(settings, 1), lambda: wiring_worker.JobProcess(settings)):
+        with pytest.raises(SettingsError, match=r"imagemill\[quality\]"):
+            start()
 
 
 async def test_what_the_pool_tells_is_counted():

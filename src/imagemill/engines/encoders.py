@@ -134,11 +134,20 @@ def _avif(image: Image, quality: int, profile: Profile, steps: Steps, extras: Ex
         image = _held(image, rows)
     if extras.exif or extras.xmp:
         raise NotSupported("metadata: in AVIF it needs a Pillow that writes that")
-    saved = _with_profile(image, extras.icc).heifsave_buffer(
+    saved = _with_profile(_without_turn(image), extras.icc).heifsave_buffer(
         Q=quality, effort=profile.avif_effort, compression="av1", bitdepth=asked.bits, lossless=asked.lossless,
         subsample_mode="off" if full else "on", keep="icc" if extras.icc else "none",
     )  # fmt: skip
     return bytes(saved)
+
+
+def _without_turn(image: Image) -> Image:
+    """*image* as it lies: of an EXIF orientation, done or not wanted, libvips would make an ``irot`` of the AVIF."""
+    if not image.get_typeof("orientation"):
+        return image
+    image = image.copy()
+    image.remove("orientation")
+    return image
 
 
 def _by_libaom(profile: Profile, steps: Steps, extras: Extras) -> bool:

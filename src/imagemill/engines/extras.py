@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from imagemill.engines import exif
 from imagemill.engines.decoded import Decoded, Image
+from imagemill.engines.description.iptc import record
 from imagemill.engines.headers import probe
 from imagemill.engines.png_parts import chunk
 from imagemill.model.errors import LimitExceeded
@@ -92,14 +93,9 @@ def _field(header: Image, name: str) -> bytes:
 
 
 def _datasets(iptc: bytes) -> bytes:
-    """*iptc* without the image resources it may be wrapped in (JPEG), or the padding behind it (TIFF)."""
-    at = iptc.find(b"8BIM" + pack(">H", _IPTC_RESOURCE))
-    if at >= 0:
-        name = 1 + iptc[at + 6] if at + 6 < len(iptc) else 1
-        start = at + 6 + name + name % 2
-        length = int.from_bytes(iptc[start : start + 4], "big")
-        iptc = iptc[start + 4 : start + 4 + length]
-    return iptc if iptc[:1] == b"\x1c" else b""
+    """*iptc* without what it may be wrapped in; nothing where that is no chain of datasets."""
+    found = record(iptc)
+    return found if found[:1] == b"\x1c" else b""
 
 
 def _into_jpeg(body: bytes, extras: Extras) -> bytes:

@@ -20,6 +20,7 @@ except ImportError:
     dlib = None
 
 AVAILABLE = dlib is not None
+VERSION: str = dlib.__version__ if AVAILABLE else "none"
 SIDE_PX = 960
 _SURE = 0.2
 """Score from which it is believed: faces come out at about 1, folds of cloth and coins below 0.1."""

@@ -80,9 +80,12 @@ def trimmed(image: Image, steps: Steps, context: Context) -> Box:
 
 
 def _one_by_one(image: Image, steps: Steps, context: Context) -> list[Image]:
-    """The frames of a strip, each brought through its steps alone."""
+    """The frames of a strip, each brought through its steps alone.
+
+    Each is computed before the next one is begun: what it was in between may be larger by far, and is let go of.
+    """
     strip = (srgb(image) if steps.encode.space is Space.SRGB else image).copy_memory()
-    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)) for n in range(steps.frames)]
+    return [applied(_frame(strip, n, steps), steps.steps, context.at(n)).copy_memory() for n in range(steps.frames)]
 
 
 def _each_scaled(image: Image, steps: Steps) -> Image | None:

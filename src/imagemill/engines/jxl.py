@@ -3,28 +3,23 @@
 Takes    rows of eight bits: grey or RGB, with alpha or without; colours are sRGB.
 Units    quality 1 to 100 on libjxl's scale, on which 90 is a distance of 1 and 100 loses nothing; effort 1 to 9.
 Errors   `NotSupported` where the extra is missing.
-Source   pillow-jxl-plugin 1.3 (libjxl 0.11). Its licence is the GPL, which is why it is an extra and no dependency.
+Source   pillow-jxl-plugin 1.3 (libjxl 0.11), which registers itself with Pillow where `decoders.jxl` imports it. Its
+         licence is the GPL, which is why it is an extra and no dependency.
 """
 
 from typing import Any
 
+from imagemill.engines.decoders.jxl import AVAILABLE
 from imagemill.engines.extras import Extras
 from imagemill.engines.pillow import written
 from imagemill.model.errors import NotSupported
-
-try:
-    import pillow_jxl  # noqa: F401 - registers itself; and later on it is out of a worker's reach
-except ImportError:
-    _AVAILABLE = False
-else:
-    _AVAILABLE = True
 
 _NO_THREADS, _ALL = 0, 100
 
 
 def require() -> None:
     """Raise where there is no encoder."""
-    if not _AVAILABLE:
+    if not AVAILABLE:
         raise NotSupported("format: jxl needs the extra imagemill[jxl] on the server")
 
 

@@ -16,6 +16,7 @@ from imagemill.engines.pixels import RGBA, with_bands
 from imagemill.model.errors import ImageCorrupt, LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.model.source import SourceRef, at_fault
+from imagemill.plan.cost import opened_us
 from imagemill.plan.policy import check_source
 from imagemill.plan.steps import Overlay
 from imagemill.settings import Limits
@@ -49,19 +50,26 @@ class Opens(Protocol):
 
 
 class Layers:
-    """The other pictures of one job."""
+    """The other pictures of one job.
+
+    `opened_us` is the CPU that opening them takes, by estimate, beside what is done with them.
+    """
 
     def __init__(self, given: Given, engine: Opens, limits: Limits) -> None:
-        """Read and judge all their headers; no pixel is touched."""
+        """Read and judge all their headers before any is opened."""
         self._given = given
         self._numbers = {source: n for n, source in enumerate(given.sources, 1)}
         self._now = 0
         self._engine = engine
         self._limits = limits
-        self.infos: Mapping[SourceRef, MediaInfo] = {source: self._info(source) for source in given.sources}
-        area = sum(info.width_px * info.height_px for info in self.infos.values())
-        if area > limits.pixels:
-            raise LimitExceeded("pixels", f"layers: {area} > {limits.pixels} px in all")
+        told = {source: self._told(source) for source in given.sources}
+        self._check(told)
+        self.opened_us = self._check_cost(told)
+        opened: dict[SourceRef, MediaInfo] = {}
+        for source, info in told.items():
+            opened[source] = self._opened(source, info)
+            self._check(opened)
+        self.infos: Mapping[SourceRef, MediaInfo] = opened
 
     def picture(self, step: Overlay) -> Image:
         """What *step* lays on a picture: in memory, sRGB with alpha."""
@@ -69,12 +77,29 @@ class Layers:
             made = self._engine.layer(self._given.sources[step.source], step, self)
             return with_bands(made, RGBA).copy_memory()
 
-    def _info(self, source: SourceRef) -> MediaInfo:
-        file = self._given.sources[source]
+    def _told(self, source: SourceRef) -> MediaInfo:
+        """What our own reader finds."""
         with self._reading(source, "header"):
-            info = probe(file)
+            info = probe(self._given.sources[source])
             check_source(info, self._limits)
-            return self._engine.opened(file, info, info.page)[1]
+            return info
+
+    def _opened(self, source: SourceRef, info: MediaInfo) -> MediaInfo:
+        with self._reading(source, "header"):
+            return self._engine.opened(self._given.sources[source], info, info.page)[1]
+
+    def _check(self, infos: Mapping[SourceRef, MediaInfo]) -> None:
+        """Refuse more pixels than one picture may have; vector pictures have those that they embed, too."""
+        area = sum(info.width_px * info.height_px + info.embedded_pixels for info in infos.values())
+        if area > self._limits.pixels:
+            raise LimitExceeded("pixels", f"layers: {area} > {self._limits.pixels} px in all")
+
+    def _check_cost(self, infos: Mapping[SourceRef, MediaInfo]) -> int:
+        """CPU that opening them takes, in microseconds: some decoders do all of their work then."""
+        cost_us = sum(opened_us(info, info.page) for info in infos.values())
+        if cost_us > self._limits.cpu_s * 1e6:
+            raise LimitExceeded("cost", f"layers: estimated CPU: {cost_us / 1e6:.1f} > {self._limits.cpu_s:g} s")
+        return cost_us
 
     @contextmanager
     def _reading(self, source: SourceRef, what: str) -> Iterator[None]:

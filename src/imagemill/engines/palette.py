@@ -14,6 +14,8 @@ from imagemill.engines.decoded import Image, pyvips
 _SIZES = ((2, 1), (4, 2), (16, 4), (256, 8))
 """Colours, and the bits a pixel that PNG needs for them."""
 
+_SOLID = 0xFF
+
 
 def bits_for(colours: int) -> int:
     """Bits a pixel of a PNG of so many colours."""
@@ -22,17 +24,32 @@ def bits_for(colours: int) -> int:
 
 def reduced(image: Image, colours: int, dither_percent: int, effort: int) -> Image:
     """*image* with at most so many colours: RGB, or RGBA where it has transparency."""
-    bits = bits_for(colours)
+    bits, image = bits_for(colours), image.copy_memory()
     body = image.pngsave_buffer(
         palette=True, bitdepth=bits, dither=dither_percent / 100, effort=effort, compression=0, keep="none"
     )
     made = pyvips.Image.pngload_buffer(body)
-    if colours in dict(_SIZES):
-        return made.copy_memory()
-    pixels = np.frombuffer(made.write_to_memory(), np.uint8).reshape(-1, made.bands)
-    joined = _joined(pixels, colours)
+    joined = np.frombuffer(made.write_to_memory(), np.uint8).reshape(-1, made.bands)
+    if colours not in dict(_SIZES):
+        joined = _joined(joined, colours)
+    if made.hasalpha() and image.hasalpha():
+        joined = _decided(joined, np.frombuffer(image[image.bands - 1].write_to_memory(), np.uint8))
     whole = pyvips.Image.new_from_memory(joined.tobytes(), made.width, made.height, made.bands, "uchar")
     return whole.copy(interpretation=made.interpretation)
+
+
+def _decided(pixels: Any, alpha: Any) -> Any:
+    """*pixels* with every colour that stands for nothing, or for what is solid, in most places so in all of them.
+
+    The quantiser of libvips takes means: with few colours, nothing would be seen faintly, and through what is solid.
+    """
+    made = pixels.copy()
+    soft = np.flatnonzero((made[:, -1] > 0) & (made[:, -1] < _SOLID))
+    found, inverse, counts = np.unique(made[soft].view(np.uint32).ravel(), return_inverse=True, return_counts=True)
+    for level in (0, _SOLID):
+        such = np.bincount(inverse.ravel(), weights=alpha[soft] == level, minlength=len(found))
+        made[soft[(2 * such > counts)[inverse.ravel()]], -1] = level
+    return made
 
 
 def _joined(pixels: Any, colours: int) -> Any:

@@ -147,7 +147,7 @@ class Vips:
 
     def _settled(self, shared: Decoded, task: Task, info: MediaInfo, layers: Layers, context: Context) -> Steps:
         """All steps of *task*, one of which has to be answered by pixels before there can be others."""
-        spent_us = 0
+        spent_us = layers.opened_us
 
         def answer(asked: Steps) -> Box:
             nonlocal spent_us
@@ -236,7 +236,7 @@ class Vips:
 
     def _resolve(self, task: Task, info: MediaInfo, layers: Layers) -> Steps:
         steps = resolve(task.recipe, task.candidates, info, self._limits, engine=self._settings, layers=layers.infos)
-        self._check(steps, info)
+        self._check(steps, info, layers.opened_us)
         return steps
 
     def _check(self, steps: Steps, info: MediaInfo, spent_us: int = 0) -> None:

@@ -12,10 +12,10 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from imagemill import heap
-from imagemill.engines import judging, sandbox, scaler, wire
+from imagemill.engines import faces, judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import heic, jxl
 from imagemill.engines.description.profile import ENCODING as PROFILES
@@ -183,4 +183,13 @@ def _versions() -> dict[str, str]:
         "pi-heif": version("pi-heif") if heic.AVAILABLE else "none",
         "pillow-jxl-plugin": version("pillow-jxl-plugin") if jxl.AVAILABLE else "none",
         "cykooz-resizer": version("cykooz-resizer") if scaler.AVAILABLE else "none",
+        "dlib": faces.VERSION,
+        "ssimulacra2": _installed("ssimulacra2"),
     }
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

@@ -53,8 +53,8 @@ BY_EXTENSION = {"jpeg": Format.JPEG, "tif": Format.TIFF} | {
 }
 """What a file's extension, in small letters, says that it is."""
 SOURCES_BY_EXTENSION = BY_EXTENSION | {
-    "apng": Format.APNG, "heic": Format.HEIC, "heif": Format.HEIC, "hif": Format.HEIC, "bmp": Format.BMP,
-    "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO,
+    "svg": Format.SVG, "svgz": Format.SVG, "heic": Format.HEIC, "heif": Format.HEIC, "hif": Format.HEIC,
+    "bmp": Format.BMP, "dib": Format.BMP, "ico": Format.ICO, "cur": Format.ICO,
 }  # fmt: skip
 """The same of what may be read."""
 ANIMATED = frozenset({Format.GIF, Format.WEBP, Format.APNG, Format.AVIF})

@@ -17,7 +17,7 @@ from imagemill.plan.operations.geometry import OPAQUE
 from imagemill.plan.operations.layers import ready_ns
 from imagemill.plan.operations.text import drawn_ns
 from imagemill.plan.profiles import profile_of
-from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Steps
+from imagemill.plan.steps import Backdrop, Canvas, Crisp, Overlay, Scale, Slant, Smooth, Step, Steps
 from imagemill.plan.target import MOST
 from imagemill.plan.vectors import draw_ns
 from imagemill.settings import Engine, Limits
@@ -27,8 +27,8 @@ _HEADER_US = 1_000
 """To tell what a header says."""
 _METADATA_NS, _METADATA_BYTES = 300.0, 400_000
 """A byte of metadata that is told; and more are not read."""
-_TOLD_US = 6_000
-"""To tell colours and hashes of a sample."""
+_TOLD_US, _PLACEHOLDER_ALPHA_US = 6_000, 30_000
+"""To tell colours and hashes of a sample, and a placeholder that shows something through."""
 _SCORE_NS, _SAMPLE_PX = 130e6, 256 * 256
 _DECODE_NS = {
     Format.JPEG: 7.0, Format.PNG: 22.0, Format.WEBP: 28.0, Format.AVIF: 45.0, Format.GIF: 12.0, Format.APNG: 60.0,
@@ -40,6 +40,8 @@ _CMYK_NS = 18e6
 """To set up the way from CMYK, whatever the size."""
 _LAYER_NS = 500e3
 """To open another picture."""
+AT_ONCE = frozenset({Format.APNG, Format.BMP, Format.HEIC, Format.ICO, Format.JXL})
+"""Formats whose decoders tell no more of a header than they do of pixels: what is opened is decoded."""
 _ENCODE_NS = {Format.JPEG: 15.0, Format.PNG: 50.0, Format.WEBP: 130.0, Format.AVIF: 450.0, Format.GIF: 2_600.0}
 _EDGE_NS = {Format.JPEG: 15.0, Format.PNG: 40.0, Format.WEBP: 120.0, Format.AVIF: 450.0, Format.GIF: 5_000.0}
 _EDGE_PX = 100_000
@@ -64,7 +66,7 @@ _MIXING = Scale | Smooth | Crisp | Unsharp | Pixelate | Gradient | Round | Mask 
 def estimate_us(steps: Steps, engine: Engine) -> int:
     """CPU of one render, in microseconds."""
     if steps.describe and not (steps.steps or steps.describe.needs_pixels):
-        return _HEADER_US + _metadata_us(steps)
+        return _HEADER_US + _metadata_us(steps) + opened_us(steps.source, steps.first)
     each_ns, once_ns, area = _pixels_ns(steps)
     if steps.border is None:  # else nothing is encoded yet: it is asked again once all is known
         each_ns += encode_cost.colours_ns(steps, area) + _encode_ns(steps, area, engine) * encodes(steps.encode)
@@ -92,9 +94,19 @@ def _pixels_ns(steps: Steps) -> tuple[float, float, int]:
             once_ns += drawn_ns(step, area)
         cost_ns, area = PRICE[type(step)](step, area, info)
         each_ns += cost_ns
+        if _clears(step):
+            info = replace(info, has_alpha=True)
     if info.icc_bytes:
         each_ns += area * _PROFILE_NS
     return each_ns, once_ns, area
+
+
+def opened_us(info: MediaInfo, first: int = 0) -> int:
+    """What it takes to open a picture at its frame or page *first*, before any pixel of it is asked for."""
+    if info.format not in AT_ONCE and not info.unusual:
+        return 0
+    frames = 1 if info.format in PAGED else first + 1
+    return int(_decode_ns(info, info.width_px * info.height_px, 1) * frames / 1000)
 
 
 def _before(steps: Steps) -> int:
@@ -156,7 +168,8 @@ def _is_cmyk(info: MediaInfo) -> bool:
 def _encode_ns(steps: Steps, area: int, engine: Engine) -> float:
     format_ = steps.format
     if steps.describe:
-        return (_TOLD_US + _metadata_us(steps)) * 1e3
+        placeholder_us = _PLACEHOLDER_ALPHA_US if steps.describe.placeholder and _has_alpha(steps) else 0
+        return (_TOLD_US + placeholder_us + _metadata_us(steps)) * 1e3
     if format_ is Format.GIF and (steps.frames > 1 or _has_palette(steps)):
         return area * (_GIF_PALETTE_NS if _has_palette(steps) else _GIF_ANIMATED_NS * _effort(steps, engine))
     own_ns = encode_cost.own_ns(steps, area, profile_of(steps, engine))
@@ -176,9 +189,12 @@ def _alpha_search_ns(steps: Steps, area: int, engine: Engine) -> float:
 
 
 def _has_alpha(steps: Steps) -> bool:
-    return steps.source.has_alpha or any(
-        isinstance(s, _MASKS) or (isinstance(s, Canvas | Slant) and s.rgba & OPAQUE != OPAQUE) for s in steps.steps
-    )
+    return steps.source.has_alpha or any(map(_clears, steps.steps))
+
+
+def _clears(step: Step) -> bool:
+    """Whether a picture has transparency after *step*, whatever it had before."""
+    return isinstance(step, _MASKS) or (isinstance(step, Canvas | Slant) and step.rgba & OPAQUE != OPAQUE)
 
 
 def _webp_effort(steps: Steps, engine: Engine) -> int:

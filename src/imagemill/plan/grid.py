@@ -2,7 +2,9 @@
 
 Grid     widths, heights and qualities of ``[limits]``; an empty one leaves its numbers free. 0, "as the proportions (or
          the format) give it", is always on the grid.
-Outside  ``refuse``: a number beside the grid is a 422. ``round``: it becomes the next one up, or the largest.
+Outside  ``refuse``: a number beside the grid is a 422. ``round``: it becomes the next one up, or the largest. What a
+         client's hints make of a URL is rounded in any case, and the server's own quality for those that save data
+         is on any grid: one URL is for all clients.
 Source   threat R10: keys made in the thousands by width and quality fill a cache and keep every worker busy.
 """
 

@@ -48,14 +48,15 @@ def result_key_of(request: ImageRequest, limits: Limits, client: Client, policy:
 
 def _for(client: Client, request: ImageRequest, limits: Limits, policy: Negotiation) -> tuple[Recipe, tuple[str, ...]]:
     """What is done for *client*, and the header fields that this may depend on."""
-    recipe = normal(request.recipe)
-    vary = (*(("Accept",) if _is_auto(recipe) else ()), *request.vary)
+    told = replace(limits, grid_outside="round") if request.vary else limits  # no URL can know what a client will say
+    recipe = on_grid(normal(request.recipe), told)
+    vary = (*(("Accept",) if _is_auto(recipe) and policy.formats else ()), *request.vary)
     last = recipe[-1]
     if policy.client_hints and policy.save_data_quality and isinstance(last, Encode) and _takes_default(last):
         vary = (*vary, SAVE_DATA)
         if client.saves_data:
-            recipe = (*recipe[:-1], replace(last, quality=policy.save_data_quality))
-    return on_grid(recipe, limits), vary
+            recipe = (*recipe[:-1], replace(last, quality=policy.save_data_quality))  # the server's own: on any grid
+    return recipe, vary
 
 
 def _takes_default(last: Encode) -> bool:

@@ -36,8 +36,6 @@ from imagemill.storage.base import Put
 
 BATCH_FIELDS = ("job", "items", "callback", "tags", "metadata")
 SCHEDULE_FIELDS = ("cron", "timezone", "paused", "job", "jobs")
-TOGETHER = 16
-"""Jobs of a batch that are judged at a time; then the loop has its turn."""
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 _SEED_BYTES = 32
 

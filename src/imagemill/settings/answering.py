@@ -17,7 +17,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     host: Host = "127.0.0.1"
     """Address that the public port listens on."""
     port: Port = 8080
-    """Public port: ``/image``, and ``/explain`` in unsigned mode. 0 = any free one."""
+    """Public port: ``/image``, ``/info``, jobs, and ``/explain`` in unsigned mode. 0 = any free one."""
     reuse_port: bool = False
     """Share the public port with other nodes of this machine, each with its own admin port, L1 and workers."""
     admin_host: Host = "127.0.0.1"
@@ -47,8 +47,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True):
     cross_origin_resource_policy: Literal["same-origin", "same-site", "cross-origin", ""] = "cross-origin"
     """Header of that name on pictures; empty = none."""
     cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may read ``/image`` by script: ``scheme://host[:port]`` as a browser sends it, or ``*`` alone
-    for all. Never with cookies. Empty = none."""
+    """Origins whose pages may read ``/image`` and ``/info`` by script: ``scheme://host[:port]`` as a browser sends it,
+    or ``*`` alone for all. Never with cookies. Empty = none."""
     trusted_proxies: tuple[str, ...] = ()
     """CIDR blocks of proxies that are believed: their ``X-Forwarded-For`` or ``Forwarded`` for the client's address in
     the log (neither where the two differ: have the proxy drop the one it does not write), their ``X-Request-ID`` (1 to

@@ -59,7 +59,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     qualities: tuple[Annotated[int, Meta(ge=1, le=100)], ...] = ()
     """The only qualities. Empty = any."""
     grid_outside: Literal["refuse", "round"] = "refuse"
-    """What is done with a number beside these: a 422, or the next one up (the largest, where there is none)."""
+    """What is done with a number beside these: a 422, or the next one up (the largest, where there is none). Where a
+    client's hints are followed, always the latter."""
     cpu_s: Seconds = 10.0
     """Estimated CPU of one request; more is refused before any pixel."""
     ttl_s: Annotated[int, Meta(ge=1, le=259_200)] = 259_200

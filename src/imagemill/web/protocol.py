@@ -13,15 +13,15 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from imagemill.model.errors import BadRequest, ImagemillError, LimitExceeded, Overloaded, TargetTooLong
+from imagemill.model.errors import BadRequest, ImagemillError, Overloaded
 from imagemill.web.connections import MAX_BODY_BYTES, Connections
 from imagemill.web.early import EarlyProtocol
-from imagemill.web.faults import Fault
+from imagemill.web.faults import Fault, of_body, of_head, of_length
 from imagemill.web.problems import problem
 from imagemill.web.reading import Flow, Reading
 from imagemill.web.request import new_request_id
 from imagemill.web.taking import has_left
-from imagemill.web.targets import authority_of, path_of
+from imagemill.web.targets import path_of
 from imagemill.web.unsent import BODY
 from imagemill.web.wire import last_words
 
@@ -39,7 +39,6 @@ _MAX_DISCARDED_BYTES = 1024 * 1024
 _PIECE_BYTES = 16 * 1024
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line's end
 _LINE_OVERHEAD_BYTES = 14  # "GET ", " HTTP/1.1", and the line's end
-_VERSIONS = {"1.0", "1.1"}
 
 
 def make_protocol(shared: Connections) -> type[HttpToolsProtocol]:
@@ -238,13 +237,8 @@ class BoundedProtocol(EarlyProtocol):
         """The head is here: hand the request on, unless it is too much."""
         if self._unanswered > MAX_PIPELINED:
             self._stop(Fault(BadRequest(f"more than {MAX_PIPELINED} requests at once"), "pipelined"))
-        if self.parser.get_http_version() not in _VERSIONS:
-            self._stop(Fault(BadRequest("HTTP/1.1 is spoken here"), "malformed"))
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112 3.2
-            self._stop(Fault(BadRequest(f"{len(hosts)} Host headers; HTTP/1.1 wants one"), "malformed"))
-        if hosts and authority_of(self.url) not in {b"", hosts[0].lower()}:  # or whoever judges one is led by the other
-            self._stop(Fault(BadRequest("the target and Host name two hosts"), "malformed"))
+        if fault := of_head(self.parser.get_http_version(), self.url, self.headers):
+            self._stop(fault)
         self._judge_length()
         previous = self.cycle
         super().on_headers_complete()
@@ -287,18 +281,14 @@ class BoundedProtocol(EarlyProtocol):
         super().on_message_complete()
 
     def _body_fault(self) -> Fault:
-        most, setting = self._kept or (MAX_BODY_BYTES, "")
-        words = f"body: more than {most} bytes"
-        return Fault(LimitExceeded(setting, words) if setting else BadRequest(words), "body")
+        return of_body(*(self._kept or (MAX_BODY_BYTES, "")))
 
     def _stop(self, fault: Fault) -> None:
         self._fault = fault
         raise fault
 
     def _head_fault(self) -> Fault:
-        if len(self.url) > self._own.max_target_bytes:
-            return Fault(TargetTooLong(f"target: more than {self._own.max_target_bytes} bytes"), "target")
-        return Fault(BadRequest(f"head: more than {self._own.max_head_bytes} bytes"), "head")
+        return of_length(self.url, self._own)
 
     # answers
 

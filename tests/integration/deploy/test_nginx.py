@@ -83,6 +83,17 @@ def test_a_picture_goes_through(front: int) -> None:
     assert Image.open(io.BytesIO(answer.body)).width == 40
 
 
+def test_what_is_told_of_a_picture_goes_through(front: int, nodes: list[Node]) -> None:
+    """/info as a node has it, signed or refused by it."""
+    target = "/info?source=local:sample/dandelion.jpg&phash=1"
+    signed = sign(target.encode(), "k1", KEY.encode()).decode()
+    answer = ask(front, signed)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert (json.loads(answer.body)["width"], answer.body) == (3000, nodes[0].get(signed).body)
+    assert ask(front, signed.replace("phash", "blurhash")).problem["code"] == "signature_invalid"
+
+
 def test_a_url_stays_with_one_node(front: int, nodes: list[Node]) -> None:
     """Asked for ten times, made once; of many URLs each node gets some."""
     before = [node.metric("imagemill_renders_total") for node in nodes]
@@ -119,7 +130,20 @@ def test_a_long_url_is_judged_by_the_node(front: int) -> None:
     assert ask(front, longer).problem["code"] == "target_too_long"
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/purge", "/version", "/explain?source=x", "/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/purge",
+        "/version",
+        "/explain?source=x",
+        "/explain/info?source=x",
+        "/infos",
+        "/",
+    ],
+)
 def test_nothing_else_is_passed_on(front: int, path: str) -> None:
     """Least of all what an admin port would answer."""
     answer = ask(front, path)
@@ -154,8 +178,8 @@ def test_a_trusting_node_believes_nginx_and_not_its_clients(front: int, nodes: l
 
 
 def test_bodies_are_bounded(front: int) -> None:
-    """A batch may be large, /image takes nothing; both are refused before a node sees them."""
-    for path, size in (("/jobs/batch", 16 * 1024 * 1024 + 1), ("/image", 2048)):
+    """A batch may be large, /image and /info take nothing; all are refused before a node sees them."""
+    for path, size in (("/jobs/batch", 16 * 1024 * 1024 + 1), ("/image", 2048), ("/info", 2048)):
         with closing(http.client.HTTPConnection("127.0.0.1", front, timeout=60)) as connection:
             connection.putrequest("POST", path)
             connection.putheader("content-length", str(size))

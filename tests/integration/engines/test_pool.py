@@ -698,6 +698,8 @@ class TestLife:
         """O07: what is in force is told at start."""
         async with pool(1, entry="imagemill.engines.worker:main") as p:
             assert tuple(map(int, p.versions["libvips"].split("."))) >= (8, 18, 3)
+            assert all(number[0].isdigit() for number in p.versions.values())
+            assert {"dlib", "ssimulacra2", "pi-heif", "pillow-jxl-plugin"} <= p.versions.keys()
 
 
 @pytest.mark.timed  # each rendition has 0.6 s to spare

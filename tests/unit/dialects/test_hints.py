@@ -37,6 +37,19 @@ def test_followed(query, client, wanted, vary):
     assert request.vary == vary
 
 
+@pytest.mark.parametrize(
+    ("query", "width_px"), [("width=auto", 1000), ("width=auto:300", 1000), ("width=100&dpr=auto", 200)]
+)
+def test_more_than_there_is(query, width_px):
+    """A client that says more than the limits allow gets as much as they do, and no refusal."""
+    limits = Limits(dpr=2, output_side_px=1000)
+    tight = Native(limits, lambda url: url, client_hints=True)
+
+    request = parse(query, Client(dpr_centi=300, width_px=3840), tight)
+
+    assert prepare(request, limits).recipe[1] == Resize(width_px)
+
+
 @pytest.mark.parametrize("query", ["width=auto&dpr=2", "width=auto&dpr=auto", "width=auto:", "width=auto:0", "width=auto:x", "width=AUTO", "height=auto",
                                    "dpr=auto", "dpr=auto:2&width=5", "quality=auto:", "ops=resize:auto"])  # fmt: skip
 def test_refused(query):

@@ -393,3 +393,33 @@ def test_noise(query):
     """Whatever bytes arrive, the answer is a request or one of our errors."""
     with suppress(ImagemillError):
         DIALECT.parse(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("width", "width: a value is wanted"), ("gamma=0.09", "gamma: 0.09 is not within 0.1 to 10"), ("gamma=10.01", "gamma: 10.01 is not within"),
+        ("tilt=360", "tilt: 360 is not within -359.99 to 359.99"), ("tilt=-360", "tilt: -360 is not within"), ("radius=8193", "radius: "), ("radius=0", "radius: "),
+        ("watermark=local:a/b&wm_scale=10.01", "wm_scale: 10.01 is not within 0.0001 to 10"), ("watermark=local:a/b&wm_scale=0.00009", "wm_scale: "),
+        ("watermark=local:a/b&wm_ops=blur:0", "wm_ops: blur: "), ("watermark=local:a/b&wm_ops=x", "wm_ops: ops: 'x' is none of"),
+        ("format=JPEG", "format: 'JPEG' is not written; one of jpeg,"), ("format=json", "format: 'json' is not written"), ("format=svg", "format: 'svg' is read, and not written"),
+    ],
+)  # fmt: skip
+def test_whoever_is_refused_is_told_what_and_in_their_own_units(query, says):
+    """The parameter's name as the URL has it, and its bounds as the reference has them."""
+    with pytest.raises(BadOption) as refused:
+        DIALECT.parse(f"source=local:x/y&{query}".encode())
+
+    assert str(refused.value).startswith(says)
+
+
+def test_a_watermark_that_is_no_address():
+    """Which of the addresses is wrong is said."""
+
+    def picky(url):
+        if "//" not in url:
+            raise BadRequest("source URL: only some are read")
+        return url
+
+    with pytest.raises(BadRequest, match="watermark: source URL"):
+        Native(LIMITS, picky).parse(b"source=https://x/y&watermark=logo.png")

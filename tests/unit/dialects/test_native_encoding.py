@@ -53,6 +53,14 @@ def test_refused(query):
         encode(query)
 
 
+def test_a_format_that_is_none_is_told_those_that_are_written():
+    """Not those that are read."""
+    for format_ in ("tga", "svg", "json"):
+        with pytest.raises(BadOption) as refused:
+            encode(f"format={format_}")
+        assert str(refused.value).endswith("; one of jpeg, png, webp, avif, gif, apng, tiff, jxl, keep, auto")
+
+
 @pytest.mark.parametrize("format_", MEDIA_TYPES)
 def test_every_format_that_is_written_can_be_asked_for(format_):
     """By the name of its media type."""

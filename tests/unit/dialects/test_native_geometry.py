@@ -132,6 +132,18 @@ def test_ill_formed(query):
 
 
 @pytest.mark.parametrize(
+    ("query", "told"),
+    [("tilt=400.5", "tilt: 400.5 is not within -359.99 to 359.99"), ("tilt=-360", "tilt: -360 is not within -359.99 to 359.99"),
+     ("extend=5", "extend: w,h or w:h")],
+)  # fmt: skip
+def test_refused_in_the_words_of_the_url(query, told):
+    """Numbers as they are written there, and what would be right."""
+    with pytest.raises(BadOption) as caught:
+        recipe(query)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
     "query",
     [
         "min_width=5", "min_height=5&gravity=face", "trim_color=fff", "trim_corner=top-left", "trim_equal=x", "gravity=face", "gravity=face&width=5",

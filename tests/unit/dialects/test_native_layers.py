@@ -3,7 +3,7 @@
 import pytest
 
 from imagemill.dialects.native import Native
-from imagemill.model.errors import BadOption, ImagemillError, LimitExceeded
+from imagemill.model.errors import BadOption, BadRequest, ImagemillError, LimitExceeded
 from imagemill.model.recipe import (
     AutoOrient,
     Background,
@@ -137,7 +137,19 @@ def test_what_is_refused(query):
     """Nothing is read and then left aside; the parameter is named."""
     with pytest.raises(ImagemillError) as refused:
         recipe(query)
-    assert any(word in str(refused.value) for word in ("wm_", "watermark", "layer", "ops", "offset", "shadow"))
+    assert str(refused.value).startswith(("wm_", "watermark: ", "ops: ", "flip: "))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("wm_scale=10.1", "wm_scale: 10.1 is not within 0.0001 to 10"), ("wm_shadow=1,1,100.01", "wm_shadow: sigma 100.01 is not within 0 to 100"),
+     ("wm_ops=nothing:1", "wm_ops: ops: 'nothing' is none of trim"), ("wm_ops=blur:0", "wm_ops: blur: zero has no effect")],
+)  # fmt: skip
+def test_whose_value_is_wrong(query, told):
+    """The parameter of the layer, not the one of its kind that the picture has too."""
+    with pytest.raises(BadOption) as refused:
+        recipe(f"watermark=local:a/b&{query}")
+    assert str(refused.value).startswith(told)
 
 
 def test_a_source_goes_through_the_same_parser():
@@ -148,5 +160,13 @@ def test_a_source_goes_through_the_same_parser():
 
     native = Native(Limits(), picky)
     for query in (b"source=ftp://x/y", b"source=local:a/b&watermark=ftp://x/y"):
-        with pytest.raises(BadOption, match="no such thing"):
+        with pytest.raises(BadOption, match="no such thing") as refused:
             native.parse(query)
+    assert str(refused.value).startswith("watermark: ")
+
+    def stricter(url):
+        raise BadRequest(f"source URL: {url}")
+
+    with pytest.raises(BadRequest, match=r"^watermark: source URL") as refused:
+        Native(Limits(), stricter).parse(b"source=local:a/b&watermark=x")
+    assert type(refused.value) is BadRequest

@@ -6,7 +6,7 @@ import pytest
 
 from imagemill.dialects.native import Native
 from imagemill.dialects.native.order import FIXED, PARAMETERS
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.media import Format
 from imagemill.model.recipe import AutoOrient, Background, Blur, Crop, Encode, Fit, Flip, Position, Resize, Rotate
 from imagemill.settings import Limits
@@ -85,6 +85,16 @@ def test_ill_formed(ops):
     """400, and the parameter is named."""
     with pytest.raises(BadOption):
         recipe(f"ops={ops}")
+
+
+def test_too_many_are_not_read():
+    """R07: of thousands none is looked at, however they are written."""
+    with pytest.raises(LimitExceeded, match="more than 16") as found:
+        recipe("ops=" + "/".join(["nothing"] * 17))
+    assert found.value.limit == "operations"
+
+    with pytest.raises(BadOption, match="nothing"):
+        recipe("ops=" + "/".join(["nothing"] * 16))
 
 
 def test_every_operation_has_its_own_parameters():

@@ -3,6 +3,7 @@
 import pytest
 
 from imagemill.dialects.native import Native
+from imagemill.model.client import Client
 from imagemill.model.errors import BadOption, SettingsError
 from imagemill.model.media import Format
 from imagemill.model.recipe import AutoOrient, Blur, Encode, Fit, Resize
@@ -12,8 +13,8 @@ from imagemill.settings import Limits, Presets
 NAMED = {"thumb": "w=200&h=100&fit=cover", "soft": "blur=5", "small": "f=webp&q=50", "order": "ops=blur:5/resize:30"}
 
 
-def dialect(*, only=False, named=NAMED):
-    return Native(Limits(), lambda url: url, Presets(named, only))
+def dialect(*, only=False, named=NAMED, client_hints=False):
+    return Native(Limits(), lambda url: url, Presets(named, only), client_hints=client_hints)
 
 
 def recipe(query, **given):
@@ -90,3 +91,16 @@ def test_settings(named, only):
     """What could never be asked for stops the start, and names the preset."""
     with pytest.raises(SettingsError, match="presets"):
         dialect(named=named, only=only)
+
+
+@pytest.mark.parametrize("text", ["width=auto:300&format=auto", "width=auto", "width=300&dpr=auto"])
+def test_what_the_client_says(text):
+    """A preset may leave numbers to the client where hints are heard; where they are not, it stops the start."""
+    heard = dialect(named={"hero": text}, client_hints=True)
+
+    request = heard.parse(b"source=local:a/b&preset=hero", Client(width_px=640, dpr_centi=200))
+
+    assert request.vary
+    assert Resize(640 if "auto" in text.partition("&")[0] else 600) in request.recipe
+    with pytest.raises(SettingsError, match=r"presets.named.hero: .*client hints"):
+        dialect(named={"hero": text})

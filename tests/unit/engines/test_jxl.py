@@ -10,7 +10,7 @@ from imagemill.model.errors import NotSupported
 
 def test_without_the_extra(monkeypatch):
     """The error names what is to be installed."""
-    monkeypatch.setattr(jxl, "_AVAILABLE", False)
+    monkeypatch.setattr(jxl, "AVAILABLE", False)
     with pytest.raises(NotSupported, match=r"imagemill\[jxl\]"):
         jxl.require()
     with pytest.raises(NotSupported, match="format: jxl"):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagemill.folder.names import Naming
+from imagemill.folder.names import Naming, promised
 from imagemill.model.errors import SettingsError
-from imagemill.model.media import Format
+from imagemill.model.media import SOURCE_TYPES, Format
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,24 @@ def test_templates_that_cannot_be_meant(template):
     """All would be one file, or hidden, or elsewhere."""
     with pytest.raises(SettingsError, match="--name"):
         Naming(template)
+
+
+def test_every_format_that_is_read_has_a_name():
+    """A broken file that is named like a picture counts as one that failed, and not as something else."""
+    told = {
+        name: promised(name)
+        for name in ("a.SVG", "a.svgz", "a.apng", "a.heif", "a.cur", "a.jpg", "a.jxl", "a.txt", "svg")
+    }
+
+    assert told["a.SVG"] is told["a.svgz"] is Format.SVG
+    assert {promised(f"a.{format_}") for format_ in SOURCE_TYPES} == set(SOURCE_TYPES)
+    assert (told["a.apng"], told["a.heif"], told["a.cur"], told["a.jxl"]) == (
+        Format.APNG,
+        Format.HEIC,
+        Format.ICO,
+        Format.JXL,
+    )
+    assert told["a.txt"] is told["svg"] is None
 
 
 @given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1).filter(lambda n: n[0] != "."))

@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from imagemill.engines.decoders import streams
 from imagemill.model.errors import LimitExceeded
-from imagemill.model.media import Format, MediaInfo
-from imagemill.model.recipe import AutoOrient, Blur, Crop, Describe, Fit, Resize, Rotate
+from imagemill.model.media import READABLE, VECTORS, Format, MediaInfo
+from imagemill.model.recipe import AutoOrient, Blur, Crop, Describe, Fit, Frames, Mask, Resize, Rotate, Shape
 from imagemill.plan.cost import estimate_us
 from imagemill.plan.geometry import Size
 from imagemill.plan.prepare import normal
@@ -30,6 +32,33 @@ def test_a_header_alone_needs_no_step():
 
     assert (found.steps, found.size, found.format, found.frames) == ((), Size(100, 133), Format.JSON, 1)
     assert estimate_us(found, ENGINE) < 2_000
+
+
+@pytest.mark.parametrize("format_", sorted(READABLE - VECTORS))
+def test_a_header_is_dear_where_only_decoding_tells_it(format_):
+    """R09: what such a decoder opens it decodes, whether a pixel was asked for or not."""
+    info = MediaInfo(format_, 7_000, 7_000)
+
+    asked_us = estimate_us(steps(Describe(), info=info), ENGINE)
+
+    assert (asked_us > 100_000) == (not streams(info))
+    if not streams(unusual := replace(info, unusual=True)):
+        assert estimate_us(steps(Describe(), info=unusual), ENGINE) > 100_000
+
+
+def test_a_later_frame_is_dearer_to_open():
+    """What is decoded from its beginning is decoded up to there."""
+    info = MediaInfo(Format.APNG, 1_000, 1_000, frames=20)
+    one, ten = (estimate_us(steps(Frames(first), Describe(), info=info), ENGINE) for first in (0, 9))
+
+    assert ten > 5 * one
+
+
+def test_a_placeholder_that_shows_something_through_is_dearer():
+    """WebP tries out what becomes of transparency, however small the picture."""
+    opaque, clear = (steps(*some, Describe(placeholder=True)) for some in ((), (Mask(Shape.STAR),)))
+
+    assert estimate_us(clear, ENGINE) > estimate_us(opaque, ENGINE) + 20_000
 
 
 def test_pixels_are_looked_at_small():

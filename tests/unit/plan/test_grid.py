@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagemill.dialects.native import Native
+from imagemill.model.client import Client
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.recipe import Encode, Extend, Resize
 from imagemill.plan.grid import on_grid
 from imagemill.plan.prepare import prepare
-from imagemill.settings import Limits
+from imagemill.settings import Limits, Negotiation
 
 REFUSING = Limits(widths=(100, 400, 200), heights=(50,), qualities=(40, 80))
 ROUNDING = Limits(widths=(100, 400, 200), heights=(50,), qualities=(40, 80), grid_outside="round")
@@ -46,6 +47,25 @@ def test_percent(op, limits):
     """A share of an unknown side may be any number."""
     with pytest.raises(LimitExceeded):
         on_grid((op,), limits)
+
+
+@pytest.mark.parametrize(
+    "query", [b"w=auto:200", b"w=100&dpr=auto", b"w=200&format=webp", b"w=auto:200&h=50&format=auto"]
+)
+@pytest.mark.parametrize(
+    "client",
+    [Client(), Client(width_px=160, dpr_centi=150), Client(width_px=3840, dpr_centi=400), Client(saves_data=True)],
+)
+def test_one_url_for_all_clients(query, client):
+    """Whatever a client says of itself, a URL that others may ask for is not refused to it, and stays on the grid."""
+    policy = Negotiation(client_hints=True, save_data_quality=33)
+    dialect = Native(REFUSING, lambda url: url, client_hints=True)
+
+    plan = prepare(dialect.parse(b"source=local:a/b&" + query, client), REFUSING, client, policy)
+
+    resize, encode = plan.recipe[-2:]
+    assert resize.width_px in REFUSING.widths
+    assert encode.quality == (33 if client.saves_data else 0)
 
 
 def test_one_axis_alone():

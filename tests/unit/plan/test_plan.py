@@ -86,6 +86,12 @@ class TestPrepare:
         assert len({prepared(*auto, accept=a).key for a in (b"", b"image/avif", b"image/webp")}) == 3
         assert prepared(*auto, accept=b"image/avif").key == prepared(*auto, accept=b"text/html, image/AVIF;q=0.1").key
 
+    def test_nothing_varies_where_nothing_is_on_offer(self):
+        """A server that offers no other format answers all clients alike, and says so to the caches between."""
+        policy = Negotiation(formats=())
+        client = Client(candidates(b"image/avif,image/webp", policy))
+        assert prepare(ImageRequest(SOURCE, (Encode(Format.AUTO),)), LIMITS, client, policy).vary == ()
+
     def test_same_work_same_key(self):
         """A quality without effect, and an `Encode` left out, make no other key."""
         assert prepared().key == prepared(Encode()).key

@@ -67,7 +67,7 @@ class Native:
         self._canonical_url = canonical_url
         self._client_hints = client_hints
         self._terms = Terms(limits, self.source, order.of_layer)
-        self._presets = presets.Named(named, self._terms)
+        self._presets = presets.Named(named, self._terms, client_hints=client_hints)
 
     def parse(self, query: bytes, client: Client = ANYONE) -> ImageRequest:
         """See `dialects.base.Dialect`."""
@@ -80,6 +80,7 @@ class Native:
 
     def request(self, given: Given, client: Client = ANYONE) -> ImageRequest:
         """The request that *given*, long names to decoded values, stands for where it comes from *client*."""
+        client = hints.within(client, self._terms.limits)
         given, vary = hints.followed(self._presets.applied(given), client, enabled=self._client_hints)
         return self._request(given, order.recipe(given, self._terms), vary)
 

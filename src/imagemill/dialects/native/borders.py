@@ -2,7 +2,8 @@
 
 from imagemill.dialects.native.geometry import filled, proportions
 from imagemill.dialects.native.lengths import dpr, lengthened
-from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, choice, number, scaled
+from imagemill.dialects.native.placing import centidegrees
+from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, choice, number
 from imagemill.model.errors import BadOption
 from imagemill.model.recipe import Extend, Fill, Fit, Gravity, Pad, Position, Tilt
 
@@ -49,9 +50,7 @@ def refuse_idle(given: Given) -> None:
 def _tilt(given: Given, _terms: Terms) -> Tilt | None:
     if "tilt" not in given:
         return None
-    text = given["tilt"]
-    centidegrees = -scaled("tilt", text[1:], 2) if text.startswith("-") else scaled("tilt", text, 2)
-    return Tilt(centidegrees, filled(given)[1])
+    return Tilt(centidegrees("tilt", given["tilt"]), filled(given)[1])
 
 
 def _extend(given: Given, terms: Terms) -> Extend | None:
@@ -60,7 +59,9 @@ def _extend(given: Given, terms: Terms) -> Extend | None:
     text, place = given["extend"], Position.of(choice(given, "extend_gravity", Gravity, Gravity.CENTER))
     if ":" in text:
         return Extend(*proportions("extend", text), True, place, *filled(given))  # noqa: FBT003 - is_ratio
-    width, _, height = text.partition(",")
+    width, comma, height = text.partition(",")
+    if not comma:
+        raise BadOption("extend: w,h or w:h")
     ratio = dpr(given, terms.limits)
     sides = lengthened(number("extend", width), ratio), lengthened(number("extend", height), ratio)
     return Extend(*sides, False, place, *filled(given))  # noqa: FBT003 - is_ratio

@@ -7,6 +7,7 @@ from imagemill.model.operations.encoding import EIGHT_BITS
 from imagemill.model.recipe import Encode, Metadata, Space, Speed, Subsampling
 
 _WRITTEN = (*MEDIA_TYPES, Format.KEEP, Format.AUTO)
+_READ_ONLY = frozenset(Format) - {*_WRITTEN, Format.JSON}
 _MOST_BYTES = 10**9
 _USUAL_SCORE, _MOST_SCORE = 75, 95
 
@@ -66,9 +67,7 @@ PARAMETERS = (
 
 
 def _encode(given: Given, _terms: Terms) -> Encode:
-    format_ = choice(given, "format", Format, Format.KEEP)
-    if format_ not in _WRITTEN:
-        raise BadOption(f"format: {format_} is read, and not written; one of {', '.join(_WRITTEN)}")
+    format_ = _format(given)
     _refuse_idle(given)
     quality, target_centi = _quality(given)
     return Encode(
@@ -88,6 +87,14 @@ def _encode(given: Given, _terms: Terms) -> Encode:
         profile=flag(given, "icc"),
         metadata=choice(given, "metadata", Metadata, Metadata.STRIP),
     )
+
+
+def _format(given: Given) -> Format:
+    text = given.get("format", Format.KEEP)
+    if text not in {*_WRITTEN, "jpg"}:
+        read_only = "is read, and not written" if text in _READ_ONLY else "is not written"
+        raise BadOption(f"format: {text[:16]!r} {read_only}; one of {', '.join(_WRITTEN)}")
+    return choice(given, "format", Format, Format.KEEP)
 
 
 def _quality(given: Given) -> tuple[int, int]:

@@ -3,12 +3,16 @@
 Width    ``auto`` or ``auto:640``: as wide as the client will show it; where it does not say, the number after the
          colon, or no width at all. It is in device pixels already: ``dpr`` does not go with it.
 Dpr      where the client does not say, 1.
+Limits   whoever says more gets the most there is: the URL is not to blame for it.
 Errors   `BadOption`, also where client hints are not heard.
 """
+
+from msgspec.structs import replace
 
 from imagemill.dialects.native.reading import MAX_DIGITS, Given, integer
 from imagemill.model.client import Client
 from imagemill.model.errors import BadOption
+from imagemill.settings import Limits
 
 WIDTH, DPR = "Sec-CH-Width", "Sec-CH-DPR"
 _AUTO = "auto"
@@ -28,6 +32,12 @@ def followed(given: Given, client: Client, *, enabled: bool) -> tuple[Given, tup
     if is_dpr:
         made["dpr"] = f"{client.dpr_centi or 100:03d}"[:-2] + f".{(client.dpr_centi or 100) % 100:02d}"
     return made, (*((DPR,) if is_dpr else ()), *((WIDTH,) if is_width else ()))
+
+
+def within(client: Client, limits: Limits) -> Client:
+    """*client*, asking for no more than *limits* allow."""
+    most_px = limits.output_side_px
+    return replace(client, dpr_centi=min(client.dpr_centi, limits.dpr * 100), width_px=min(client.width_px, most_px))
 
 
 def _follow_width(made: dict[str, str], client: Client, otherwise: str | None) -> None:

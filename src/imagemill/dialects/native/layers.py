@@ -4,6 +4,9 @@ A layer's own ``wm_ops`` is read as ``ops`` is, and so is that of a layer in it:
 what it stands in.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from msgspec.structs import replace
 
 from imagemill.dialects.native.lengths import dpr
@@ -18,10 +21,11 @@ from imagemill.dialects.native.reading import (
     decimal,
     flag,
 )
-from imagemill.model.errors import BadOption, LimitExceeded
+from imagemill.model.errors import BadOption, BadRequest, LimitExceeded
 from imagemill.model.recipe import Background, Blend, Layer
 
 _PPM_PLACES = 6
+_LEAST_SCALE_PPM, _MOST_SCALE_PPM = 100, 10_000_000
 
 PARAMETERS = (
     Parameter("background", "bg", "RGB|RRGGBB|RRGGBBAA", "Colour under transparency, and around fit=contain."),
@@ -37,7 +41,7 @@ PARAMETERS = (
     ),
     Parameter("wm_y", "wmy", "-16383-16383", "Pixels from the edge that wm_gravity names, else down. Default: 0."),
     Parameter(
-        "wm_scale", "wms", "0.0001-10", "Width of the watermark as a share of the picture's. Default: its own width."
+        "wm_scale", "wms", "0.000001-10", "Width of the watermark as a share of the picture's. Default: its own width."
     ),
     Parameter("wm_rotate", "wmr", "-359.99-359.99", "Degrees that the watermark is turned clockwise. Default: 0."),
     Parameter("wm_opacity", "wmo", "1-100", "How dense the watermark is, in percent. Default: 100."),
@@ -81,20 +85,36 @@ def _layer(given: Given, terms: Terms) -> Layer | None:
     if deeper.depth > terms.limits.layer_depth:  # here, too: what is read goes no deeper than what may be done
         raise LimitExceeded("layer_depth", f"watermark: {deeper.depth} > {terms.limits.layer_depth} deep")
     assert terms.ops, "whoever reads parameters knows what layers are made by"
-    try:
+    with _named("watermark"):
         source = terms.source(given["watermark"])
-    except BadOption as e:
-        raise BadOption(f"watermark: {e}") from e
+    with _named("wm_ops"):
+        recipe = terms.ops(given.get("wm_ops", ""), deeper)
     ratio = dpr(given, terms.limits)
     return Layer(
         source,
-        terms.ops(given.get("wm_ops", ""), deeper),
+        recipe,
         place(given, "wm", ratio),
-        width_ppm=decimal(given, "wm_scale", _PPM_PLACES) if "wm_scale" in given else 0,
+        width_ppm=_scale(given) if "wm_scale" in given else 0,
         blend=choice(given, "wm_blend", Blend, Blend.NORMAL),
         tile=flag(given, "wm_tile"),
         shadow=shadow("wm_shadow", given["wm_shadow"], ratio) if "wm_shadow" in given else None,
     )
+
+
+def _scale(given: Given) -> int:
+    share = decimal(given, "wm_scale", _PPM_PLACES)
+    if not _LEAST_SCALE_PPM <= share <= _MOST_SCALE_PPM:
+        raise BadOption(f"wm_scale: {given['wm_scale'][:12]} is not within 0.0001 to 10")
+    return share
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say of what is wrong within a value whose value it is."""
+    try:
+        yield
+    except BadRequest as e:
+        raise type(e)(f"{name}: {e}") from e
 
 
 BACKGROUND = Reader("background", ("background",), _background)

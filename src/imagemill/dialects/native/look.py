@@ -88,6 +88,7 @@ PARAMETERS = (
 )
 _UPSIDE_DOWN = "-180"
 _ROUNDEST = 8192
+_LEAST_GAMMA_CENTI, _MOST_GAMMA_CENTI = 10, 1000
 _CORNERS, _LINE_PARTS, _UNSHARP_PARTS = 4, 3, 3
 
 
@@ -147,7 +148,12 @@ def _coloured(name: str, kind: Callable[[int], Operation]) -> Reader:
 
 
 def _gamma(given: Given, _terms: Terms) -> Gamma | None:
-    return Gamma(decimal(given, "gamma", 2)) if "gamma" in given else None
+    if "gamma" not in given:
+        return None
+    centi = decimal(given, "gamma", 2)
+    if not _LEAST_GAMMA_CENTI <= centi <= _MOST_GAMMA_CENTI:
+        raise BadOption(f"gamma: {given['gamma'][:12]} is not within 0.1 to 10")
+    return Gamma(centi)
 
 
 def _sepia(given: Given, _terms: Terms) -> Sepia | None:
@@ -183,6 +189,8 @@ def _round(given: Given, terms: Terms) -> Round | None:
     radii = [lengthened(number("radius", n), ratio) for n in given["radius"].split(",", _CORNERS)]
     if len(radii) not in {1, _CORNERS}:
         raise BadOption("radius: one, or four from the top left clockwise")
+    if not any(radii) or max(radii) > _ROUNDEST:
+        raise BadOption(f"radius: at least one is not 0, and none is above {_ROUNDEST} pixels")
     return Round(*radii * (_CORNERS // len(radii)))
 
 

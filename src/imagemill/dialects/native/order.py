@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from imagemill.dialects.native import borders, encoding, frames, geometry, layers, lengths, look, text
 from imagemill.dialects.native.reading import Given, Parameter, Reader, Terms, decoded
-from imagemill.model.errors import BadOption
+from imagemill.model.errors import BadOption, LimitExceeded
 from imagemill.model.recipe import Operation, Recipe
 
 READING: tuple[Reader, ...] = (frames.FRAMES, frames.DENSITY, geometry.ORIENT)
@@ -81,7 +81,11 @@ def of_layer(text: str, terms: Terms) -> Recipe:
 
 
 def _explicit_all(text: str, terms: Terms) -> Iterator[Operation]:
-    for part in text.split("/"):
+    most = terms.limits.operations
+    parts = text.split("/", most)
+    if len(parts) > most:  # here, too: none is read that could not be done
+        raise LimitExceeded("operations", f"ops: more than {most} operations")
+    for part in parts:
         yield _explicit(part, terms)
 
 

@@ -9,6 +9,7 @@ from imagemill.model.recipe import Gravity, Place, Position, Shadow
 
 _MOST_OFFSET = 16_383
 _MOST_TURN_CENTI = 35_999
+_MOST_SIGMA_CENTI = 10_000
 
 
 def place(given: Given, prefix: str, ratio: int) -> Place:
@@ -25,7 +26,7 @@ def place(given: Given, prefix: str, ratio: int) -> Place:
         Position.of(choice(given, f"{prefix}_gravity", Gravity, Gravity.CENTER)),
         lengthened(x, ratio),
         lengthened(y, ratio),
-        _centidegrees(turn, given[turn]) if turn in given else 0,
+        centidegrees(turn, given[turn]) if turn in given else 0,
         integer(given, opacity, 1, 100) if opacity in given else 100,
     )
 
@@ -37,11 +38,15 @@ def shadow(name: str, text: str, ratio: int) -> Shadow:
         raise BadOption(f"{name}: x,y or x,y,sigma or x,y,sigma,RRGGBBAA")
     found = Shadow(*(lengthened(signed({name: part}, name, -1000, 1000), ratio) for part in parts[:2]))
     if len(parts) > 2:  # noqa: PLR2004
-        found = replace(found, sigma_centi=lengthened(scaled(name, parts[2], 2), ratio))
+        sigma = scaled(name, parts[2], 2)
+        if sigma > _MOST_SIGMA_CENTI:
+            raise BadOption(f"{name}: sigma {parts[2][:12]} is not within 0 to 100")
+        found = replace(found, sigma_centi=lengthened(sigma, ratio))
     return replace(found, rgba=colour(name, parts[3])) if len(parts) > 3 else found  # noqa: PLR2004
 
 
-def _centidegrees(name: str, text: str) -> int:
+def centidegrees(name: str, text: str) -> int:
+    """Less than a turn clockwise, or the other way round where negative."""
     value = scaled(name, text.removeprefix("-"), 2)
     if value > _MOST_TURN_CENTI:
         raise BadOption(f"{name}: {text[:12]} is not within -359.99 to 359.99")

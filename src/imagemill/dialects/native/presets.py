@@ -8,8 +8,9 @@ Errors   `BadOption` for a name that is none; `SettingsError` for a preset that 
 import re
 from collections.abc import Mapping
 
-from imagemill.dialects.native import order
+from imagemill.dialects.native import hints, order
 from imagemill.dialects.native.reading import Given, Parameter, Terms, cut
+from imagemill.model.client import ANYONE
 from imagemill.model.errors import BadOption, ImagemillError, SettingsError
 from imagemill.settings import Presets
 
@@ -25,10 +26,10 @@ _MOST = 8
 class Named:
     """The presets of this server."""
 
-    def __init__(self, settings: Presets, terms: Terms) -> None:
+    def __init__(self, settings: Presets, terms: Terms, *, client_hints: bool = False) -> None:
         self._only = settings.only
         self._presets: Mapping[str, Given] = {
-            name: _checked(name, text, terms) for name, text in settings.named.items()
+            name: _checked(name, text, terms, client_hints=client_hints) for name, text in settings.named.items()
         }
         if settings.only and not self._presets:
             raise SettingsError("presets.only: there is no preset in presets.named that could be asked for")
@@ -56,13 +57,13 @@ class Named:
         return names
 
 
-def _checked(name: str, text: str, terms: Terms) -> Given:
+def _checked(name: str, text: str, terms: Terms, *, client_hints: bool) -> Given:
     where = f"presets.named.{name}"
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{where}: a name is 1 to 64 of A-Z a-z 0-9 _ . -, the first a letter or a digit")
     try:
         given = cut(text.encode(), order.LONG)
-        order.recipe(given, terms)
+        order.recipe(hints.followed(given, ANYONE, enabled=client_hints)[0], terms)
     except ImagemillError as e:
         raise SettingsError(f"{where}: {e}") from e
     return given

@@ -4,7 +4,7 @@ Errors   `BadOption` names the parameter.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -88,8 +88,10 @@ def cut(query: bytes, long: Mapping[str, str]) -> dict[str, str]:
     for part in parts:
         raw, equals, value = part.partition(b"=")
         name = long.get(raw.decode("latin-1"))
-        if name is None or not equals:
+        if name is None:
             raise BadOption(f"{_shown(raw)}: unknown parameter")
+        if not equals:
+            raise BadOption(f"{name}: a value is wanted")
         if name in given:
             raise BadOption(f"{name}: given twice")
         given[name] = decoded(name, value)
@@ -118,9 +120,14 @@ def integer(given: Given, name: str, least: int, most: int, digits: int = MAX_DI
 def scaled(name: str, text: str, places: int) -> int:
     """A plain decimal as an integer of ``10**places`` parts."""
     whole, point, part = text.partition(".")
-    if (point and not part) or len(part) > places or not set(part) <= _DIGITS:
-        raise BadOption(f"{name}: a decimal with at most {places} places is wanted")
-    return number(name, whole) * int(10**places) + int((part + "0" * places)[:places])
+    if (
+        not 1 <= len(whole) <= MAX_DIGITS
+        or (point and not part)
+        or len(part) > places
+        or not set(whole + part) <= _DIGITS
+    ):
+        raise BadOption(f"{name}: a decimal with at most {MAX_DIGITS} digits and {places} places is wanted")
+    return int(whole) * int(10**places) + int((part + "0" * places)[:places])
 
 
 def signed(given: Given, name: str, least: int, most: int) -> int:
@@ -148,15 +155,15 @@ def flag(given: Given, name: str, *, default: bool = False) -> bool:
     return text == "1"
 
 
-def choice(given: Given, name: str, kind: type[E], default: E) -> E:
-    """One of a few words."""
+def choice(given: Given, name: str, kind: type[E], default: E, offered: Iterable[E] = ()) -> E:
+    """One of a few words: those *offered*, or all there are."""
     text = given.get(name, default.value)
     if text == "jpg" and kind is Format:
         text = "jpeg"
-    try:
-        return kind(text)
-    except ValueError as e:
-        raise BadOption(f"{name}: one of {', '.join(kind)}") from e
+    words = tuple(offered) or tuple(kind)
+    if text not in words:
+        raise BadOption(f"{name}: one of {', '.join(words)}")
+    return kind(text)
 
 
 def colour(name: str, text: str) -> int:

@@ -87,6 +87,8 @@ def frames_of_avif(source: memoryview, info: MediaInfo, first: int, frames: int)
             made.append(np.asarray(turned.convert("RGBA" if info.has_alpha else "RGB")))
     image = from_rows(np.concatenate(made), picture.info.get("icc_profile") or b"")
     moves = info.frames > 1
+    if moves:
+        delays_ms += heif.delays_ms(source)[len(delays_ms) :]  # of frames that nobody has decoded
     image = noted(image, picture.info.get("exif"), picture.info.get("xmp"))
     return told(image, info.frames, tuple(delays_ms) if moves else (), heif.loops(source) if moves else -1)
 

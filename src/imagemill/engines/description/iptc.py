@@ -33,7 +33,7 @@ _SEVERAL = frozenset({12, 20, 25, 26, 27, 80, 85, 118, 122})
 def told(raw: bytes, room: Room) -> dict[str, Any]:
     """The data sets of *raw*: IIM itself, or the resources of Photoshop that it lies in."""
     found: dict[str, Any] = {}
-    for number, value in _sets(_record(raw)):
+    for number, value in _sets(record(raw)):
         name = _NAMES.get(number)
         text = room.text(decoded(value)) if name else None
         if name is None or not text:
@@ -45,8 +45,8 @@ def told(raw: bytes, room: Room) -> dict[str, Any]:
     return found
 
 
-def _record(raw: bytes) -> bytes:
-    """IIM, taken out of what lies around it."""
+def record(raw: bytes) -> bytes:
+    """IIM, taken out of the image resources that it may lie in (JPEG); those of other kinds are not looked into."""
     if not raw.startswith(_PHOTOSHOP):
         return raw
     at = len(_PHOTOSHOP)

@@ -18,7 +18,6 @@ from imagemill.engines.description.words import Room
 MOST_BYTES = 256 * 1024
 _MOST_ELEMENTS = 4_000
 _MOST_DEPTH = 24
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _LISTS = frozenset({"rdf:Bag", "rdf:Seq"})
 _ALTERNATIVES = "rdf:Alt"
 _STRUCTURES = frozenset({"rdf:Description"})

@@ -25,6 +25,7 @@ _CONTAINERS = {
 _MAX_BOXES = 4_096
 _MAX_DEPTH = 8
 _MAX_LINKS = 32_768
+_LONGEST_MS = 2**31 - 1
 _LARGE_PART_PX = 4_096
 """A part may be larger than what it is part of, as the last tile of a row is; not beyond this, too."""
 
@@ -51,6 +52,9 @@ class Track(Struct):
     """Of one showing, where it is repeated."""
     edits: bool = False
     alpha: bool = False
+    ticks_per_s: int = 0
+    runs: tuple[int, ...] = ()
+    """How many frames, and how many ticks each of them is shown, again and again."""
 
 
 class Shown(Struct, frozen=True):
@@ -117,6 +121,18 @@ def loops(source: Buffer) -> int:
     return (0 if endless else max(1, round(track.length / track.once))) if track.once else 1
 
 
+def delays_ms(source: Buffer) -> tuple[int, ...]:
+    """How long each frame of a sequence is shown; nothing where the file does not say it of all."""
+    track = _pictures(_found(source, Format.AVIF))
+    if track is None or not track.ticks_per_s or sum(track.runs[::2]) != track.frames:
+        return ()
+    each = (
+        (many, min(round(ticks * 1000 / track.ticks_per_s), _LONGEST_MS))
+        for many, ticks in zip(track.runs[::2], track.runs[1::2], strict=True)
+    )
+    return tuple(delay for many, delay in each for _ in range(many))
+
+
 def _pictures(found: Found) -> Track | None:
     return next((track for track in found.tracks if track.kind == b"pict" and track.frames), None)
 
@@ -179,12 +195,23 @@ def _take_track(source: Buffer, box: Box, found: Found) -> None:
             track.alpha = b"auxiliary:alpha" in bytes(source[at : min(end, at + 4_096)])
         case b"stsz":
             (track.frames,) = unpack_from(">I", source, at + 8)
+        case b"mdhd" | b"stts":
+            _take_times(source, box, track)
         case b"tkhd":
             (track.length,) = unpack_from(">Q", source, at + 28) if source[at] else unpack_from(">I", source, at + 20)
         case b"elst":
             track.edits = True
             if source[at + 3] & 1:
                 (track.once,) = unpack_from(">Q" if source[at] else ">I", source, at + 8)
+
+
+def _take_times(source: Buffer, box: Box, track: Track) -> None:
+    at = box.at
+    if box.name == b"mdhd":
+        (track.ticks_per_s,) = unpack_from(">I", source, at + (20 if source[at] else 12))
+        return
+    (runs,) = unpack_from(">I", source, at + 4)
+    track.runs = unpack_from(f">{2 * min(runs, _MAX_LINKS, max(0, box.end - at - 8) // 8)}I", source, at + 8)
 
 
 def _associations(source: Buffer, box: Box, found: Found) -> None:

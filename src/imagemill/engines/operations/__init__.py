@@ -24,4 +24,6 @@ def applied(image: Image, steps: Sequence[Step], context: Context) -> Image:
         if how.colours is Colours.RGB:
             image = with_bands(image, RGB)
         image = how.apply(image, step, context)
+        if how.alpha is not Alpha.ANY:
+            is_premultiplied = mixes  # also where the step itself has added alpha
     return straight(image) if is_premultiplied and image.hasalpha() else image

@@ -66,6 +66,7 @@ def scaled(image: Image, size: Size, enlarge_by: str = "bicubic") -> Image:
     if across <= 1 and down <= 1:
         return image
     across, down = max(1.0, across), max(1.0, down)
+    image = image.copy_memory()  # each of its pixels is asked for by many, and with it all that comes before
     return image.affine(
         [across, 0, 0, down], interpolate=pyvips.Interpolate.new(enlarge_by), extend="copy", premultiplied=True,
         odx=(across - 1) / 2, ody=(down - 1) / 2, oarea=[0, 0, size.width, size.height],

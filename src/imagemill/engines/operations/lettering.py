@@ -102,12 +102,13 @@ class Lettering:
         width_px = text.width_px or width_px
         self._check_size(text, chosen, markup, width_px)
         drawn = _drawn(text, chosen, markup, width_px, text.size_px)
+        self._check_block(max(drawn.width, text.width_px), drawn.height)
         return _within(drawn, text.width_px) if text.width_px else Block(drawn, 0)
 
     def _chosen(self, name: str) -> Typeface:
         face = self._named.get((name or typefaces.DEFAULT).casefold())
         if face is None:
-            raise BadOption(f"font: {name!r} is none of {typefaces.shown(self._fonts.faces[:20])}")
+            raise BadOption(f"text font: {name!r} is none of {typefaces.shown(self._fonts.faces[:20])}")
         return face
 
     def _runs(self, text: str, chosen: Typeface) -> Iterator[tuple[Typeface, str]]:
@@ -163,6 +164,10 @@ class Lettering:
             return
         small = _drawn(text, chosen, markup, max(1, width_px * _SMALL_PX // size), _SMALL_PX)
         width, height = small.width * size // _SMALL_PX, small.height * size // _SMALL_PX
+        self._check_block(width, height)
+
+    def _check_block(self, width: int, height: int) -> None:
+        """Once it is drawn, too: marks on marks are higher than any line, and a block wider than what is in it."""
         if not self._fits(width, height):
             raise LimitExceeded("text", f"text: a block of about {width} × {height} px is too large")
 

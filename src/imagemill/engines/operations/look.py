@@ -23,24 +23,43 @@ _IDENTITY = bytes(range(_LEVELS))
 
 
 def _smooth(image: Image, step: Smooth, _context: Context) -> Image:
-    return image.gaussblur(step.sigma, precision="integer")
+    return _at_hand(_at_hand(image).gaussblur(step.sigma, precision="integer"))
 
 
 def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
-    space = image.interpretation
-    sharp = image.sharpen(sigma=min(step.sigma, 10.0))
-    return sharp.colourspace(space).cast("uchar")
+    """Of a picture with transparency, what cannot be seen is taken for more of what can, so that it shows nowhere."""
+    sigma = min(step.sigma, 10.0)
+    image = _at_hand(image)
+    if not image.hasalpha():
+        return _at_hand(_sharper(image, sigma))
+    colours, alpha = _parted(image)
+    assert alpha
+    seen = premultiplied(image)
+    around = straight(seen.gaussblur(sigma, precision="integer", min_ampl=_FAINT))
+    hidden = alpha.linear(-1 / _MOST, 1)
+    ground = (_parted(seen)[0] + _parted(around)[0] * hidden).rint().cast("uchar")
+    ground = ground.copy(interpretation=image.interpretation)
+    return _at_hand(_with_alpha((colours + _sharper(ground, sigma) - ground).cast("uchar"), alpha, image))
+
+
+def _sharper(image: Image, sigma: float) -> Image:
+    return image.sharpen(sigma=sigma).colourspace(image.interpretation).cast("uchar")
+
+
+def _at_hand(image: Image) -> Image:
+    """*image*, computed: whoever looks at neighbours, here or later, has all that comes before done as often."""
+    return image.copy_memory()
 
 
 def _unsharp(image: Image, step: Unsharp, _context: Context) -> Image:
     """What is blurred of a picture with transparency is what can be seen of it."""
-    image = image.copy_memory()
+    image = _at_hand(image)
     colours, alpha = _parted(image)
     seen = premultiplied(image) if alpha else image
     blurred = seen.gaussblur(step.sigma_centi / 100, precision="integer", min_ampl=_FAINT)
     blurred = _parted(straight(blurred))[0] if alpha else blurred
     taken = (colours - blurred + _MOST).cast("ushort").maplut(_added(step))
-    return _with_alpha((colours + taken).cast("uchar"), alpha, image)
+    return _at_hand(_with_alpha((colours + taken).cast("uchar"), alpha, image))
 
 
 def _added(step: Unsharp) -> Image:

@@ -26,24 +26,6 @@ _REACH = 3.0
 _CLEAR = [0, 0, 0, 0]
 
 
-def laid(
-    image: Image,
-    overlay: Image,
-    place: Place,
-    *,
-    blend: Blend = Blend.NORMAL,
-    shadow: Shadow | None = None,
-    tile: bool = False,
-    margin_px: int = 0,
-) -> Image:
-    """*overlay* on *image*, whose size and bands stay as they are.
-
-    So many pixels around the overlay, *margin_px*, are seen but not counted where it is placed.
-    """
-    size = Size(image.width, image.height)
-    return put(image, ready(size, overlay, place, shadow=shadow, tile=tile, margin_px=margin_px), blend)
-
-
 class Ready(Struct, frozen=True):
     """What is laid on a picture of one size, again and again."""
 
@@ -62,7 +44,10 @@ def ready(
     tile: bool = False,
     margin_px: int = 0,
 ) -> Ready:
-    """*overlay* turned, shadowed, faded and placed on a picture of that size; see `laid`."""
+    """*overlay* turned, shadowed, faded and placed on a picture of that size.
+
+    So many pixels around it, *margin_px*, are seen but not counted where it is placed.
+    """
     inner = Size(overlay.width - 2 * margin_px, overlay.height - 2 * margin_px)
     overlay = turned(with_bands(overlay, RGBA), place.centidegrees)
     box = turned_size(inner, place.centidegrees)
@@ -73,7 +58,7 @@ def ready(
     if shadow:
         near = _common(_reached(picture, shadow), Box(left, top, overlay.width, overlay.height))
         overlay = overlay.crop(near.left - left, near.top - top, near.width, near.height)
-        overlay, left, top = _shadowed(overlay, shadow, near.left, near.top)
+        overlay, left, top = _shadowed(picture, overlay, shadow, near.left, near.top)
     part = _common(Box(0, 0, picture.width, picture.height), Box(left, top, overlay.width, overlay.height))
     overlay = faded(overlay.crop(part.left - left, part.top - top, part.width, part.height), place.opacity_percent)
     return Ready(overlay.copy_memory(), part)
@@ -132,20 +117,24 @@ def _reach(shadow: Shadow) -> int:
     return math.ceil(_REACH * shadow.sigma_centi / 100)
 
 
-def _shadowed(overlay: Image, shadow: Shadow, left: int, top: int) -> tuple[Image, int, int]:
-    """*overlay* over its shadow, on a larger ground, and where that lies."""
+def _shadowed(picture: Size, overlay: Image, shadow: Shadow, left: int, top: int) -> tuple[Image, int, int]:
+    """*overlay* over its shadow, on a larger ground as far as *picture* shows it, and where that lies."""
     sigma, reach = shadow.sigma_centi / 100, _reach(shadow)
     before, above = max(0, reach - shadow.x_px), max(0, reach - shadow.y_px)
     width = before + overlay.width + max(0, reach + shadow.x_px)
     height = above + overlay.height + max(0, reach + shadow.y_px)
+    left, top = left - before, top - above
+    part = _common(Box(0, 0, picture.width, picture.height), Box(left, top, width, height))
+    seen = part.left - left, part.top - top, part.width, part.height
     overlay = overlay.copy_memory()
     shape = overlay.extract_band(RGB).embed(before + shadow.x_px, above + shadow.y_px, width, height)
     if sigma:
         shape = shape.gaussblur(sigma, precision="integer", min_ampl=0.02)
     *colour, density = shadow.rgba.to_bytes(4, "big")
-    below = (shape * (density / 0xFF)).rint().cast("uchar")
+    below = (shape.crop(*seen) * (density / 0xFF)).rint().cast("uchar")
     ground = below.new_from_image(colour).bandjoin(below).copy(interpretation="srgb")
-    return blended(ground, overlay.embed(before, above, width, height), Blend.NORMAL), left - before, top - above
+    above_it = overlay.embed(before, above, width, height).crop(*seen)
+    return blended(ground, above_it, Blend.NORMAL), part.left, part.top
 
 
 def _common(picture: Box, box: Box) -> Box:

@@ -20,7 +20,7 @@ _ALPHA = frozenset({b"ispe", b"pixi", b"av1C", b"auxC"})
 _ALPHA_NAME = b"\0\0\0\0urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
 _FULL_RANGE = 0x80
 _MOST_BOXES, _MOST_ITEMS = 256, 64
-_AV1C_BYTES, _NCLX_BYTES, _ISPE_BYTES = 4, 11, 12
+_NCLX_BYTES, _ISPE_BYTES = 11, 12
 
 
 class _Item(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """JPEG: tables, frame and scans; markers that say how colours are stored are written as the standards have them.
 
 Takes    Huffman-coded DCT of eight bits. Whether the scans end where they should is for a strict decoder to say.
-Source   ITU T.81 B.2; JFIF 1.02; T.872 6.5.3 (Adobe).
+Source   ITU T.81 B.2, F.1.2; JFIF 1.02; T.872 6.5.3 (Adobe).
 """
 
 import re
@@ -16,6 +16,8 @@ _MARKER = re.compile(b"\xff[^\x00\xff\xd0-\xd7]")
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
 _MOST_SEGMENTS = 2_000
+_MOST_DC, _MOST_AC = 11, 10
+"""Bits of a difference and of a coefficient, of samples of eight bits."""
 
 
 def rewritten(source: bytes) -> bytes | None:
@@ -69,7 +71,9 @@ class _File:
         if marker == _DQT:
             return self._adds(body, self._quantisation, lambda at: 129 if body[at] >> 4 else 65, 15)
         if marker == _DHT:
-            return self._adds(body, self._pending, lambda at: 17 + sum(body[at + 1 : at + 17]), 255)
+            return _is_all_codes(body) and self._adds(
+                body, self._pending, lambda at: 17 + sum(body[at + 1 : at + 17]), 255
+            )
         if marker in _SOF:
             if self._used is not None or body[0] != 8 or len(body) != 6 + 3 * body[5]:  # noqa: PLR2004
                 return False
@@ -104,6 +108,19 @@ class _File:
             known.add(body[at] & mask)
             at += length(at)
         return at == len(body)
+
+
+def _is_all_codes(body: bytes) -> bool:
+    """Whether Huffman tables hold nothing but symbols that may be met, each once: those without use could be a text."""
+    at = 0
+    while at < len(body):
+        begin, end = at + 17, at + 17 + sum(body[at + 1 : at + 17])
+        symbols, is_ac = body[begin:end], body[at] >> 4
+        known = all(s & 15 <= _MOST_AC for s in symbols) if is_ac else all(s <= _MOST_DC for s in symbols)
+        if not known or len(set(symbols)) < len(symbols):
+            return False
+        at = end
+    return True
 
 
 def _segment(marker: int, body: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 What a decoder does not need of a stream of pixels cannot be seen from outside. So `streams` gives each picture of a
 file as a file of its own, and versions of it that each lack the end of one stream: one that still decodes to the same
-pixels had something else there.
+pixels had something else there. What is cut into more streams than those, as few encoders do, is not known here.
 
 Source   WebP container (RFC 9649) 2; VP8 (RFC 6386) 9.1.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from struct import unpack_from
 
 from msgspec import Struct
+
+from imagemill.engines.rewrite import vp8
 
 _KNOWN = frozenset({b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"EXIF", b"XMP "})
 _PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
@@ -127,6 +129,8 @@ def _chunks(source: bytes, at: int, end: int) -> list[Chunk] | None:
 
 def _is_picture(kept: dict[bytes, bytes], *, extended: bool) -> bool:
     lossy, lossless = b"VP8 " in kept, b"VP8L" in kept
+    if lossy and not vp8.has_one_part(kept[b"VP8 "]):
+        return False
     return lossy != lossless and not (b"ALPH" in kept and not (lossy and extended))
 
 

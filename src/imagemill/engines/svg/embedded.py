@@ -32,6 +32,7 @@ class Embedded:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._pixels = 0
 
     def __call__(self, uri: str) -> tuple[str, int]:
         """*uri* as it may be drawn, and its pixels; empty where it holds none of these formats."""
@@ -47,6 +48,9 @@ class Embedded:
             return "", 0
         info = probe(body)
         check_source(info, self._limits)
+        self._pixels += info.width_px * info.height_px
+        if self._pixels > self._limits.total_pixels:  # before the next one is brought to PNG
+            raise LimitExceeded("total_pixels", f"svg: embeds more than {self._limits.total_pixels} pixels")
         format_ = info.format
         if format_ not in _DRAWN:
             body, format_ = _as_png(body, info), Format.PNG

@@ -92,7 +92,7 @@ class Text(Struct, frozen=True, tag="text"):
     def __post_init__(self) -> None:
         """Keep the text short and plain, its size within bounds."""
         if not self.text.strip() or len(self.text) > MOST_TEXT:
-            raise BadOption(f"text: 1 to {MOST_TEXT} characters")
+            raise BadOption(f"text: 1 to {MOST_TEXT} characters, and not spaces alone")
         if any(unicodedata.category(c) in _NO_TEXT and c != "\n" for c in self.text) or _DIRECTIONS & set(self.text):
             raise BadOption(
                 "text: control characters are refused, but for line ends; so are directions: letters say them"
@@ -100,7 +100,7 @@ class Text(Struct, frozen=True, tag="text"):
         if _most_marks(self.text) > MOST_MARKS:
             raise BadOption(f"text: more than {MOST_MARKS} marks on one letter")
         if len(self.font) > 64 or not all(c.isalnum() or c in " -" for c in self.font):
-            raise BadOption("font: a name of at most 64 letters, digits, spaces and hyphens")
+            raise BadOption("text font: a name of at most 64 letters, digits, spaces and hyphens")
         check_range("text size", self.size_px, 4, 1000)
         check_range("text width", self.width_px, 0, 16_383)
         check_colour("text colour", self.rgba)

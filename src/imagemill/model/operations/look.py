@@ -30,7 +30,10 @@ class Blur(Struct, frozen=True, tag="blur"):
 
 
 class Sharpen(Struct, frozen=True, tag="sharpen"):
-    """Unsharp mask on lightness (L* of CIELAB)."""
+    """Unsharp mask on lightness (L* of CIELAB).
+
+    Of a picture with transparency, what cannot be seen is taken for more of what can: one colour stays one.
+    """
 
     sigma_centi: int
 
@@ -112,7 +115,7 @@ class Hue(Struct, frozen=True, tag="hue"):
 
     def __post_init__(self) -> None:
         """Keep to less than a turn; 0 is no operation."""
-        check_range("hue", abs(self.degrees), 1, 359)
+        _check_change("hue", self.degrees, 359)
 
 
 class Gamma(Struct, frozen=True, tag="gamma"):
@@ -228,7 +231,7 @@ class Round(Struct, frozen=True, tag="round"):
         """Keep to radii that are ones."""
         radii = (self.top_left_px, self.top_right_px, self.bottom_right_px, self.bottom_left_px)
         if min(radii) < 0 or not any(radii) or max(radii) > 8192:
-            raise BadOption("round: at least one radius, each within 0 to 8192 pixels")
+            raise BadOption("radius: at least one, each within 0 to 8192 pixels")
 
 
 class Shape(StrEnum):
@@ -265,9 +268,9 @@ class Mask(Struct, frozen=True, tag="mask"):
             raise BadOption(f"mask: {self.shape} looks the same upside down")
 
 
-def _check_change(name: str, percent: int) -> None:
-    check_range(name, percent, -100, 100)
-    if not percent:
+def _check_change(name: str, change: int, most: int = 100) -> None:
+    check_range(name, change, -most, most)
+    if not change:
         raise BadOption(f"{name}: zero has no effect")
 
 

@@ -8,7 +8,7 @@ from imagemill.model.errors import BadOption
 
 MILLION = 1_000_000
 _MOST_COLOUR = 0xFFFFFFFF
-CLEAR, BLACK, WHITE = 0x00000000, 0x000000FF, 0xFFFFFFFF
+WHITE = 0xFFFFFFFF
 
 
 class Gravity(StrEnum):

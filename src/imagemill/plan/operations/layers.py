@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from imagemill.model.media import MediaInfo
-from imagemill.model.recipe import MILLION, Background, Blend, Layer, Resize, Trim
+from imagemill.model.recipe import MILLION, Background, Blend, Layer, Resize, Shadow, Trim
 from imagemill.plan.geometry import Size
 from imagemill.plan.operations.base import AS_LAYER, Check, Group, Price, Resolve, Scene
 from imagemill.plan.operations.geometry import MOVE_NS
@@ -40,9 +40,16 @@ def _price_overlay(step: Overlay, area: int, info: MediaInfo) -> tuple[float, in
 def ready_ns(step: Overlay, area: int) -> float:
     """What it takes to turn, to repeat and to shadow the layer before it is laid on a picture of that *area*."""
     own, laid = step.made.size.width * step.made.size.height, _laid_area(step, area)
-    shadow = laid * (_SHADOW_NS + _SHADOW_SIGMA_NS * step.shadow.sigma_centi / 100) if step.shadow else 0.0
+    shadow = _shadow_ns(step, step.shadow, laid, area) if step.shadow else 0.0
     turn = own * _TURN_NS if step.place.centidegrees else 0.0
     return laid * _READY_NS + shadow + turn
+
+
+def _shadow_ns(step: Overlay, shadow: Shadow, laid: int, area: int) -> float:
+    """What a shadow takes where it can be seen: it may be larger by far than what throws it."""
+    box, rim = turned_size(step.made.size, step.place.centidegrees), 6 * shadow.sigma_centi // 100
+    cast = (box.width + abs(shadow.x_px) + rim) * (box.height + abs(shadow.y_px) + rim)
+    return max(laid, min(cast, area)) * (_SHADOW_NS + _SHADOW_SIGMA_NS * shadow.sigma_centi / 100)
 
 
 def _laid_area(step: Overlay, area: int) -> int:

@@ -1,5 +1,6 @@
 """What each writer keeps of a file by itself: its picture up to the last byte that makes it, or nothing at all."""
 
+import base64
 import io
 import random
 import struct
@@ -171,6 +172,51 @@ def test_webp_shortened_versions():
     counts = [len(short) for file in
               (encoded("WEBP"), encoded("WEBP", clear), encoded("WEBP", lossless=True)) for _, short in webp.streams(webp.rewritten(file))]  # fmt: skip
     assert counts == [2, 3, 1]
+
+
+IN_TWO_PARTS = base64.b64decode(
+    "UklGRmIAAABXRUJQVlA4IFYAAACQBQCdASogACAALy243G4nNLS0lIMsS0gABoL/wFyzUQ8nMbuZvkR91zWoJEenCPUmzE1vgAAQAAD+1dEeNMZ27Li6"
+    "jrTGrYAApFZ+LQTy+AXMwAAAAA=="
+)
+"""Of libwebp 1.6 with ``method = 2`` and ``partitions = 1``."""
+
+
+def test_webp_of_several_parts():
+    """What lies between the streams of one picture cannot be seen from outside (D15): so such a file is not known."""
+    frame, hidden = IN_TWO_PARTS[20:], CANARY + b"\n"
+    (tag,) = struct.unpack("<I", frame[:3] + b"\0")
+    at = 10 + (tag >> 5)
+    first = int.from_bytes(frame[at : at + 3], "little")
+    end = at + 3 + first
+    stuffed = frame[:at] + (first + len(hidden)).to_bytes(3, "little") + frame[at + 3 : end] + hidden + frame[end:]
+    file = b"RIFF" + struct.pack("<I", len(stuffed) + 12) + b"WEBPVP8 " + struct.pack("<I", len(stuffed)) + stuffed
+
+    assert Image.open(io.BytesIO(file)).tobytes() == Image.open(io.BytesIO(IN_TWO_PARTS)).tobytes()
+    assert webp.rewritten(file) is None
+    assert webp.rewritten(IN_TWO_PARTS) is None
+
+
+@pytest.mark.parametrize("quality", [1, 30, 80, 100])
+@pytest.mark.parametrize("method", [0, 4, 6])
+def test_webp_of_one_part(quality, method):
+    """Whatever its header says before: segments, filters."""
+    picture = Image.radial_gradient("L").resize((90, 70)).convert("RGB")
+    file = encoded("WEBP", picture, quality=quality, method=method)
+
+    assert webp.rewritten(file) == file
+
+
+@pytest.mark.parametrize("text", [b"<b>", b"aa", b"cc\0"])
+@pytest.mark.parametrize("kind", [0x00, 0x11])
+def test_jpeg_codes_that_nothing_has(text, kind):
+    """Symbols of no coefficient, or there twice: a text in a table that is used for others (D15)."""
+    file = encoded("JPEG")
+    at = next(n for n in range(len(file)) if file[n : n + 2] == b"\xff\xc4" and file[n + 4] == kind)
+    end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+    stuffed = file[: end - len(text)] + text + file[end:]
+
+    assert jpeg.rewritten(file) == file
+    assert jpeg.rewritten(stuffed) is None
 
 
 def test_webp_extended_header():

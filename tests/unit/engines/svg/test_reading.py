@@ -339,6 +339,14 @@ def test_embedded_pictures_obey_limits(uri, limits, words):
         given_to_librsvg(svg(f'<image href="{uri}"/><image href="{uri}"/>'), limits)
 
 
+def test_embedded_pictures_are_counted_before_they_are_decoded():
+    """V08, R09: the one that is too many is not brought to PNG first: here it could not be, it breaks off."""
+    whole = data_uri("GIF", (300, 300))
+    broken = data_uri("GIF", body=base64.b64decode(whole.partition(",")[2])[:-40])
+    with pytest.raises(LimitExceeded, match="embeds more than 100000 pixels"):
+        given_to_librsvg(svg(f'<image href="{whole}"/><image href="{broken}"/>'), Limits(total_pixels=100_000))
+
+
 @pytest.mark.parametrize(
     "uri", ["data:image/png;base64,!!!", "data:image/png;base64,AAA", data_uri("GIF", body=b"GIF89a\1\0")]
 )
