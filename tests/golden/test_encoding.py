@@ -311,14 +311,6 @@ def test_display_p3(to, kind):
     assert np.abs(reference_encoding.as_srgb(found) - wanted).mean() < near
 
 
-@pytest.mark.parametrize("space", ["keep", "p3"])
-def test_a_ground_that_nothing_shows_changes_no_colour(space):
-    """What is opaque is not brought to the ground's own space: it would lose what that has not."""
-    source = pictures.encoded(pictures.photo(60, 40), "PNG", icc_profile=pictures.swapped_profile())
-    plain, laid = (mill(source, format="png", colorspace=space, **more) for more in ({}, {"background": "fff"}))
-    assert laid.body == plain.body
-
-
 @pytest.mark.parametrize(
     "given", [{}, {"width": "60"}, {"width": "90", "height": "90", "fit": "contain", "background": "f00"}]
 )

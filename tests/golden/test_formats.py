@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 
 from golden import pictures, reference
 from golden.mill import mill
+from imagemill.engines.decoded import pyvips
 from imagemill.model.errors import ImageCorrupt
 from imagemill.model.media import Format
 
@@ -259,3 +260,19 @@ def test_same_bytes_every_time():
     source = pictures.encoded(pictures.photo(), "JPEG")
     for format_ in FORMATS:
         assert mill(source, width=200, format=format_).etag == mill(source, width=200, format=format_).etag
+
+
+@pytest.mark.parametrize("space", ["keep", "p3"])
+def test_a_ground_that_nothing_shows_changes_no_colour(space):
+    """What is opaque is not brought to the ground's own space: it would lose what that has not."""
+    source = pictures.encoded(pictures.photo(60, 40), "PNG", icc_profile=pictures.swapped_profile())
+    plain, laid = (mill(source, format="png", colorspace=space, **more) for more in ({}, {"background": "fff"}))
+    assert laid.body == plain.body
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4])
+def test_bands_of_a_deep_tiff(bands):
+    """Grey stays grey; with transparency it becomes colours, as few readers know that of sixteen bits."""
+    samples = np.random.default_rng(2).integers(0, 65_536, (9, 12, bands), np.uint16)
+    made = mill(pictures.png16(samples), format="tiff", bits="16")
+    assert pyvips.Image.tiffload_buffer(made.body).bands == {1: 1, 2: 4, 3: 3, 4: 4}[bands]

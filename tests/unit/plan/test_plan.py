@@ -164,6 +164,8 @@ class TestResolve:
         """A cut before the scale needs twice the room; blur, a box or a colour before it forbid it; no scale, none."""
         assert steps(Crop(2000, 1500, 0, 0), Resize(600)).shrink == 1
         assert steps(Crop(2000, 1500, 0, 0), Resize(400)).shrink == 2
+        assert steps(Crop(3000, 1000, 0, 0), Resize(300, 400, Fit.FILL)).shrink == 1
+        assert steps(Crop(1000, 3000, 0, 0), Resize(400, 300, Fit.FILL)).shrink == 1
         assert steps(Rotate(1), Resize(0, 999)).shrink == 4
         assert steps(Rotate(1), Resize(999)).shrink == 2
         for before in (Blur(100), Sharpen(100), Background(0)):

@@ -225,6 +225,9 @@ def test_webp_extended_header():
     made = webp.rewritten(encoded("WEBP", clear, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
     assert made[12:30] == b"VP8X\x0a\0\0\0" + bytes([0x10, 0, 0, 0, 39, 0, 0, 29, 0, 0])
     assert webp.rewritten(encoded("WEBP"))[12:16] == b"VP8 "
+    moving = webp.rewritten(encoded("WEBP", clear, save_all=True, append_images=[clear.rotate(180)], loop=3))
+    assert moving[12:30] == b"VP8X\x0a\0\0\0" + bytes([0x12, 0, 0, 0, 39, 0, 0, 29, 0, 0])
+    assert moving[30:44] == b"ANIM\x06\0\0\0" + bytes([0, 0, 0, 0, 3, 0])
 
 
 def test_webp_that_moves_and_does_not():
