@@ -276,3 +276,18 @@ def test_bands_of_a_deep_tiff(bands):
     samples = np.random.default_rng(2).integers(0, 65_536, (9, 12, bands), np.uint16)
     made = mill(pictures.png16(samples), format="tiff", bits="16")
     assert pyvips.Image.tiffload_buffer(made.body).bands == {1: 1, 2: 4, 3: 3, 4: 4}[bands]
+
+
+def test_grey_apng_with_alpha():
+    """Each frame keeps both of its bands."""
+    grey, alpha = Image.linear_gradient("L").resize((24, 16)), Image.radial_gradient("L").resize((24, 16))
+    frames = [Image.merge("LA", pair) for pair in ((grey, alpha), (grey.rotate(180), alpha))]
+    source = pictures.encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=50, blend=0)
+
+    made = Image.open(io.BytesIO(mill(source, format="apng").body))
+
+    for n, frame in enumerate(frames):
+        made.seek(n)
+        wanted, found = (np.asarray(picture.convert("RGBA"), float) for picture in (frame, made))
+        assert np.array_equal(found[..., 3], wanted[..., 3])
+        assert np.abs((found - wanted)[wanted[..., 3] > 0]).max() <= 1

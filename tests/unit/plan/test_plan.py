@@ -156,6 +156,8 @@ class TestResolve:
         for turns in (1, 2, 3):
             found = steps(Rotate(turns), Resize(300, 100, Fit.FILL), info=info)
             assert found.shrink == (8 if turns == 2 else 2)
+            found = steps(Rotate(turns), Resize(100, 300, Fit.FILL), info=info)
+            assert found.shrink == (2 if turns == 2 else 8)
         assert steps(AutoOrient(), Flip(), Flop(), Resize(300, 100, Fit.FILL), info=info).shrink == (
             8 if orientation <= 4 else 2
         )

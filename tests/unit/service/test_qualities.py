@@ -7,7 +7,7 @@ import pytest
 from imagemill.cache.memory import MemoryCache
 from imagemill.engines.base import NO_LAYERS, Known, Made, Stages, Task
 from imagemill.model.media import Format, Rendition
-from imagemill.model.recipe import Encode, Resize
+from imagemill.model.recipe import Describe, Encode, Resize
 from imagemill.service.qualities import Remembering
 
 AUTO = Task((Resize(5), Encode(Format.WEBP, target_centi=7500)))
@@ -27,7 +27,8 @@ class Engine:
         self.told.append([task.known for task in tasks])
         try:
             for task in tasks:
-                quality = 61 if task.recipe[-1].target_centi else 0
+                last = task.recipe[-1]
+                quality = 61 if isinstance(last, Encode) and last.target_centi else 0
                 yield Made(Rendition(source, Format.WEBP, "e", 1, 1, quality=quality), Stages())
         finally:
             self.closed += 1
@@ -89,3 +90,12 @@ async def test_large_sources_have_a_name_too(engine, remembering):
     await run(remembering, b"a" * 300_000, AUTO)
     await run(remembering, b"a" * 300_000, AUTO)
     assert engine.told[-1][0]
+
+
+async def test_what_is_told_has_no_quality(engine, remembering):
+    """A description goes through as it is, alone and beside a picture whose quality is known."""
+    told = Task((Describe(colours=2),))
+    for tasks in ([told], [AUTO], [told, AUTO]):
+        assert len([made async for made in remembering.run(b"source", tasks)]) == len(tasks)
+    assert engine.told[0] == [()]
+    assert engine.told[2] == [(Known(Format.WEBP, 7500, 61),)] * 2

@@ -45,7 +45,7 @@ def test_png_is_cut_where_its_pixels_end():
 @pytest.mark.parametrize(
     "file",
     [
-        made_png(ROWS + CANARY), made_png(ROWS[:-1]), made_png(ROWS, before=chunk(b"CnRY", CANARY)), made_png(ROWS, before=chunk(b"iCCP", CANARY)),
+        made_png(ROWS, header=HEADER + CANARY), made_png(ROWS, header=HEADER[:12]), made_png(ROWS + CANARY), made_png(ROWS[:-1]), made_png(ROWS, before=chunk(b"CnRY", CANARY)), made_png(ROWS, before=chunk(b"iCCP", CANARY)),
         made_png(ROWS, before=chunk(b"tRNS", CANARY)), made_png(ROWS, header=struct.pack(">IIBBBBB", 4, 2, 16, 0, 0, 0, 0)), made_png(ROWS)[:-12],
         made_png(ROWS)[:-20] + b"\0" * 20, made_png(ROWS, before=chunk(b"IHDR", b"x" * 13)), made_png(ROWS, header=struct.pack(">IIBBBBB", 4, 2, 8, 3, 0, 0, 0)),
     ],
