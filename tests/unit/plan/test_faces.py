@@ -40,6 +40,29 @@ def test_no_other_box_covers_more(found, size, x, y):
     assert sum(covered(box, f) for f in largest) >= sum(covered(other, f) for f in largest)
 
 
+small_faces = st.lists(
+    st.builds(Box, st.integers(0, 16), st.integers(0, 10), st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=4
+)
+
+
+@given(small_faces, st.builds(Size, st.integers(1, 24), st.integers(1, 18)))
+def test_none_of_all_boxes_covers_more(found, size):
+    """In a picture so small that every one is tried."""
+    of = Size(24, 18)
+    every = (Box(x, y, size.width, size.height) for x in range(25 - size.width) for y in range(19 - size.height))
+    most = max(sum(covered(box, face) for face in found) for box in every)
+    assert sum(covered(around(found, size, of), face) for face in found) == most
+
+
+def test_the_largest_of_a_crowd_count():
+    """By their area: sixteen, whichever way they are longer."""
+    small = [Box(150 + n % 6 * 70, 90 + n // 6 * 100, 9, 9) for n in range(16)]
+    for face in (Box(10, 10, 2, 60), Box(10, 10, 60, 2)):
+        box = around([*small, face], Size(60, 60), OF)
+        assert (box.left, box.top) <= (10, 10)
+    assert around([*small, Box(10, 10, 1, 60)], Size(60, 60), OF).left > 70
+
+
 @pytest.mark.parametrize(
     ("found", "size", "wanted"),
     [
