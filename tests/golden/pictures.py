@@ -85,6 +85,17 @@ def swapped_profile():
     return bytes(swapped)
 
 
+def grey_profile(gamma=1.0):
+    """A profile for grey, written by the specification (ICC.1, 7.2 and 7.3): linear light, so that it shows where used."""
+    white = struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)
+    point, curve = b"XYZ \0\0\0\0" + white, b"curv\0\0\0\0" + struct.pack(">IH2x", 1, round(gamma * 256))
+    table = struct.pack(">I4sII4sII", 2, b"wtpt", 156, len(point), b"kTRC", 156 + len(point), len(curve))
+    head = struct.pack(
+        ">I4sI4s4s4s12x4s28x", 156 + len(point) + len(curve), b"", 0x02100000, b"mntr", b"GRAY", b"XYZ ", b"acsp"
+    )
+    return (head + white).ljust(128, b"\0") + table + point + curve
+
+
 def animation(kind, durations=(40, 120, 70, 300), loop=5, size=(60, 40)):
     """A square that wanders over a ground that changes colour from frame to frame."""
     frames = []

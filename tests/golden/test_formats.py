@@ -291,3 +291,20 @@ def test_grey_apng_with_alpha():
         wanted, found = (np.asarray(picture.convert("RGBA"), float) for picture in (frame, made))
         assert np.array_equal(found[..., 3], wanted[..., 3])
         assert np.abs((found - wanted)[wanted[..., 3] > 0]).max() <= 1
+
+
+def test_keep_a_profile_of_greys():
+    """Kept while the picture is grey; where an operation gives it colours it is sRGB, which needs no profile."""
+    ramp = Image.linear_gradient("L").resize((64, 16))
+    source = pictures.encoded(ramp, "PNG", icc_profile=pictures.grey_profile())
+    kept, coloured = (
+        Image.open(io.BytesIO(mill(source, format="png", colorspace="keep", **more).body))
+        for more in ({}, {"duotone": "ff0000,00ff00"})
+    )
+    seen = reference.opened(mill(source, format="png").body)[..., 0]
+    assert (kept.mode, kept.info["icc_profile"]) == ("L", pictures.grey_profile())
+    assert np.array_equal(np.asarray(kept), np.asarray(ramp))
+    assert np.abs(seen - np.asarray(ramp, float)).max() > 40, "it is linear light"
+    assert coloured.mode == "RGB"
+    assert "icc_profile" not in coloured.info
+    assert np.abs(np.asarray(coloured, float)[..., 1] - seen).mean() < 4
