@@ -35,6 +35,8 @@ PARTS_AT_A_TIME = 4
 _LAST_WORDS_S = 1.0
 """So long does whoever ends a write wait until its leftovers are gone; then that goes on without them."""
 _REMOVING_S = 60.0
+_NOT_AS_SEEN = "ConditionNotMatch"
+"""The kind of a failure, which files say in words."""
 _FAILED = (
     foreign.Error, foreign.Unexpected, foreign.Unsupported, foreign.ConfigInvalid, foreign.NotFound,
     foreign.PermissionDenied, foreign.IsADirectory, foreign.NotADirectory, foreign.AlreadyExists, foreign.IsSameFile,
@@ -98,9 +100,9 @@ async def _chunks(bucket: AsyncOperator, file: AsyncFile, path: str, seen: Metad
 
 
 async def _judge(bucket: AsyncOperator, path: str, seen: Metadata, failed: OSError) -> None:
-    """Look again where a stream failed: if the object is another or gone by now, say so."""
-    now = await bucket.stat(path)
-    if now.etag != seen.etag:
+    """Find out why a stream failed: if the object is another or gone by now, or was another then, say so."""
+    was_another = str(failed).startswith(_NOT_AS_SEEN)  # and may be the same again by now
+    if was_another or (await bucket.stat(path)).etag != seen.etag:
         raise SourceTruncated("the source changed while it was read") from failed
 
 
