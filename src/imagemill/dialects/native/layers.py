@@ -41,7 +41,7 @@ PARAMETERS = (
     ),
     Parameter("wm_y", "wmy", "-16383-16383", "Pixels from the edge that wm_gravity names, else down. Default: 0."),
     Parameter(
-        "wm_scale", "wms", "0.000001-10", "Width of the watermark as a share of the picture's. Default: its own width."
+        "wm_scale", "wms", "0.0001-10", "Width of the watermark as a share of the picture's. Default: its own width."
     ),
     Parameter("wm_rotate", "wmr", "-359.99-359.99", "Degrees that the watermark is turned clockwise. Default: 0."),
     Parameter("wm_opacity", "wmo", "1-100", "How dense the watermark is, in percent. Default: 100."),

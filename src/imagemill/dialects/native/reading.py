@@ -4,7 +4,7 @@ Errors   `BadOption` names the parameter.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -155,15 +155,15 @@ def flag(given: Given, name: str, *, default: bool = False) -> bool:
     return text == "1"
 
 
-def choice(given: Given, name: str, kind: type[E], default: E, offered: Iterable[E] = ()) -> E:
-    """One of a few words: those *offered*, or all there are."""
+def choice(given: Given, name: str, kind: type[E], default: E) -> E:
+    """One of a few words."""
     text = given.get(name, default.value)
     if text == "jpg" and kind is Format:
         text = "jpeg"
-    words = tuple(offered) or tuple(kind)
-    if text not in words:
-        raise BadOption(f"{name}: one of {', '.join(words)}")
-    return kind(text)
+    try:
+        return kind(text)
+    except ValueError as e:
+        raise BadOption(f"{name}: one of {', '.join(kind)}") from e
 
 
 def colour(name: str, text: str) -> int:
