@@ -359,7 +359,7 @@ async def test_a_write_to_a_level_that_is_away_is_known_not_to_have_happened(tmp
         node = RedisCache(Level2(url=Secret(gone.url), timeout_s=0.2), stale_s=1, negative_s=1)
         await node.start()
         lease = await node.lease(KEY)
-        gone.admin.shutdown(nosave=True)
+        gone.stop()
 
         assert not await node.store(KEY, entry(), lease)
         await node.close()
