@@ -11,7 +11,7 @@ import pytest
 from imagemill.jobs.base import Claim
 from imagemill.jobs.temporal.engine import TemporalEngine
 from imagemill.model.errors import DependencyDown
-from imagemill.model.job import Event, State, delivery_id
+from imagemill.model.job import Event, ResultState, State, delivery_id
 from support.temporal import Server
 from support.temporal_jobs import ended, job, lines, settings, until, worker
 
@@ -29,13 +29,17 @@ def mortal(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.timed
 async def test_a_killed_workers_job_goes_elsewhere(temporal, tmp_path):
-    """Within the heartbeat timeout, and the rendition that was stored is not made again."""
+    """Within the heartbeat timeout, and the rendition that was stored is not made again.
+
+    It dies over its work, and not over a step of the workflow, which would be waited for for ten seconds.
+    """
     given = settings(temporal.address, heartbeat_s=HEARTBEAT_S)
     engine, log = TemporalEngine(given), tmp_path / "log"
     accepted = await engine.submit(job("sleep:4", url=URL))
     queue = given.temporal.task_queue
     with worker(temporal.address, queue, log) as one, worker(temporal.address, queue, log) as other:
         await until(lambda: lines(log, "first"), "one of them has begun")
+        await until(lambda: _knows(engine, accepted.id, 1), "its workflow has heard of it")
         pid = lines(log, "first")[0]["pid"]
         next(process for process in (one, other) if process.pid == pid).kill()
         killed_s = time.time()
@@ -48,6 +52,11 @@ async def test_a_killed_workers_job_goes_elsewhere(temporal, tmp_path):
     assert again["have"] == ["a"]
     assert (done.state, done.attempts, len(done.results)) == (State.SUCCEEDED, 2, 2)
     assert {line["id"] for line in lines(log, "deliver")} == {delivery_id(accepted.id, Event.SUCCEEDED)}
+
+
+async def _knows(engine, job_id, stored):
+    """Whether so many renditions are told as stored, which they are once no step of the workflow is under way."""
+    return [result.state for result in (await engine.read(job_id)).results].count(ResultState.STORED) == stored
 
 
 async def test_a_frozen_workers_reports_are_not_heard(temporal, tmp_path):
