@@ -68,6 +68,16 @@ def test_unsharp(source, given):
     source.check(lambda p: look.unsharp(p, sigma, *more), tolerance, unsharp=given)
 
 
+@pytest.mark.parametrize("asked", [{"unsharp": "0.5,500"}, {"unsharp": "1,300"}, {"unsharp": "3,500"}, {"blur": "3"}])
+def test_one_colour_stays(asked):
+    """What is blurred of one colour is that colour, to the level: nothing is left that could be added five times."""
+    source = pictures.encoded(Image.new("RGB", (20, 15), (250, 220, 35)), "PNG")
+
+    found = reference.opened(mill(source, **asked).body)
+
+    assert (found[..., :3] == [250, 220, 35]).all()
+
+
 @pytest.mark.parametrize("threshold", [1, 2, 7])
 def test_unsharp_threshold(threshold):
     """The smallest difference that is added is the threshold itself."""

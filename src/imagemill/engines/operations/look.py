@@ -8,6 +8,7 @@ import numpy as np
 from imagemill.engines.decoded import Image, pyvips
 from imagemill.engines.operations import shapes
 from imagemill.engines.operations.base import Alpha, Colours, Context, How, Table
+from imagemill.engines.operations.bells import blurred
 from imagemill.engines.pixels import RGB, premultiplied, straight, with_bands
 from imagemill.model.operations.values import MILLION
 from imagemill.model.recipe import Gradient, Mask, Pixelate, Round, Unsharp
@@ -15,15 +16,13 @@ from imagemill.plan.operations.colours import Curve, Mix
 from imagemill.plan.steps import Crisp, Smooth
 
 _LEVELS, _MOST = 256, 255
-_FAINT = 0.05
-"""Of a kernel in whole numbers, which counts in twentieths of its middle: what is fainter is 0 anyway."""
 _POINTS = 4096
 """Of a gradient: more than there are levels, so that none is missed."""
 _IDENTITY = bytes(range(_LEVELS))
 
 
 def _smooth(image: Image, step: Smooth, _context: Context) -> Image:
-    return _at_hand(_at_hand(image).gaussblur(step.sigma, precision="integer"))
+    return _at_hand(blurred(_at_hand(image), step.sigma))
 
 
 def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
@@ -35,7 +34,7 @@ def _crisp(image: Image, step: Crisp, _context: Context) -> Image:
     colours, alpha = _parted(image)
     assert alpha
     seen = premultiplied(image)
-    around = straight(seen.gaussblur(sigma, precision="integer", min_ampl=_FAINT))
+    around = straight(blurred(seen, sigma))
     hidden = alpha.linear(-1 / _MOST, 1)
     ground = (_parted(seen)[0] + _parted(around)[0] * hidden).rint().cast("uchar")
     ground = ground.copy(interpretation=image.interpretation)
@@ -56,9 +55,9 @@ def _unsharp(image: Image, step: Unsharp, _context: Context) -> Image:
     image = _at_hand(image)
     colours, alpha = _parted(image)
     seen = premultiplied(image) if alpha else image
-    blurred = seen.gaussblur(step.sigma_centi / 100, precision="integer", min_ampl=_FAINT)
-    blurred = _parted(straight(blurred))[0] if alpha else blurred
-    taken = (colours - blurred + _MOST).cast("ushort").maplut(_added(step))
+    around = blurred(seen, step.sigma_centi / 100)
+    around = _parted(straight(around))[0] if alpha else around
+    taken = (colours - around + _MOST).cast("ushort").maplut(_added(step))
     return _at_hand(_with_alpha((colours + taken).cast("uchar"), alpha, image))
 
 

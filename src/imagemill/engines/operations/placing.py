@@ -12,6 +12,7 @@ import math
 from msgspec import Struct
 
 from imagemill.engines.decoded import Image
+from imagemill.engines.operations.bells import blurred
 from imagemill.engines.operations.blending import blended
 from imagemill.engines.pixels import RGB, RGBA, premultiplied, straight, with_bands
 from imagemill.model.errors import BadOption
@@ -23,6 +24,8 @@ from imagemill.plan.placing import spot, turned_size
 _QUARTER, _FULL = 9_000, 36_000
 _REACH = 3.0
 """Sigmas that a blurred edge is followed for: beyond, less than 1 in 255 is left."""
+_TAIL = 0.02
+"""Of its height, where the bell that a shadow is blurred with is cut off."""
 _CLEAR = [0, 0, 0, 0]
 
 
@@ -129,7 +132,7 @@ def _shadowed(picture: Size, overlay: Image, shadow: Shadow, left: int, top: int
     overlay = overlay.copy_memory()
     shape = overlay.extract_band(RGB).embed(before + shadow.x_px, above + shadow.y_px, width, height)
     if sigma:
-        shape = shape.gaussblur(sigma, precision="integer", min_ampl=0.02)
+        shape = blurred(shape, sigma, _TAIL)
     *colour, density = shadow.rgba.to_bytes(4, "big")
     below = (shape.crop(*seen) * (density / 0xFF)).rint().cast("uchar")
     ground = below.new_from_image(colour).bandjoin(below).copy(interpretation="srgb")

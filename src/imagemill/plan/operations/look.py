@@ -34,7 +34,7 @@ from imagemill.plan.operations.geometry import PREMULTIPLY_NS, background
 from imagemill.plan.steps import Crisp, Smooth, Step
 from imagemill.settings import Limits
 
-_BLUR_NS, _BLUR_SIGMA_NS = 5.0, 0.9
+_BLUR_NS, _BLUR_SIGMA_NS = 5.0, 1.3
 _SHARPEN_NS, _SHARPEN_SIGMA_NS = 80.0, 6.0
 _UNSHARP_NS, _UNSHARP_SIGMA_NS, _PIXELATE_NS = 16.0, 1.6, 8.0
 _CURVE_NS, _MIX_NS, _GRADIENT_NS, _MASK_NS = 4.0, 14.0, 28.0, 20.0
