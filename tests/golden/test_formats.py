@@ -58,6 +58,20 @@ def test_auto(accept, picture, format_):
     assert mill(source, accept, format="auto").format == Format(format_)
 
 
+@pytest.mark.parametrize(
+    ("asked", "format_"),
+    [
+        ({"background": "fff"}, "jpeg"), ({"background": "ffffff80"}, "png"), ({"background": "fff", "radius": "9"}, "jpeg"),
+        ({"ops": "background:fff/round:9"}, "png"), ({"ops": "blur:1/background:fff/flip"}, "jpeg"),
+    ],
+)  # fmt: skip
+def test_auto_on_a_ground(asked, format_):
+    """What a solid ground closes needs no PNG; what is cut out of it afterwards does."""
+    source = png(pictures.disc())
+
+    assert mill(source, format="auto", **asked).format == Format(format_)
+
+
 def test_auto_leaves_large_avif_to_webp():
     """AVIF of millions of pixels takes seconds: ``auto`` does not choose it."""
     source = pictures.encoded(pictures.photo(2100, 1500), "JPEG")

@@ -77,7 +77,7 @@ def resolve(
         played(wanted, selection, Format.JSON)  # nothing of what is played can be asked for
         return _drawn(replace(_told(last, steps, size, info, selection.count), first=selection.first))
     assert isinstance(last, Encode)
-    seen = replace(info, has_alpha=info.has_alpha or look.clears(recipe))
+    seen = replace(info, has_alpha=look.transparent(recipe, info))
     format_ = _format(last, candidates, seen, size, engine, moving=selection.count > 1)
     if format_ not in ALPHA and background(recipe) is None:
         steps = _whitened(steps)

@@ -6,6 +6,7 @@ from typing import Any
 from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.model.recipe import (
+    Background,
     Blur,
     Brightness,
     Colorize,
@@ -30,7 +31,7 @@ from imagemill.plan.geometry import Size
 from imagemill.plan.operations import colours
 from imagemill.plan.operations.base import Check, Group, Price, Resolve, Scene
 from imagemill.plan.operations.colours import Curve, Mix
-from imagemill.plan.operations.geometry import PREMULTIPLY_NS, background
+from imagemill.plan.operations.geometry import OPAQUE, PREMULTIPLY_NS, background
 from imagemill.plan.steps import Crisp, Smooth, Step
 from imagemill.settings import Limits
 
@@ -40,6 +41,12 @@ _UNSHARP_NS, _UNSHARP_SIGMA_NS, _PIXELATE_NS = 16.0, 1.6, 8.0
 _CURVE_NS, _MIX_NS, _GRADIENT_NS, _MASK_NS = 4.0, 14.0, 28.0, 20.0
 _SET_UP_NS = 600_000.0
 """Before the first pixel, in each frame."""
+
+
+def transparent(recipe: Recipe, info: MediaInfo) -> bool:
+    """Whether what *recipe* makes of such a source may let something through: no solid ground closes its holes."""
+    solid = any(isinstance(op, Background) and op.rgba & 0xFF == OPAQUE for op in recipe)
+    return clears(recipe) or (info.has_alpha and not solid)
 
 
 def clears(recipe: Recipe) -> bool:
