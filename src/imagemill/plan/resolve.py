@@ -221,7 +221,7 @@ def _is_worth(format_: Format, last: Encode, info: MediaInfo, size: Size, engine
 
 
 def _is_worth_avif(last: Encode, info: MediaInfo, size: Size, engine: Engine) -> bool:
-    """Without loss it is larger than WebP by 9 to 180 %, and hardly smaller than PNG (64 to 480 px a side)."""
+    """Without loss it takes 1.3 to 1.5 of WebP's bytes, and PNG 1.3 to 1.45: ``python bench/formats.py --lossless``."""
     if last.lossless:
         return False
     steps = Steps(info, (), Format.AVIF, last.quality, size, 1, encode=last)
