@@ -44,6 +44,27 @@ def test_later_presets_override_earlier_ones():
     assert recipe("preset=b,a", named=named)[1:3] == (Resize(10), Blur(100))
 
 
+@pytest.mark.parametrize(
+    ("preset", "asked"),
+    [
+        ("gravity=north", "focus=0.1,0.2"), ("focus=0.1,0.2", "gravity=north"), ("gravity=face", "gravity=west"),
+        ("trim=9&trim_color=f00", "trim_corner=bottom-right"), ("trim=9&trim_corner=bottom-right", "trim_color=f00"),
+    ],
+)  # fmt: skip
+def test_one_thing_in_two_ways(preset, asked):
+    """What a URL says in one way overrides what a preset, or an earlier one, says in the other."""
+    box, trim = "width=9&height=9&fit=cover", "trim=9&" if "trim" in preset else ""
+    named = {"a": f"{box}&{preset}", "b": f"{box}&{trim}{asked}"}
+    wanted = recipe(f"{box}&{trim}{asked}")
+    assert recipe(f"preset=a&{asked}", named=named) == wanted
+    assert recipe("preset=a,b", named=named) == wanted
+
+
+def test_two_ways_in_one_url_stay_refused():
+    with pytest.raises(BadOption, match="not together with gravity"):
+        recipe("preset=thumb&gravity=north&focus=0,0")
+
+
 def test_the_key_is_of_what_is_done():
     """Whoever asks for the same by a preset or by parameters shares the entry; a preset that changes has another."""
     by_name = dialect().parse(b"source=local:a/b&preset=thumb")

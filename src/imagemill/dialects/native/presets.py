@@ -19,6 +19,8 @@ PARAMETER = Parameter(
 )
 BESIDE = frozenset({"source", "ttl", "tags", "expires", "filename", "attachment"})
 """What says nothing of pixels."""
+_EITHER = ({"gravity", "focus"}, {"trim_color", "trim_corner"})
+"""One thing in two ways: whichever is said later overrides the other."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MOST = 8
 
@@ -44,8 +46,8 @@ class Named:
             return given
         made: dict[str, str] = {}
         for name in self._asked(given[PARAMETER.name]):
-            made |= self._presets[name]
-        return made | {name: value for name, value in given.items() if name != PARAMETER.name}
+            made = _overridden(made, self._presets[name])
+        return _overridden(made, {name: value for name, value in given.items() if name != PARAMETER.name})
 
     def _asked(self, text: str) -> list[str]:
         names = text.split(",", _MOST)
@@ -55,6 +57,11 @@ class Named:
             if name not in self._presets:
                 raise BadOption(f"preset: {name[:64]!r} is none here")
         return names
+
+
+def _overridden(given: Given, by: Given) -> dict[str, str]:
+    over = {name for either in _EITHER if either & by.keys() for name in either}
+    return {name: value for name, value in given.items() if name not in over} | dict(by)
 
 
 def _checked(name: str, text: str, terms: Terms, *, client_hints: bool) -> Given:
