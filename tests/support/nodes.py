@@ -14,6 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from support.node import Answer, Node, SourceServer, fetch, serving
+from support.redis import until
 
 T = TypeVar("T")
 L2: dict[str, Any] = {"timeout_s": 5.0}
@@ -55,6 +56,16 @@ async def entered(context: AbstractContextManager[T]) -> AsyncIterator[T]:
 def renders(nodes: Sequence[Node], outcome: str = "ok") -> int:
     """Renders that *nodes* have finished with *outcome*, all together."""
     return int(sum(_labelled(node, "imagemill_renders_total", f'outcome="{outcome}"') for node in nodes))
+
+
+def heard(nodes: Sequence[Node]) -> list[int]:
+    """Purges that each of *nodes* has noted."""
+    return [int(node.metric("imagemill_purges_total")) for node in nodes]
+
+
+def until_heard(nodes: Sequence[Node], before: Sequence[int]) -> None:
+    """Wait until each of *nodes* has noted one purge more than *before*."""
+    until(lambda: all(n > was for n, was in zip(heard(nodes), before, strict=True)), "all have heard of it")
 
 
 def l2_events(node: Node, event: str) -> int:

@@ -172,7 +172,8 @@ def overloaded(node: Node) -> list[dict[str, Any]]:
 @pytest.mark.timed
 async def test_past_the_queue_is_refused_quickly_and_hits_are_not(tmp_path: Path) -> None:
     """Section 5: a queue of 4 and 60 distinct renders: refusals in under 50 ms of server time, hits all the while."""
-    with serving(tmp_path, gate={"queue": 4}, engine={"workers": 1}) as node:
+    patience = {"server": {"request_timeout_s": 120.0}, "engine": {"workers": 1, "deadline_s": 60.0}}
+    with serving(tmp_path, gate={"queue": 4, "wait_s": 60.0}, **patience) as node:
         hit = "/image?source=local:sample/dandelion.jpg&width=40&format=webp"
         assert node.get(hit).status == 200
         (worker,) = node.workers()
