@@ -67,8 +67,8 @@ def test_gone_from_all_nodes(
     assert tier(four[0].get(tagged)) == "MISS"
     assert tier(four[0].get(other)) == "MISS"
     until(lambda: l2_events(four[0], "stored") >= stored + 2, "they are stored")
-    for node in four:
-        assert [tier(node.get(t)) for t in (target, other, target, other)][2:] == ["L1", "L1"]
+    for node in four:  # just after a tag was purged no copy is used that is older
+        until(lambda node=node: [tier(node.get(t)) for t in (target, other)] == ["L1", "L1"], "it holds both")
     assert source.asked(path) == 1
     told = heard(four)
 
