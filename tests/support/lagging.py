@@ -1,4 +1,7 @@
-"""`imagemill` with a probe in its loop: the file named by ``LAGS`` gets (Unix time, lag in seconds) pairs at the end."""
+"""`imagemill` with a probe in its loop: the file named by ``LAGS`` gets (Unix time, lag in seconds) pairs at the end.
+
+The time in which the loop could run and no processor was free is no lag of its own, and is taken off where Linux tells it.
+"""
 
 import asyncio
 import json
@@ -13,11 +16,20 @@ STEP_S = 0.005
 serving = cli._serving
 
 
+def waited_s() -> float:
+    """For how long this thread has waited for a processor, ever (schedstat, Documentation/scheduler/sched-stats.rst)."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except FileNotFoundError:
+        return 0.0
+
+
 async def probe(lags: list[tuple[float, float]]) -> None:
     while True:
-        begun = time.monotonic()
+        waited, begun = waited_s(), time.monotonic()
         await asyncio.sleep(STEP_S)
-        lags.append((time.time(), time.monotonic() - begun - STEP_S))
+        late_s = time.monotonic() - begun - STEP_S
+        lags.append((time.time(), late_s - (waited_s() - waited)))
 
 
 async def probed(settings, **how):

@@ -70,7 +70,7 @@ class Watched:
         self.cache.put(key, content, None)
         await self.eventually(lambda: self.events["stored"] > stored)
 
-    async def eventually(self, true, seconds: float = 10.0) -> None:
+    async def eventually(self, true, seconds: float = 30.0) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, (self.events, self.states)

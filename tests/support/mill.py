@@ -164,7 +164,7 @@ def milling(
         yield mill
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
     """Wait for *condition*; who does not answer meanwhile is asked again."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -19,6 +19,8 @@ from support.ports import free_port
 
 SAMPLES = Path(__file__).parents[2] / "src" / "imagemill" / "samples"
 PHOTO = (SAMPLES / "dandelion.jpg").read_bytes()
+HELD_S = 60.0
+"""The longest that a source holds an answer back."""
 
 
 class Answer:
@@ -174,6 +176,7 @@ class SourceServer:
         self.requests: list[str] = []
         self.heads: list[str] = []
         self.delay_s: dict[str, float] = {}
+        self.held: dict[str, threading.Event] = {}
         self.etags: dict[str, str] = {}
         """By path; who asks with the same is answered 304."""
         self.statuses: dict[str, str] = {}
@@ -205,9 +208,12 @@ class SourceServer:
         self.heads.append(head)
         path = target.partition("?")[0]
         body, etag = self.bodies.get(path), self.etags.get(path, "")  # as they are when it is asked, not after the wait
-        for prefix, seconds in self.delay_s.items():
+        for prefix, seconds in list(self.delay_s.items()):  # a test may add to it meanwhile
             if path.startswith(prefix):
                 time.sleep(seconds)
+        for prefix, released in list(self.held.items()):
+            if path.startswith(prefix):
+                released.wait(HELD_S)
         status = "200 OK" if body is not None else "404 Not Found"
         if etag and f"if-none-match: {etag}" in head.lower():
             status, body = "304 Not Modified", b""
@@ -216,6 +222,16 @@ class SourceServer:
         headers = self.headers | ({"etag": etag} if etag else {})
         more = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
         out.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(body or b'')}\r\n{more}\r\n".encode() + (body or b""))
+
+    @contextlib.contextmanager
+    def holding(self, prefix: str) -> Iterator[threading.Event]:
+        """Who asks for a path that begins with *prefix* is answered once the event is set, at the latest at the end."""
+        released = self.held[prefix] = threading.Event()
+        try:
+            yield released
+        finally:
+            released.set()
+            del self.held[prefix]
 
     def asked(self, path: str) -> int:
         """How often this path was asked for."""

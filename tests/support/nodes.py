@@ -14,9 +14,10 @@ from urllib.parse import quote
 from PIL import Image
 
 from support.node import Answer, Node, SourceServer, fetch, serving
+from support.redis import until
 
 T = TypeVar("T")
-L2: dict[str, Any] = {"timeout_s": 1.0}
+L2: dict[str, Any] = {"timeout_s": 5.0}
 """Room for a busy machine, in tests that are not about time."""
 LEASE_S = 2.0
 
@@ -55,6 +56,16 @@ async def entered(context: AbstractContextManager[T]) -> AsyncIterator[T]:
 def renders(nodes: Sequence[Node], outcome: str = "ok") -> int:
     """Renders that *nodes* have finished with *outcome*, all together."""
     return int(sum(_labelled(node, "imagemill_renders_total", f'outcome="{outcome}"') for node in nodes))
+
+
+def heard(nodes: Sequence[Node]) -> list[int]:
+    """Purges that each of *nodes* has noted."""
+    return [int(node.metric("imagemill_purges_total")) for node in nodes]
+
+
+def until_heard(nodes: Sequence[Node], before: Sequence[int]) -> None:
+    """Wait until each of *nodes* has noted one purge more than *before*."""
+    until(lambda: all(n > was for n, was in zip(heard(nodes), before, strict=True)), "all have heard of it")
 
 
 def l2_events(node: Node, event: str) -> int:
@@ -99,7 +110,7 @@ async def balanced(nodes: Sequence[Node], target: str, first: int, seconds: floa
             await asyncio.sleep(0.02)
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 10.0) -> float:
+async def eventually(holds: Callable[[], object], seconds: float = 30.0) -> float:
     """Wait until *holds*, which may block, is true; the time it took."""
     begun = time.monotonic()
     while not await asyncio.to_thread(holds):

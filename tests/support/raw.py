@@ -117,7 +117,7 @@ async def endless(writer):
         await writer.drain()
 
 
-async def until(condition, within_s=0.5):
+async def until(condition, within_s=30):
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end

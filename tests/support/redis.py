@@ -18,7 +18,7 @@ import redis
 
 from support.ports import free_port
 
-READY_S = 20.0
+READY_S = 60.0
 PASSWORD = "p@ss/word"
 
 
@@ -74,7 +74,7 @@ class Server:
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "redis.conf"
         self._config.write_text(config)
-        self.admin = redis.Redis(port=self.port, socket_timeout=5, protocol=2, **admin)
+        self.admin = redis.Redis(port=self.port, socket_timeout=30, protocol=2, **admin)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -225,6 +225,9 @@ def cluster(folder: Path, replicas: int = 0) -> Iterator[list[Server]]:
             server.admin.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
         for server in servers:
             until(lambda s=server: _whole(s, len(servers)), "the Cluster is whole")
+        if not replicas:  # who cannot be replaced has not failed because the machine paused, or a test stopped it
+            for server in servers:
+                server.admin.config_set("cluster-node-timeout", 60_000)
         first = servers[0].admin.execute_command("CLUSTER", "MYID").decode()
         for server in servers[3:]:
             until(lambda s=server: s.admin.execute_command("CLUSTER", "REPLICATE", first), "a replica")

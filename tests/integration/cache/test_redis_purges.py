@@ -77,7 +77,7 @@ async def asking(redis):
         await client.aclose()
 
 
-async def until(true, within_s=2.0):
+async def until(true, within_s=30.0):
     """Wait until *true()*; the time it took."""
     begun = time.monotonic()
     while not true():
@@ -86,6 +86,7 @@ async def until(true, within_s=2.0):
     return time.monotonic() - begun
 
 
+@pytest.mark.timed
 async def test_a_purge_reaches_every_node_within_two_seconds(redis):
     """By source, tag and key, hard and soft; on the node that tells it too."""
     async with members(settings_of(redis), 3) as nodes:
@@ -103,7 +104,7 @@ async def test_a_purge_reaches_every_node_within_two_seconds(redis):
 
             wanted = Verdict.STALE if soft else Verdict.GONE
             await until(
-                lambda old=old, wanted=wanted: all(n.sees(e) is wanted for n, e in zip(nodes, old, strict=True))
+                lambda old=old, wanted=wanted: all(n.sees(e) is wanted for n, e in zip(nodes, old, strict=True)), 2.0
             )
             await asyncio.sleep(0.02)
             assert [n.sees(n.entry()) for n in nodes] == [Verdict.VALID] * 3
@@ -161,12 +162,12 @@ async def test_a_node_that_was_away_reads_on(redis, loss):
         floor = node.entry()
         if loss == "hang":
             redis.signal(signal.SIGSTOP)
-            await until(lambda: not node.feed.reading, 5)
+            await until(lambda: not node.feed.reading)
             assert not await node.feed.publish(node.of("tag", "x"))
             redis.signal(signal.SIGCONT)
         else:
             await ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            await until(lambda: not node.feed.reading, 5)
+            await until(lambda: not node.feed.reading)
         event = Seal("", STREAM).encode(node.of("tag", "t"))
         await ask("XADD", STREAM, "*", "e", event)
 
@@ -191,7 +192,7 @@ async def test_what_was_trimmed_unread_raises_the_floor(redis, caplog):
         unnamed = node.entry(tags=())
         assert node.sees(unnamed) is Verdict.VALID
         redis.signal(signal.SIGSTOP)
-        await until(lambda: not node.feed.reading, 5)
+        await until(lambda: not node.feed.reading)
         redis.signal(signal.SIGCONT)
         seal = Seal("", STREAM)
         pipe = [("XADD", STREAM, "MAXLEN", "=", 2, "*", "e", seal.encode(node.of("tag", str(n)))) for n in range(5)]
@@ -326,11 +327,11 @@ async def test_another_kind_of_value_in_the_streams_place(redis):
     """Nothing is heard until it is gone; then all is well again."""
     async with members(settings_of(redis)) as node, asking(redis) as ask:
         await ask("SET", STREAM, "x")
-        await until(lambda: not node.feed.reading, 5)
+        await until(lambda: not node.feed.reading)
         assert not await node.feed.publish(node.of("tag", "t"))
         await ask("DEL", STREAM)
 
-        await until(lambda: node.feed.reading, 5)
+        await until(lambda: node.feed.reading)
 
 
 @pytest.mark.timed
@@ -386,7 +387,7 @@ async def test_without_redis_a_node_starts_and_finds_it_later(redis, caplog):
         assert not await node.feed.publish(node.of("tag", "t"))
         redis.start()
 
-        await until(lambda: node.feed.reading, 5)
+        await until(lambda: node.feed.reading)
         assert node.purges.settled
     said = [r.message for r in caplog.records]
     assert (said.count("purges cannot be heard"), said.count("purges are heard again")) == (1, 1)
@@ -399,7 +400,7 @@ async def test_with_few_rights(tmp_path):
         server.admin.execute_command("ACL", "SETUSER", "mill", "on", ">word", *rules.split())
         settings = Level2(url=Secret(f"redis://mill:word@127.0.0.1:{server.port}"))
         async with members(settings) as node:
-            await until(lambda: node.feed.reading, 5)
+            await until(lambda: node.feed.reading)
             held = node.entry()
             await asyncio.sleep(0.02)
             assert await node.feed.publish(node.of("tag", "t"))
@@ -411,7 +412,7 @@ async def test_in_a_cluster(tmp_path):
     with cluster(tmp_path) as servers:
         settings = Level2(url=Secret(cluster_url(servers)))
         async with members(settings, 2) as (one, other):
-            await until(lambda: one.feed.reading and other.feed.reading, 10)
+            await until(lambda: one.feed.reading and other.feed.reading)
             held = other.entry()
             await asyncio.sleep(0.02)
             assert await one.feed.publish(one.of("tag", "t"))
@@ -425,12 +426,12 @@ async def test_with_sentinel(tmp_path):
     """A new primary is found; what is purged through it reaches those who listened to the old one."""
     with watched(tmp_path) as group:
         async with members(Level2(url=Secret(group.url)), 2) as (one, other):
-            await until(lambda: one.feed.reading and other.feed.reading, 10)
+            await until(lambda: one.feed.reading and other.feed.reading)
             old = group.primary()
             old.signal(signal.SIGKILL)
-            await until(lambda: not one.feed.reading and not other.feed.reading, 10)
-            await until(lambda: group.primary() is not old, 20)
-            await until(lambda: one.feed.reading and other.feed.reading, 20)
+            await until(lambda: not one.feed.reading and not other.feed.reading)
+            await until(lambda: group.primary() is not old)
+            await until(lambda: one.feed.reading and other.feed.reading)
 
             held = other.entry()
             assert other.sees(held) is Verdict.VALID
@@ -444,17 +445,17 @@ async def test_a_primary_that_was_left_behind_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("imagemill.cache.redis_purges.REFRESH_S", 1.0)
     with watched(tmp_path) as group:
         async with members(Level2(url=Secret(group.url))) as node:
-            await until(lambda: node.feed.reading, 10)
+            await until(lambda: node.feed.reading)
             old = group.primary()
             group.sentinels[0].admin.execute_command("SENTINEL", "FAILOVER", "main")
-            await until(lambda: group.primary() is not old, 20)
+            await until(lambda: group.primary() is not old)
             old.admin.execute_command("REPLICAOF", "NO", "ONE")
 
             held = node.entry()
             await asyncio.sleep(0.02)
             event = Seal("", STREAM).encode(node.of("tag", "t"))
             group.primary().admin.xadd(STREAM, {"e": event})
-            await until(lambda: node.sees(held) is Verdict.GONE, 5)
+            await until(lambda: node.sees(held) is Verdict.GONE)
 
 
 async def test_a_try_that_fails_is_repeated_once(redis):

@@ -24,7 +24,7 @@ ENCODINGS = {
 
 @pytest.fixture
 async def pool():
-    made = Pool(Engine(), Limits(), workers=1, entry="integration.engines.closed:main")
+    made = Pool(Engine(deadline_s=60), Limits(), workers=1, entry="integration.engines.closed:main")
     await made.start()
     yield made
     await made.close()

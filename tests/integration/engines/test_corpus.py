@@ -85,7 +85,7 @@ async def run(pool, source, format_=Format.PNG):
 async def all_of_them():
     """Outcome, digest and CPU of every file as PNG; outcome of every fourth as WebP; what happened to workers."""
     events = []
-    pool = Pool(Engine(max_jobs=10**6), Limits(), workers=1, observe=events.append)
+    pool = Pool(Engine(deadline_s=60, max_jobs=10**6), Limits(), workers=1, observe=events.append)
     await pool.start()
     found, lost = {}, {}
     try:
@@ -301,7 +301,7 @@ async def test_corrupt_files_end_the_same_way_in_any_worker(seen):
     bad = [p for p in files("bad") if accepted(p)]
     warm = [p for p in files("good") if accepted(p)]
     sample = chance.sample(bad, min(80, len(bad)))
-    pools = [Pool(Engine(), Limits(), workers=1) for _ in range(2)]
+    pools = [Pool(Engine(deadline_s=60), Limits(), workers=1) for _ in range(2)]
     for pool in pools:
         await pool.start()
     try:

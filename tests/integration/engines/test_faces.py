@@ -24,7 +24,7 @@ SAMPLE = Path(imagemill.__file__).parent / "samples" / "dandelion.jpg"
 )
 async def test_in_a_confined_worker():
     """The model is there without a file being read; a face and none are both answered, by the same worker."""
-    pool = Pool(Engine(), Limits(), workers=1)
+    pool = Pool(Engine(deadline_s=60), Limits(), workers=1)
     await pool.start()
     try:
         for source in (PORTRAIT, SAMPLE):

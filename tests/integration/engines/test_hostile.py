@@ -36,7 +36,7 @@ class Judge:
 
     def __init__(self):
         self.events = []
-        self.pool = Pool(Engine(), Limits(), workers=1, observe=self.events.append)
+        self.pool = Pool(Engine(deadline_s=60), Limits(), workers=1, observe=self.events.append)
 
     async def __aenter__(self):
         await self.pool.start()
@@ -174,7 +174,7 @@ def test_no_result_is_kept_for_the_next():
 async def test_decoded_bytes_limit_on_a_real_file():
     """D02: sixteen bits of four channels are counted as they will be decoded."""
     limits = Limits(decoded_bytes=1 << 20)
-    pool = Pool(Engine(), limits, workers=1)
+    pool = Pool(Engine(deadline_s=60), limits, workers=1)
     await pool.start()
     try:
         for source, refused in (

@@ -94,7 +94,7 @@ async def outcome(pool, source, recipe=RECIPE):
 @pytest.fixture
 async def pool():
     events = []
-    made = Pool(Engine(), Limits(), workers=1, observe=events.append)
+    made = Pool(Engine(deadline_s=60), Limits(), workers=1, observe=events.append)
     await made.start()
     yield made
     await made.close()

@@ -59,7 +59,7 @@ async def test_each_is_laid_by_its_name():
 
 
 async def test_on_demand_hands_them_on():
-    engine = OnDemand(lambda: Pool(Engine(), Limits(), workers=1))
+    engine = OnDemand(lambda: Pool(Engine(deadline_s=60), Limits(), workers=1))
     try:
         assert middle((await run(engine, GROUND, [(Layer(LOGO), PNG)], {LOGO: RED}))[0]) == (255, 0, 0)
     finally:

@@ -35,7 +35,7 @@ SOURCE = picture()
 
 @asynccontextmanager
 async def pool(fonts=None, entry="imagemill.engines.worker:main", **settings):
-    made = Pool(Engine(**settings), Limits(), workers=1, entry=entry, fonts=fonts)
+    made = Pool(Engine(**{"deadline_s": 60} | settings), Limits(), workers=1, entry=entry, fonts=fonts)
     await made.start()
     try:
         yield made

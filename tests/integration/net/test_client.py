@@ -33,7 +33,9 @@ from imagemill.net.connection import Connections, Hop, told
 from imagemill.settings import Fetch, Sources
 from support.raw import Server, body_of, by_path, drip, endless, moved, names, ok, reset, until
 
-FETCH = Fetch(connect_s=0.4, first_byte_s=0.4, total_s=1.5, resolve_s=0.3, min_bytes_per_s=1000, slow_start_s=0.3)
+FETCH = Fetch(connect_s=10, first_byte_s=10, total_s=30, resolve_s=10, min_bytes_per_s=1000, slow_start_s=10)
+"""Room for a busy machine, in tests that are not about time."""
+BRIEF = Fetch(connect_s=0.4, first_byte_s=0.4, total_s=1.5, resolve_s=0.3, min_bytes_per_s=1000, slow_start_s=0.3)
 FORBIDDEN = "the source address is not allowed"
 
 
@@ -49,8 +51,8 @@ def client(
     )
 
 
-def settings(**changes) -> Fetch:
-    return msgspec.structs.replace(FETCH, **changes)
+def settings(base: Fetch = FETCH, **changes) -> Fetch:
+    return msgspec.structs.replace(base, **changes)
 
 
 async def test_fetches():
@@ -175,7 +177,7 @@ async def test_judging_gives_the_canonical_form():
 @pytest.mark.timed
 async def test_judging_does_not_wait_for_a_slow_resolver():
     """What cannot be said in time is said at the fetch."""
-    async with client(ports=(80,), resolver=lambda *_: asyncio.sleep(30)) as it:
+    async with client(ports=(80,), resolver=lambda *_: asyncio.sleep(30), fetch=BRIEF) as it:
         begun = time.monotonic()
         assert await it.judge("http://n.test/") == "http://n.test/"
         assert time.monotonic() - begun < 0.6
@@ -484,7 +486,7 @@ async def test_slow_resolver():
     async def resolve(host, port):
         await asyncio.sleep(30)
 
-    async with client(ports=(80,), resolver=resolve) as it:
+    async with client(ports=(80,), resolver=resolve, fetch=BRIEF) as it:
         begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get("http://n.test/", limit=100)
@@ -606,7 +608,7 @@ async def test_nothing_is_unpacked_on_the_way(monkeypatch):
 )
 async def test_slow_sources(answer, within_s):
     """Each kind of slowness ends in time, and frees its place and its connection."""
-    async with Server(answer) as server, client(server) as it:
+    async with Server(answer) as server, client(server, fetch=BRIEF) as it:
         begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get(server.url(), limit=10_000)
@@ -626,20 +628,21 @@ async def test_total_deadline():
             writer.write(b"x" * 500)
             await asyncio.sleep(0.05)
 
-    async with Server(body_of(answer)) as server, client(server, fetch=settings(total_s=0.7)) as it:
+    async with Server(body_of(answer)) as server, client(server, fetch=settings(BRIEF, total_s=0.7)) as it:
         begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get(server.url(), limit=10_000_000)
         assert 0.6 < time.monotonic() - begun < 1
 
 
+@pytest.mark.timed  # more than one hop has to come within the time
 async def test_total_deadline_covers_all_hops():
     async def answer(writer):
         await asyncio.sleep(0.25)
         writer.write(moved(f"/{random.random()}"))
         await asyncio.sleep(0.05)
 
-    async with Server(body_of(answer)) as server, client(server, fetch=settings(total_s=0.6)) as it:
+    async with Server(body_of(answer)) as server, client(server, fetch=settings(BRIEF, total_s=0.6)) as it:
         with pytest.raises(SourceTimeout):
             await it.get(server.url(), limit=100)
         assert len(server.requests) in {2, 3}
@@ -648,7 +651,7 @@ async def test_total_deadline_covers_all_hops():
 @pytest.mark.timed
 async def test_first_byte_counts_from_the_request():
     """The wait for an answer is first_byte_s, not connect_s more."""
-    async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(connect_s=5, total_s=9)) as it:
+    async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(BRIEF, connect_s=5, total_s=9)) as it:
         begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get(server.url(), limit=100)
@@ -667,7 +670,7 @@ async def test_connect_timeout():
             for filler in fillers:
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
-            async with client(ports=(port,)) as it:
+            async with client(ports=(port,), fetch=BRIEF) as it:
                 begun = time.monotonic()
                 with pytest.raises(SourceTimeout):
                     await it.get(f"http://127.0.0.1:{port}/", limit=100)
@@ -680,7 +683,7 @@ async def test_connect_timeout():
 @pytest.mark.timed
 async def test_slow_handshake():
     """F04: a listener that is connected to and never speaks TLS is given up long before the whole time has passed."""
-    async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(total_s=9)) as it:
+    async with Server(drip(b"", b"", 1)) as server, client(server, fetch=settings(BRIEF, total_s=9)) as it:
         begun = time.monotonic()
         with pytest.raises(SourceTimeout):
             await it.get(server.url(host="good.localhost", scheme="https"), limit=100)
@@ -743,8 +746,7 @@ async def test_chunk_abuse(chunks):
         await writer.drain()
         await asyncio.sleep(0.2)
 
-    fetch = settings(slow_start_s=5, total_s=6)
-    async with Server(body_of(answer)) as server, client(server, fetch=fetch) as it:
+    async with Server(body_of(answer)) as server, client(server) as it:
         begun = time.process_time()
         with pytest.raises((SourceBadResponse, SourceTruncated, SourceTooLarge)):
             await it.get(server.url(), limit=10_000_000)
@@ -826,8 +828,10 @@ async def test_short_body_is_asked_for_twice():
 async def test_breaker(status):
     """After enough failures nothing is sent; later one probe is, and one good answer heals."""
     bad = ok().replace(b"200 OK", b"%d No" % status)
-    fetch = settings(breaker_failures=3, breaker_s=0.2)
+    now_s = 0.0
+    fetch = settings(breaker_failures=3, breaker_s=60)
     async with Server(bad) as server, client(server, fetch=fetch) as it:
+        it._turns._clock = lambda: now_s
         for _ in range(3):
             with pytest.raises(SourceBadResponse):
                 await it.get(server.url(), limit=100)
@@ -837,12 +841,12 @@ async def test_breaker(status):
             assert caught.value.retry_after_s >= 1
         assert len(server.requests) == 3
 
-        await asyncio.sleep(0.25)
+        now_s = 61.0
         got = await asyncio.gather(*(it.get(server.url(), limit=100) for _ in range(9)), return_exceptions=True)
         assert len(server.requests) == 4
         assert sorted(type(e).__name__ for e in got) == ["DependencyDown"] * 8 + ["SourceBadResponse"]
 
-        await asyncio.sleep(0.25)
+        now_s = 122.0
         server.answer = ok()
         for _ in range(3):
             await it.get(server.url(), limit=100)
@@ -851,13 +855,16 @@ async def test_breaker(status):
 
 async def test_breaker_counts_timeouts_not_answers():
     """F10: a 404 shows that the host is up."""
-    fetch = settings(breaker_failures=2, first_byte_s=0.05)
+    fetch = settings(breaker_failures=2)
+    hasty = settings(fetch, first_byte_s=0.05)
     silent = drip(b"", b"", 1)(b"")
     missing = ok().replace(b"200", b"404")
     async with Server(by_path(slow=silent, none=missing)) as server, client(server, fetch=fetch) as it:
         for path, error in [("/slow", SourceTimeout), ("/none", SourceNotFound)] * 3:
+            it._fetch = hasty if error is SourceTimeout else fetch  # a busy machine may need more to say 404
             with pytest.raises(error):
                 await it.get(server.url(path), limit=100)
+        it._fetch = hasty
         for _ in range(2):
             with pytest.raises(SourceTimeout):
                 await it.get(server.url("/slow"), limit=100)
@@ -866,7 +873,7 @@ async def test_breaker_counts_timeouts_not_answers():
 
 
 async def test_cancelled_probe_frees_the_breaker():
-    fetch = settings(breaker_failures=1, breaker_s=0.05, first_byte_s=1)
+    fetch = settings(breaker_failures=1, breaker_s=0.05)
     async with Server(ok().replace(b"200", b"500")) as server, client(server, fetch=fetch) as it:
         with pytest.raises(SourceBadResponse):
             await it.get(server.url(), limit=100)
@@ -888,9 +895,8 @@ async def test_one_slow_host_leaves_the_others():
     fetch = settings(first_byte_s=9, total_s=9, per_host=4, per_host_queue=6)
     async with Server(drip(b"", b"", 1)) as a, Server(ok()) as b, client(a, b, fetch=fetch) as it:
         hung = [asyncio.create_task(it.get(a.url(), limit=100)) for _ in range(200)]
-        await until(lambda: len(a.requests) == 4)
-        await asyncio.sleep(0.05)
-        assert (a.accepted, it.in_flight) == (4, 10)
+        await until(lambda: (len(a.requests), it.in_flight) == (4, 10))
+        assert a.accepted == 4
 
         begun = time.monotonic()
         for _ in range(20):
@@ -1036,8 +1042,7 @@ async def test_idle_connections_are_bounded():
     async with Server(ok()) as server, client(server, fetch=settings(total=3)) as it:
         for n in range(30):
             await it.get(server.url(host=f"h{n}.localhost"), limit=100)
-        await asyncio.sleep(0.05)
-        assert server.open <= 7
+        await until(lambda: server.open <= 7)
 
 
 async def test_observer_sees_codes():

@@ -17,5 +17,5 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory, redis: Server, source: SourceServer) -> Iterator[list[Node]]:
-    with together(tmp_path_factory.mktemp("nodes"), redis.url, source) as nodes:
+    with together(tmp_path_factory.mktemp("nodes"), redis.url, source, l2={"lease_s": 10.0, "wait_s": 60.0}) as nodes:
         yield nodes

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from support.node import PHOTO, Node, SourceServer, fetch
-from support.nodes import entered, eventually, image, l2_events, lifetimes, picture, renders, tier, together
+from support.nodes import (
+    entered,
+    eventually,
+    heard,
+    image,
+    l2_events,
+    lifetimes,
+    picture,
+    renders,
+    tier,
+    together,
+    until_heard,
+)
 from support.redis import Server, until
 
 TTL_S = 2
@@ -86,11 +98,13 @@ def test_stale_where_the_source_is_down(strict: Sequence[Node], source: SourceSe
 def test_a_source_that_has_not_changed_is_not_decoded(strict: Sequence[Node], source: SourceServer) -> None:
     """It is asked conditionally, says 304, and the entry lives on: on all nodes, and no worker has anything to do."""
     source.etags["/same.jpg"] = '"one"'
-    target = target_of(source, "/same.jpg", picture(30))
-    made(strict[0], target)
+    target = target_of(source, "/same.jpg", picture(30), 6)  # it has to live until the second node is asked
+    made(strict[0], target, 6)
     before, renewed, sent = renders(strict), renders(strict, "renewed"), len(source.heads)
+    stored = l2_events(strict[1], "stored")
 
     first = strict[1].get(target)
+    until(lambda: l2_events(strict[1], "stored") > stored, "it is stored")
     second = strict[0].get(target)
 
     assert 'if-none-match: "one"' in source.heads[sent].lower()
@@ -113,10 +127,11 @@ def test_a_source_that_has_changed(quick: Sequence[Node], source: SourceServer) 
     old = [[node.get(t).body for t in widths] for node in quick]
     source.etags[path], source.bodies[path] = '"two"', picture(240)
 
+    told = heard(quick)
     new = quick[1].get(image(source, path, "&width=13&format=webp"))
 
     assert tier(new) == "MISS"
-    time.sleep(2)
+    until_heard(quick, told)
     before = renders(quick)
     fresh = [[node.get(t).body for t in widths] for node in quick]
     assert all(a != b for were, are in zip(old, fresh, strict=True) for a, b in zip(were, are, strict=True))

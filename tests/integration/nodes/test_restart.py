@@ -43,5 +43,5 @@ async def _client(nodes: list[Node], targets: list[str], told: Counter, stop: as
         if stop.is_set():
             return
         answer = await balanced(nodes, target, n)
-        told[answer.status, answer.headers.get("x-cache")] += 1
+        told[answer.status, answer.headers.get("x-cache") or answer.body[:300]] += 1
         await asyncio.sleep(0.01)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from support.node import PHOTO, Answer, Node, SourceServer
-from support.nodes import image, l2_events, lifetimes, renders, tier
+from support.nodes import heard, image, l2_events, lifetimes, renders, tier, until_heard
 from support.redis import until
 
 DAY_S = 86_400
@@ -116,10 +116,10 @@ def test_tags_add_up(four: Sequence[Node], target: str) -> None:
     assert tier(four[2].get(target)) == "L2"
     extended(four[1], f"{target}&tags=second")
     assert [tier(node.get(target)) for node in four[:3]] == ["L1"] * 3
-    before = renders(four)
+    before, told = renders(four), heard(four)
 
     assert four[3].purge(tag="second").status == 200
-    time.sleep(2)
+    until_heard(four, told)
 
     tiers = [tier(node.get(target)) for node in four]
     assert tiers[0] == "MISS"

@@ -30,7 +30,7 @@ def url(tmp_path):
 
 async def test_the_user_may_all_that_is_needed_and_no_more(url):
     """Entries, leases, messages, statistics and purges work with the rules of the page; dangerous commands do not."""
-    settings, states, events = Level2(url=Secret(url)), [], []
+    settings, states, events = Level2(url=Secret(url), timeout_s=5.0), [], []
     purges = Purges(100, blind_s=5)
     feed = PurgeFeed(settings, purges, events.append)
     cache = RedisCache(
@@ -42,14 +42,14 @@ async def test_the_user_may_all_that_is_needed_and_no_more(url):
     try:
         lease = await cache.lease(KEY)
         cache.put(KEY, entry(), lease)
-        await cache.wait(KEY, 2)
+        await cache.wait(KEY, 20)
         assert await cache.get(KEY) is not None
         assert await cache.seen("b" * 64, "v1") == ""
         assert await cache.seen("b" * 64, "v2") == "v1"
         assert (await cache.stats())["entries"] == 1
         assert await cache.sweep(100_000) == (0, 0)
         assert await feed.publish(Purge.of(Subject.TAG, "t", purges.now_ms()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while "tag" not in events:
                 await asyncio.sleep(0.02)
         assert purges.settled
@@ -67,7 +67,7 @@ async def test_the_doctor_looks_at_it(url):
     """Well, without a secret; away; and wrong."""
 
     async def finding(text):
-        settings = Settings(signing=Signing("unsigned"), l2=Level2(url=Secret(text)))
+        settings = Settings(signing=Signing("unsigned"), l2=Level2(url=Secret(text), timeout_s=5.0))
         found = await doctor._shared_level(settings)
         return found.state, found.detail
 

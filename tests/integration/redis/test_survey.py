@@ -28,7 +28,7 @@ async def fill(level):
 
 
 async def test_stats(empty):
-    async with level2(empty.url, timeout_s=0.5, idle_s=7200) as level:
+    async with level2(empty.url, timeout_s=5.0, idle_s=7200) as level:
         await fill(level)
         await level.cache.lease(KEYS[99])
         await level.cache.seen(KEYS[0], "v")
@@ -41,13 +41,13 @@ async def test_stats(empty):
 
         assert (stats["entries"], stats["failures"], stats["others"]) == (90, 5, 2)
         assert stats["unread"] == {"<1m": 80, "<6h": 10}
-        assert 80 <= stats["oldest_s"] <= 120
+        assert 80 <= stats["oldest_s"] <= 300
         assert 90 * 3000 < stats["bytes"] < 90 * 5000
 
 
 async def test_sweep(empty):
     """Foreign, dead and long unread go; what was read lately stays, and what fails its checksum is left to nodes."""
-    async with level2(empty.url, timeout_s=0.5, idle_s=7200) as level:
+    async with level2(empty.url, timeout_s=5.0, idle_s=7200) as level:
         await fill(level)
         good = pack(KEYS[95], entry(), b"")
         empty.admin.set(name(KEYS[95]), good[:4] + b"\x02" + good[5:])
@@ -69,16 +69,16 @@ async def test_sweep(empty):
 
 async def test_a_sweep_with_another_secret_takes_nothing(empty):
     """An operator who forgot `l2.secret` does not empty the nodes' cache."""
-    async with level2(empty.url, timeout_s=0.5, idle_s=7200, secret=Secret("s" * 32)) as nodes:
+    async with level2(empty.url, timeout_s=5.0, idle_s=7200, secret=Secret("s" * 32)) as nodes:
         await fill(nodes)
-    async with level2(empty.url, timeout_s=0.5, idle_s=7200) as operator:
+    async with level2(empty.url, timeout_s=5.0, idle_s=7200) as operator:
         assert await operator.cache.sweep(3600) == (0, 0)
 
 
 async def test_all_primaries_of_a_cluster(three):
     for server in three:
         server.admin.flushall()
-    async with level2(cluster_url(three), timeout_s=0.5) as level:
+    async with level2(cluster_url(three), timeout_s=5.0) as level:
         await fill(level)
         for key in KEYS[:95]:
             owner = next(server for server in three if _owns(server, key))
@@ -97,7 +97,10 @@ def _owns(server, key):
 
 async def test_a_prefix_with_signs(empty):
     """A prefix is taken as it is written, not as a pattern."""
-    async with level2(empty.url, timeout_s=0.5, prefix="a*b[c]") as level, level2(empty.url, prefix="axxb[c]") as other:
+    async with (
+        level2(empty.url, timeout_s=5.0, prefix="a*b[c]") as level,
+        level2(empty.url, prefix="axxb[c]", timeout_s=5.0) as other,
+    ):
         await level.put(KEYS[0], entry())
         await other.put(KEYS[0], entry())
 
@@ -106,7 +109,7 @@ async def test_a_prefix_with_signs(empty):
 
 async def test_away(empty):
     """An operator is told why nothing can be told."""
-    async with relaying(empty.port) as shim, level2(shim.url) as level:
+    async with relaying(empty.port) as shim, level2(shim.url, timeout_s=5.0) as level:
         shim.says = b"-LOADING Redis is loading the dataset in memory\r\n"
         with pytest.raises(DependencyDown, match="loading"):
             await level.cache.stats()

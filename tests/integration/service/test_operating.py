@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import itertools
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ SAMPLE = "/image?source=local:sample/dandelion.jpg"
 ELSEWHERE = {"imagemill_poison_refused_total", "imagemill_log_dropped_total"}  # in test_wiring, and below
 
 
-async def until(true, seconds: float = 10) -> None:
+async def until(true, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not await asyncio.to_thread(true):
         assert time.monotonic() < end, "it did not come true"
@@ -35,7 +36,6 @@ OF_JOBS = {m.name for m in DECLARED if m.name.startswith(("imagemill_job", "imag
 async def test_every_metric_moves(tmp_path: Path) -> None:
     """Each declared metric is fed by what it is about: none is there for show; those of L2 where nodes share one."""
     source = SourceServer()
-    source.delay_s = {"/photo": 1.0}
     quick = {"gate": {"queue": 1}, "engine": {"workers": 1}, "server": {"max_head_bytes": 9000}}
     with serving(tmp_path, sources=source.allowed(), **quick) as node:
         moved: set[str] = set()
@@ -47,14 +47,17 @@ async def test_every_metric_moves(tmp_path: Path) -> None:
         assert node.get(f"{SAMPLE}&w=9").headers["x-cache"] == "MISS"
         etag = node.get(f"{SAMPLE}&w=9").headers["etag"]
         assert node.get(f"{SAMPLE}&w=9", {"If-None-Match": etag}).status == 304
-        slow = asyncio.create_task(fetch(node.port, f"/image?source={source.url('/photo.jpg')}&w=7"))
-        await until(lambda: node.metric("imagemill_fetches_in_flight") == 1)
-        look()
+        with source.holding("/photo"):
+            slow = asyncio.create_task(fetch(node.port, f"/image?source={source.url('/photo.jpg')}&w=7"))
+            await until(lambda: node.metric("imagemill_fetches_in_flight") == 1)
+            look()
         assert (await slow).status == 200
-        heavy = [fetch(node.port, f"{SAMPLE}&w={1600 + n}&format=avif") for n in range(4)]
-        working = [asyncio.create_task(h) for h in heavy]
+        (worker,) = node.workers()
+        os.kill(worker, signal.SIGSTOP)
+        working = [asyncio.create_task(fetch(node.port, f"{SAMPLE}&w={600 + n}")) for n in range(4)]
         await until(lambda: node.metric("imagemill_queue_length") == 1)
         look()
+        os.kill(worker, signal.SIGCONT)
         assert max(a.status for a in await asyncio.gather(*working)) == 503
         with socket.create_connection(("127.0.0.1", node.port)) as s:
             s.sendall(b"GET / HTTP/1.1\r\nx: " + b"x" * 12_000 + b"\r\n\r\n")
@@ -80,14 +83,15 @@ async def test_every_metric_of_sharing_moves(tmp_path: Path) -> None:
     """As above: those that only nodes with a second level have."""
     with standalone(tmp_path / "redis") as redis, serving(tmp_path, l2={"url": redis.url, "idle_s": 1}) as node:
         moved: set[str] = set()
+        widths = itertools.count(9)
 
         def look() -> bool:
+            assert node.get(f"{SAMPLE}&w={next(widths)}").status == 200  # one may miss Redis on a busy machine
             moved.update(moving(node))
             return moved >= OF_SHARING
 
-        assert node.get(f"{SAMPLE}&w=9").status == 200
         redis.admin.xadd("imagemill:purges", {"e": "nonsense"})
-        await until(look, 20)
+        await until(look)
 
 
 async def test_every_metric_of_jobs_moves(tmp_path: Path) -> None:
@@ -117,10 +121,10 @@ async def test_every_metric_of_jobs_moves(tmp_path: Path) -> None:
         watching = http.client.HTTPConnection("127.0.0.1", node.port)
         watching.request("GET", f"/jobs/{later['id']}/events")
         await asyncio.to_thread(call, node.port, "POST", "/jobs", order)
-        await until(lambda: moving(node) >= OF_JOBS - {"imagemill_job_process_restarts_total"}, 30)
+        await until(lambda: moving(node) >= OF_JOBS - {"imagemill_job_process_restarts_total"})
         look()
         os.kill(_job_process(node), signal.SIGKILL)
-        await until(look, 30)
+        await until(look)
         watching.close()
 
 
@@ -132,7 +136,7 @@ def moving(node: Node) -> set[str]:
     return {m.name for m in DECLARED if node.metric(f"{m.name}_count" if m.kind == "histogram" else m.name) > 0}
 
 
-def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:
+async def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:
     """L19: the log's reader is gone: requests are answered as before, and the metric tells what was lost."""
     read, write = os.pipe()
     port, admin = free_port(), free_port()
@@ -148,7 +152,7 @@ def test_lines_that_nobody_takes_are_counted(tmp_path: Path) -> None:
         os.close(read)
 
         assert [node.get(f"{SAMPLE}&w={n}").status for n in range(5, 10)] == [200] * 5
-        time.sleep(0.3)
+        await until(lambda: node.metric("imagemill_log_dropped_total") >= 5)  # a thread drops them
 
         assert node.metric("imagemill_log_dropped_total") == 5
     finally:
@@ -175,7 +179,7 @@ def test_the_log_tells_of_beginning_and_end(tmp_path: Path) -> None:
     assert (ended["event"], ended["in_flight"]) == ("stopping", 0)
 
 
-def test_a_start_can_be_stopped(tmp_path: Path) -> None:
+async def test_a_start_can_be_stopped(tmp_path: Path) -> None:
     """SIGTERM at any moment of the start ends it soon, with status 0 or by the signal, and leaves no worker."""
     for wait_s in (0.1, 0.3, 0.5, 0.7, 0.9):
         command = [sys.executable, "-m", "imagemill", "serve", "--unsigned", "--sample", "--port", str(free_port())]
@@ -186,8 +190,8 @@ def test_a_start_can_be_stopped(tmp_path: Path) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         workers = children.read_text().split()
         process.terminate()
-        _, told = process.communicate(timeout=10)
+        _, told = process.communicate(timeout=60)
 
         assert process.returncode in {0, -signal.SIGTERM}, told
         assert b"Traceback" not in told
-        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        await until(lambda: not [pid for pid in workers if Path(f"/proc/{pid}").exists()])  # noqa: B023 - awaited here

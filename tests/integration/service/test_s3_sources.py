@@ -38,7 +38,7 @@ def lay(server: S3Server, key: str, body: bytes = PHOTO) -> None:
 def node(server, tmp_path_factory):
     """A node that reads one folder of the bucket, and writes to another."""
     storage = {
-        "photos": server.settings(prefix="public", timeout_s=0.5, attempts=2),
+        "photos": server.settings(prefix="public", timeout_s=5, attempts=2),
         "results": server.settings(prefix="results", write=True),
     }
     with serving(tmp_path_factory.mktemp("node"), storage=storage, engine={"workers": 1}) as running:

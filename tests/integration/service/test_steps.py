@@ -94,7 +94,7 @@ def job(*recipes, **terms) -> Job:
 
 @asynccontextmanager
 async def pool(**engine) -> AsyncIterator[Pool]:
-    running = Pool(Engine(**engine), Limits(cpu_s=80_000), workers=1)
+    running = Pool(Engine(**{"deadline_s": 60} | engine), Limits(cpu_s=80_000), workers=1)
     await running.start()
     try:
         yield running
