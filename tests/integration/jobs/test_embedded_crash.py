@@ -49,7 +49,7 @@ class Process:
     def send(self, number):
         self._child.send_signal(number)
 
-    def end(self, timeout_s=20):
+    def end(self, timeout_s=60):
         _, words = self._child.communicate(timeout=timeout_s)
         return self._child.returncode, words
 
@@ -171,7 +171,7 @@ async def test_the_second_process_on_a_directory_is_refused(engine, start, tmp_p
 async def test_a_stop_lets_what_runs_end(engine, start, tmp_path):
     """What ends within the grace ends; the rest is given back at once, and not counted."""
     short, long = await engine.submit(job()), await engine.submit(job())
-    process = start(work_s=0.4, jobs={"grace_s": 5.0})
+    process = start(work_s=0.4, jobs={"grace_s": 50.0})
     await noted(tmp_path, "begin", 2)
 
     assert process.terminate()[0] == 0
