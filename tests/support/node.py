@@ -19,6 +19,7 @@ from support.ports import free_port
 
 SAMPLES = Path(__file__).parents[2] / "src" / "imagemill" / "samples"
 PHOTO = (SAMPLES / "dandelion.jpg").read_bytes()
+_HELD_S = 100.0
 
 
 class Answer:
@@ -174,6 +175,8 @@ class SourceServer:
         self.requests: list[str] = []
         self.heads: list[str] = []
         self.delay_s: dict[str, float] = {}
+        self.gates: dict[str, threading.Event] = {}
+        """By the beginning of a path: nothing is answered before it is set."""
         self.etags: dict[str, str] = {}
         """By path; who asks with the same is answered 304."""
         self.statuses: dict[str, str] = {}
@@ -208,6 +211,9 @@ class SourceServer:
         for prefix, seconds in self.delay_s.items():
             if path.startswith(prefix):
                 time.sleep(seconds)
+        for prefix, gate in list(self.gates.items()):
+            if path.startswith(prefix):
+                gate.wait(_HELD_S)
         status = "200 OK" if body is not None else "404 Not Found"
         if etag and f"if-none-match: {etag}" in head.lower():
             status, body = "304 Not Modified", b""
