@@ -1,9 +1,9 @@
 """Which format is worth it at which size? Bytes at the same SSIMULACRA2, over photographs: what `plan.resolve` goes by.
 
-    python bench/formats.py [-w 48 64 96 128 256 512]
+    python bench/formats.py [--lossless] [-w 48 64 96 128 256 512]
 
 For each width: bytes of AVIF, JPEG XL and JPEG as parts of WebP's at the score that WebP has at its default quality
-(geometric mean, least, most), and the quality that has that score (mean).
+(geometric mean, least, most), and the quality that has that score (mean). Without loss: bytes alone, and PNG's, too.
 """
 
 import argparse
@@ -32,13 +32,30 @@ QUALITIES = {"avif": (40, 46, 52, 58, 64, 70), "jxl": (40, 50, 60, 70, 80, 88), 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("-w", "--widths", type=int, nargs="*", default=WIDTHS)
+    parser.add_argument("--lossless", action="store_true")
     arguments = parser.parse_args()
     judge = Judge(peers.WORK)
     places = [Path(samples[0]), judge.pictures]
     sources = [next(place / name for place in places if (place / name).exists()) for name in NAMES]
+    if arguments.lossless:
+        for width in arguments.widths:
+            print(lossless(sources, width), flush=True)
+        return
     with tempfile.TemporaryDirectory() as folder:
         for width in arguments.widths:
             print(row(judge, Path(folder), sources, width), flush=True)
+
+
+def lossless(sources: list[Path], width: int) -> str:
+    parts: dict[str, list[float]] = {name: [] for name in ("avif", "jxl", "png")}
+    for source in sources:
+        sizes = {
+            name: len(mill(source.read_bytes(), width=width, format=name, lossless=1).body) for name in ("webp", *parts)
+        }
+        for name, found in parts.items():
+            found.append(sizes[name] / sizes["webp"])
+    shown = (f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f})" for name, p in parts.items())
+    return f"{width:5} px  {',  '.join(shown)}"
 
 
 def row(judge: Judge, folder: Path, sources: list[Path], width: int) -> str:

@@ -84,6 +84,12 @@ def test_lossless(to, kind):
     assert (found[..., 3] == wanted[..., 3]).all()
 
 
+@pytest.mark.parametrize("to", ["png", "apng", "tiff"])
+def test_lossless_is_all_there_is(to):
+    """Asked for or not."""
+    assert mill(sources()["alpha"], format=to, lossless="1").body == mill(sources()["alpha"], format=to).body
+
+
 @pytest.mark.parametrize("speed", ["fast", "balanced", "small"])
 @pytest.mark.parametrize("to", LOSSLESS)
 def test_lossless_at_every_speed(to, speed):

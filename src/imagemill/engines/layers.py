@@ -11,9 +11,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from imagemill.engines.decoded import Image, pyvips
+from imagemill.engines.decoders.base import refused
 from imagemill.engines.headers import probe
 from imagemill.engines.pixels import RGBA, with_bands
-from imagemill.model.errors import ImageCorrupt, LimitExceeded
+from imagemill.model.errors import LimitExceeded
 from imagemill.model.media import MediaInfo
 from imagemill.model.source import SourceRef, at_fault
 from imagemill.plan.cost import opened_us
@@ -109,6 +110,6 @@ class Layers:
             try:
                 yield
             except pyvips.Error as e:
-                raise ImageCorrupt(f"{what}: the decoder refused it") from e
+                raise refused(what, e) from e
         self._now = before
         self._given.reading(before)

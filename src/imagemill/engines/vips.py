@@ -1,8 +1,8 @@
 """Make renditions with libvips: one decode, the steps of each, one encode each.
 
 Units    as in `plan.resolve`.
-Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` where the decoder's header is beyond
-         what ours promised.
+Errors   `ImageCorrupt` for whatever libvips says of a source; `LimitExceeded` where it says that memory ran out, or
+         where the decoder's header is beyond what ours promised.
 Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload and the savers.
 """
 
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from imagemill.engines import decoders, description, encoders, jxl
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, needs_libvips, pyvips
+from imagemill.engines.decoders.base import refused
 from imagemill.engines.extras import Extras, kept
 from imagemill.engines.frames import brought, on_rows, trimmed
 from imagemill.engines.headers import probe
@@ -280,4 +281,4 @@ def _as_ours(format_: Format) -> Iterator[None]:
     try:
         yield
     except pyvips.Error as e:
-        raise ImageCorrupt(f"{format_}: the decoder refused it") from e
+        raise refused(format_, e) from e

@@ -2,7 +2,8 @@
 
 Started  as ``python -c`` by `engines.pool`, with an environment of only the names set there.
 Memory   two memfds: the source, mapped read-only, and the output; both sealed against changes of size.
-Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``.
+Errors   leave as `wire.Failed` with the code of the error tree; anything unforeseen leaves as ``image_corrupt``, or as
+         ``limit_exceeded`` where memory ran out.
 """
 
 import codecs
@@ -18,6 +19,7 @@ from imagemill import heap
 from imagemill.engines import faces, judging, sandbox, scaler, wire
 from imagemill.engines.decoded import pyvips
 from imagemill.engines.decoders import heic, jxl
+from imagemill.engines.decoders.base import MORE_MEMORY, ran_out
 from imagemill.engines.description.profile import ENCODING as PROFILES
 from imagemill.engines.headers import probe
 from imagemill.engines.layers import Given
@@ -95,10 +97,8 @@ class Worker:
             except ImagemillError as e:
                 limit = e.limit if isinstance(e, LimitExceeded) else ""
                 self._fail(e.code, str(e), limit, e.layer)
-            except MemoryError:
-                self._fail("limit_exceeded", "the picture needs more memory than a worker has", "memory")
             except Exception as e:  # noqa: BLE001 - whatever a decoder's binding raises, the next job must be served
-                self._fail("image_corrupt", f"the decoder failed: {type(e).__name__}")
+                self._fail_unforeseen(e)
 
     def _next_packet(self) -> bytes:
         if time.monotonic() - self._trimmed_s > _KEEP_S:
@@ -156,6 +156,12 @@ class Worker:
                 probe_s * 1e3, render_s * 1e3, cpu_s * 1e3, self._private_bytes(), made.quality,
             )
         )  # fmt: skip
+
+    def _fail_unforeseen(self, error: Exception) -> None:
+        if ran_out(error):
+            self._fail("limit_exceeded", MORE_MEMORY, "memory")
+        else:
+            self._fail("image_corrupt", f"the decoder failed: {type(error).__name__}")
 
     def _fail(self, code: str, message: str, limit: str = "", layer: str = "") -> None:
         self._say(wire.Failed(code, message[:300], limit, self._private_bytes(), layer))

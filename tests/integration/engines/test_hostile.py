@@ -187,6 +187,23 @@ async def test_decoded_bytes_limit_on_a_real_file():
         await pool.close()
 
 
+async def test_memory_that_runs_out_is_a_limit():
+    """Also where libvips, and not Python, asks for it; its worker goes on."""
+    large, events = BytesIO(), []
+    Image.new("RGB", (8_000, 6_000)).save(large, "WEBP", method=0)
+    pool = Pool(Engine(address_space_bytes=800 << 20), Limits(), workers=1, observe=events.append)
+    await pool.start()
+    try:
+        with pytest.raises(LimitExceeded, match="more memory than a worker has") as caught:
+            await anext(pool.run(large.getvalue(), [Task(SMALL_WEBP)]))
+        made = await anext(pool.run(hostile.encoded("WEBP"), [Task(SMALL_WEBP)]))
+    finally:
+        await pool.close()
+
+    assert caught.value.limit == "memory"
+    assert (made.rendition.format, events) == (Format.WEBP, [])
+
+
 @pytest.mark.parametrize("claim", [{"width_px": 41}, {"height_px": 29}, {"width_px": 30, "height_px": 40}])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_decoder_and_reader_have_to_agree(kind, claim):

@@ -28,7 +28,7 @@ from imagemill.settings import Engine, Limits
 PHOTO, DRAWING = MediaInfo(Format.JPEG, 1500, 1000), MediaInfo(Format.PNG, 600, 400, channels=4, has_alpha=True)
 CLIP = MediaInfo(Format.GIF, 480, 270, frames=40)
 CHOICES = {
-    "lossless": ({"lossless": True}, {Format.WEBP, Format.AVIF, Format.JXL}),
+    "lossless": ({"lossless": True}, set(MEDIA_TYPES) - {Format.JPEG, Format.GIF}),
     "max_bytes": ({"max_bytes": 9_000}, LOSSY),
     "colors": ({"colours": 16}, {Format.PNG, Format.GIF}),
     "dither": ({"dither_percent": 50}, {Format.GIF}),
@@ -83,7 +83,7 @@ def test_with_keep_it_is_refused_once_the_format_is_known(name):
     "fields",
     [
         {"lossless": True, "quality": 50}, {"lossless": True, "max_bytes": 50}, {"lossless": True, "bits": 10},
-        {"lossless": True, "subsampling": Subsampling.HALF}, {"colours": 4, "bits": 16}, {"bits": 9}, {"colours": 1},
+        {"lossless": True, "subsampling": Subsampling.HALF}, {"lossless": True, "colours": 9}, {"colours": 4, "bits": 16}, {"bits": 9}, {"colours": 1},
         {"bits": 16, "space": Space.P3}, {"profile": True, "space": Space.KEEP}, {"max_bytes": -1}, {"effort": 11},
         {"colours": 257}, {"dither_percent": 101}, {"lossless": True, "target_centi": 50},
     ],
@@ -127,6 +127,37 @@ def test_more_bits_only_where_all_steps_keep_them():
     with pytest.raises(BadOption, match="bits: fit=contain works on eight"):
         steps(deep, PHOTO, boxed)
     assert steps(deep, PHOTO, Resize(90, 90, Fit.COVER)).encode.bits == 16
+
+
+@pytest.mark.parametrize(
+    ("asked", "info", "expected"),
+    [
+        ({"lossless": True}, PHOTO, {"both": Format.WEBP, "webp": Format.WEBP, "neither": Format.PNG}),
+        ({"lossless": True}, DRAWING, {"both": Format.WEBP, "webp": Format.WEBP, "neither": Format.PNG}),
+        ({"lossless": True}, CLIP, {"both": Format.WEBP, "webp": Format.WEBP, "neither": Format.APNG}),
+        ({"max_bytes": 9_000}, PHOTO, {"both": Format.AVIF, "webp": Format.WEBP, "neither": Format.JPEG}),
+        ({"progressive": True}, PHOTO, dict.fromkeys(("both", "webp", "neither"), Format.JPEG)),
+        ({"progressive": True}, DRAWING, dict.fromkeys(("both", "webp", "neither"), Format.PNG)),
+        ({"progressive": True}, CLIP, dict.fromkeys(("both", "webp", "neither"), Format.GIF)),
+        ({"subsampling": Subsampling.NONE}, PHOTO, {"both": Format.AVIF, "webp": Format.JPEG, "neither": Format.JPEG}),
+        ({"effort": 8}, PHOTO, {"both": Format.AVIF}),
+        ({"bits": 10}, PHOTO, {"both": Format.AVIF}),
+    ],
+)
+def test_auto_passes_over_what_cannot_do_it(asked, info, expected):
+    """A URL that works for one client works for the next, as far as there is a format for it."""
+    clients = {"both": (Format.AVIF, Format.WEBP), "webp": (Format.WEBP,), "neither": ()}
+    for client, format_ in expected.items():
+        recipe = (Encode(Format.AUTO, **asked),)
+        assert resolve(recipe, clients[client], info, Limits(), engine=Engine(avif_budget_s=9_999)).format is format_
+    for client in clients.keys() - expected:
+        with pytest.raises(BadOption):
+            resolve((Encode(Format.AUTO, **asked),), clients[client], info, Limits())
+
+
+def test_auto_has_no_way_to_bound_what_is_transparent_for_clients_without_webp():
+    with pytest.raises(BadOption, match="max_bytes: nothing that png could do"):
+        resolve((Encode(Format.AUTO, max_bytes=9_000),), (), DRAWING, Limits())
 
 
 def test_frames_that_cannot_be():

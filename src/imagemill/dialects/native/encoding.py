@@ -32,7 +32,12 @@ PARAMETERS = (
         "1-999999999",
         "The highest quality, up to quality, at which the file has no more bytes. For JPEG, WebP, AVIF and JXL.",
     ),
-    Parameter("lossless", "ll", "0|1", "Keep every pixel. For WebP, AVIF (a still one) and JXL. Default: 0."),
+    Parameter(
+        "lossless",
+        "ll",
+        "0|1",
+        "Keep every pixel. For WebP, AVIF (a still one) and JXL; PNG, APNG and TIFF always do. Default: 0.",
+    ),
     Parameter(
         "colors",
         "",

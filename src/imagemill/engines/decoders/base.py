@@ -1,5 +1,6 @@
 """What all decoders share: libvips, and how rows of somebody else's pixels become one of its pictures."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,14 +8,19 @@ from typing import Any
 import numpy as np
 
 from imagemill.engines import libvips
-from imagemill.model.errors import ImageCorrupt, ImagemillError
+from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded
 from imagemill.model.media import Format
 
 pyvips = libvips.load()
 Image = Any  # pyvips carries no types of its own that mypy could follow
 
 PROFILE = "icc-profile-data"
+MORE_MEMORY = "the picture needs more memory than a worker has"
 _GREY_BANDS = 2
+_NO_MEMORY = re.compile(
+    r"(?:out of|insufficient) memory|memory (?:allocation|error)|failed to allocate|creating thread", re.IGNORECASE
+)
+"""As libvips, libpng and libavif, libjpeg, libheif and libtiff, libwebp, and GLib (of a thread's stack) say it."""
 _KINDS = {
     "uint8": ("uchar", "b-w", "srgb"),
     "uint16": ("ushort", "grey16", "rgb16"),
@@ -60,4 +66,16 @@ def refusals(format_: Format) -> Iterator[None]:
     except (ImagemillError, MemoryError):
         raise
     except Exception as e:
-        raise ImageCorrupt(f"{format_}: the decoder refused it") from e
+        raise refused(format_, e) from e
+
+
+def refused(what: str, error: Exception) -> ImagemillError:
+    """What a decoder's *error* means for who has sent *what*: that it is damaged, or too large for a worker."""
+    if ran_out(error):
+        return LimitExceeded("memory", MORE_MEMORY)
+    return ImageCorrupt(f"{what}: the decoder refused it")
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error of some binding says that there was no memory."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)) is not None

@@ -66,7 +66,7 @@ class Encode(Struct, frozen=True, tag="encode"):
     max_bytes: int = 0
     """The highest quality, up to `quality`, at which the file has no more bytes; 0 = any number."""
     lossless: bool = False
-    """For WebP, AVIF and JXL."""
+    """Keep every pixel. PNG, APNG and TIFF always do; WebP, a still AVIF and JXL do by this."""
     colours: int = 0
     """Palette of at most so many, for PNG and GIF; 0 = true colour (GIF: 256)."""
     dither_percent: int = 100
@@ -110,6 +110,7 @@ class Encode(Struct, frozen=True, tag="encode"):
             (self.lossless and bool(self.quality or self.target_centi), "quality: not with lossless"),
             (self.lossless and self.max_bytes > 0, "max_bytes: not with lossless"),
             (self.lossless and self.subsampling is not Subsampling.AUTO, "subsampling: not with lossless"),
+            (self.lossless and self.colours > 0, "colors: not with lossless"),
             (self.lossless and deep, "bits: not with lossless"),
             (self.colours > 0 and deep, "bits: a palette has 8"),
             (deep and self.space is not Space.SRGB, "colorspace: srgb where bits is more than 8"),

@@ -65,12 +65,12 @@ class Ability(Struct, frozen=True):
 
 ABILITIES: Mapping[Format, Ability] = {
     Format.JPEG: Ability((0, 2), progressive=True, subsampling=True, iptc=True),
-    Format.PNG: Ability((0, 9), palette=True, progressive=True, bits=frozenset({16})),
+    Format.PNG: Ability((0, 9), lossless=True, palette=True, progressive=True, bits=frozenset({16})),
     Format.WEBP: Ability((0, 6), lossless=True),
     Format.AVIF: Ability((0, 9), lossless=True, subsampling=True, bits=frozenset({10, 12})),
     Format.GIF: Ability((1, 10), palette=True, progressive=True, profile=False, metadata=False),
-    Format.APNG: Ability((0, 9)),
-    Format.TIFF: Ability((0, 9), bits=frozenset({16}), iptc=True),
+    Format.APNG: Ability((0, 9), lossless=True),
+    Format.TIFF: Ability((0, 9), lossless=True, bits=frozenset({16}), iptc=True),
     Format.JXL: Ability((1, 9), lossless=True, profile=False),
 }
 
@@ -114,6 +114,15 @@ def refuse_vain(op: Encode, format_: Format) -> None:
         raise BadOption(f"effort: {format_} has {least} to {most}")
     if op.bits not in {EIGHT_BITS, *able.bits}:
         raise BadOption(f"bits: {format_} is written with {', '.join(map(str, sorted({EIGHT_BITS, *able.bits})))}")
+
+
+def is_able(op: Encode, format_: Format) -> bool:
+    """Whether a writer of *format_* does all that is asked."""
+    try:
+        refuse_vain(op, format_)
+    except BadOption:
+        return False
+    return True
 
 
 def refuse_shallow(recipe: Recipe) -> None:
