@@ -192,6 +192,7 @@ def test_a_hit(pair):
         assert b"\r\n" + line + b"\r\n" in head + b"\r\n"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("target", [NAMED, ENDING, AUTO])
 def test_hits_with_more_to_say(pair, target):
     """Names, lifetimes, ends and Vary."""

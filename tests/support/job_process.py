@@ -24,6 +24,8 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     """What a test wants of this process."""
 
     work_s: float = 0.0
+    held_by: str = ""
+    """A file; work lasts until it is gone."""
     lock_wait_s: float = 0.0
     version: str = ""
     jobs: Jobs = Jobs(grace_s=1.0)
@@ -46,6 +48,8 @@ class Storing:
         if "poison" in job.spec.tags:
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(self._options.work_s)
+        while self._options.held_by and Path(self._options.held_by).exists():
+            await asyncio.sleep(0.01)
         result = stored(job)
         await report(msgspec.structs.replace(result, state=ResultState.STORING))
         if not (self._results / job.id).exists():

@@ -1,7 +1,8 @@
 """Jobs, steps and a worker process for tests of the Temporal engine.
 
 Steps do what a job's tags say: ``sleep:2`` works for so long after its first rendition, ``corrupt`` and ``slow`` fail,
-``flaky`` fails once, ``noop`` does nothing. What they are asked to do is written down, line by line, so that a killed worker's part is kept.
+``flaky`` fails once, ``noop`` does nothing; ``once:2`` works for so long in its first attempt,
+``held`` until `Steps.go_on` is set. What they are asked to do is written down, line by line, so that a killed worker's part is kept.
 """
 
 import asyncio
@@ -71,6 +72,7 @@ class Steps:
 
     def __init__(self, log: Path) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.go_on = asyncio.Event()
         self.outcomes: list[Outcome] = []
         """Of the next deliveries, before all others arrive."""
 
@@ -102,7 +104,10 @@ class Steps:
                 await report(have[wanted.name])
             if number == 0:
                 self.note("first", job=job.id)
-                await asyncio.sleep(sum(float(tag.partition(":")[2]) for tag in tags if tag.startswith("sleep:")))
+                kinds = ("sleep:", "once:") if job.attempts == 1 else ("sleep:",)
+                await asyncio.sleep(sum(float(tag.partition(":")[2]) for tag in tags if tag.startswith(kinds)))
+                if "held" in tags:
+                    await self.go_on.wait()
         self.note("made", job=job.id)
         return Work(tuple(have[wanted.name] for wanted in job.spec.renditions), 1.0, 2.0)
 
@@ -138,7 +143,7 @@ def lines(log: Path, op: str = "") -> list[dict[str, Any]]:
     return [record for record in records if op in {"", record["op"]}]
 
 
-async def ended(engine: TemporalEngine, job_id: str, seconds: float = 30.0) -> Job:
+async def ended(engine: TemporalEngine, job_id: str, seconds: float = 80.0) -> Job:
     """The job once it is in a terminal state."""
     until_s, version = time.monotonic() + seconds, -1
     while True:
@@ -150,7 +155,7 @@ async def ended(engine: TemporalEngine, job_id: str, seconds: float = 30.0) -> J
         version = found.version
 
 
-async def until(true: Any, what: str, seconds: float = 30.0) -> None:
+async def until(true: Any, what: str, seconds: float = 80.0) -> None:
     """Wait until *true*, a plain or asynchronous function, says so."""
     until_s = time.monotonic() + seconds
     while True:

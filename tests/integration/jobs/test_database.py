@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import stat
+import threading
 import time
 from contextlib import asynccontextmanager, closing
 
@@ -73,7 +74,7 @@ async def test_the_bell_rings_for_what_others_write(path):
     async with database(path) as db, database(path) as other:
         rang = asyncio.Event()
         db.listen(rang.set)
-        await asyncio.wait_for(rang.wait(), 5)
+        await asyncio.wait_for(rang.wait(), 60)
         await asyncio.sleep(0.1)
         rang.clear()
         await asyncio.sleep(0.15)
@@ -81,11 +82,30 @@ async def test_the_bell_rings_for_what_others_write(path):
 
         await other.write(add_one)
 
-        await asyncio.wait_for(rang.wait(), 5)
+        await asyncio.wait_for(rang.wait(), 60)
         rang.clear()
         db.listen(None)
         await other.write(add_one)
         await asyncio.sleep(0.15)
+        assert not rang.is_set()
+
+
+async def test_who_listens_no_more_hears_nothing_late(path):
+    """Nor what is written while the thread that looks is still at a read that it had begun before."""
+    async with database(path) as db, database(path) as other:
+        rang, go = asyncio.Event(), threading.Event()
+        db.listen(rang.set)
+        await asyncio.wait_for(rang.wait(), 60)
+        rang.clear()
+        reading = asyncio.create_task(db.read(lambda _: go.wait(60)))
+        await asyncio.sleep(0.1)  # longer ago than it would look again
+
+        db.listen(None)
+        await other.write(add_one)
+        go.set()
+        await reading
+        await db.read(epoch)
+
         assert not rang.is_set()
 
 
@@ -94,11 +114,11 @@ async def test_the_bell_rings_also_where_reads_never_pause(path):
     async with database(path) as db, database(path) as other:
         rang = asyncio.Event()
         db.listen(rang.set)
-        await asyncio.wait_for(rang.wait(), 5)
+        await asyncio.wait_for(rang.wait(), 60)
         await asyncio.sleep(0.1)
         rang.clear()
         await other.write(add_one)
-        until_s = time.monotonic() + 5
+        until_s = time.monotonic() + 60
 
         while not rang.is_set():
             await db.read(lambda _: time.sleep(0.005))

@@ -21,10 +21,10 @@ async def test_upkeep_that_breaks_lets_jobs_go_on(tmp_path, monkeypatch):
     async with opened(kit.engine) as engine, kit.run(NoteTaking()):
         order = await engine.submit_batch(batch(1), [spec()])
         for _ in range(2):
-            await until(engine, (await engine.submit(job())).id, State.SUCCEEDED, timeout_s=5.0)
+            await until(engine, (await engine.submit(job())).id, State.SUCCEEDED)
         broken = False
 
-        assert await eventually(lambda: _is(engine, order.id, State.SUCCEEDED), timeout_s=5.0)
+        assert await eventually(lambda: _is(engine, order.id, State.SUCCEEDED))
 
 
 async def test_a_message_that_breaks_is_not_sent_again_and_again(tmp_path, monkeypatch):
@@ -43,7 +43,7 @@ async def test_a_message_that_breaks_is_not_sent_again_and_again(tmp_path, monke
         await until(engine, bad[-1].id, State.DELIVERING)
         good = [await engine.submit(job(callback=callback("good.example"))) for _ in range(3)]
         for one in good:
-            await until(engine, one.id, State.SUCCEEDED, timeout_s=5.0)
+            await until(engine, one.id, State.SUCCEEDED)
         await asyncio.sleep(0.3)
 
         told = [delivery.job for delivery, _ in steps.told]
@@ -65,7 +65,7 @@ async def test_a_receiver_whose_messages_cannot_be_read_keeps_no_other_waiting(t
         bad = await engine.submit(job(callback=callback("bad.example")))
         await until(engine, bad.id, State.DELIVERING)
         good = await engine.submit(job(callback=callback("good.example")))
-        await until(engine, good.id, State.SUCCEEDED, timeout_s=5.0)
+        await until(engine, good.id, State.SUCCEEDED)
 
         assert [d.event for d in await engine.deliveries(bad.id) if d.state == "pending"] == [Event.SUCCEEDED]
 

@@ -64,6 +64,7 @@ async def test_a_flood_of_one_tenant_does_not_delay_another(tmp_path):
     assert max(one.times.started_s - one.times.created_s for one in done) < 2.0
 
 
+@pytest.mark.timed
 async def test_who_waits_hears_of_every_change_in_time(tmp_path):
     """Many watch many jobs; nobody is left behind."""
     kit = Embedded(tmp_path / "data", concurrency=8)
@@ -78,7 +79,7 @@ async def test_who_waits_hears_of_every_change_in_time(tmp_path):
 
         watching = [asyncio.create_task(watch(order)) for order in orders]
         async with kit.run(NoteTaking()):
-            late_s = await asyncio.wait_for(asyncio.gather(*watching), 20)
+            late_s = await asyncio.wait_for(asyncio.gather(*watching), 60)
 
         assert max(late_s) < 1.0
         await eventually(lambda: _nobody_listens(engine))

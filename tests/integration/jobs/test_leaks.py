@@ -45,7 +45,7 @@ class Seen:
         return reply.status, content
 
     def ended(self, job, bearer):
-        until_s = time.monotonic() + 25
+        until_s = time.monotonic() + 80
         while time.monotonic() < until_s:
             found = json.loads(self.ask("GET", f"/jobs/{job}", bearer)[1])
             if found["state"] in {"succeeded", "failed"}:
@@ -75,8 +75,9 @@ def test_no_secret_is_seen_where_it_does_not_belong(tmp_path, source, receiver):
         callbacks=receiver.settings(),
     ) as node:
         bearers = {tenant: token(node.config, tenant, "submit", "read") for tenant in TENANTS}
-        time.sleep(1.1)  # so long may a service take to know them
         seen = Seen(node)
+        while seen.ask("GET", "/jobs", bearers[TENANTS[-1]])[0] != 200:
+            time.sleep(0.1)  # a service may take a second to know them
         ended = []
         for tenant, bearer in bearers.items():
             jobs = []

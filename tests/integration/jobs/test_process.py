@@ -16,6 +16,8 @@ from support.node import Node, restart, serving
 from support.ports import free_port
 from support.vitals import alive
 
+pytestmark = pytest.mark.timeout(300)  # far more than any of it takes, also on a busy machine
+
 PICTURE = "/image?source=local%3Asample%2Fdandelion.jpg&width=64&format=webp"
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("IMAGEMILL_")}
 
@@ -37,7 +39,7 @@ def state(node, job):
     return json.loads(node.get(f"/jobs/{job}").body)
 
 
-def until(condition, seconds=25.0, says=""):
+def until(condition, seconds=80.0, says=""):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -47,7 +49,7 @@ def until(condition, seconds=25.0, says=""):
     raise AssertionError(says or "it did not come to pass")
 
 
-def ended(node, job, seconds=25.0):
+def ended(node, job, seconds=80.0):
     def over():
         found = state(node, job)
         return found if found["state"] in {"succeeded", "failed", "cancelled", "expired"} else None
@@ -70,10 +72,16 @@ def kin(pid):
 
 
 @pytest.fixture
+def gate(source):
+    """Until it is set, a job with ``/slow.jpg`` runs."""
+    with source.holding("/slow") as opened:
+        yield opened
+
+
+@pytest.fixture
 def tables(tmp_path, source):
-    """Settings of a node that does jobs, into ``out``, from a source that can be slow."""
+    """Settings of a node that does jobs, into ``out``, from a source whose ``/slow.jpg`` waits for `gate`."""
     (tmp_path / "out").mkdir()
-    source.delay_s.clear()
     source.bodies["/slow.jpg"] = source.bodies["/photo.jpg"]
     return {
         "storage": {"out": {"kind": "file", "root": str(tmp_path / "out"), "write": True}},
@@ -123,9 +131,8 @@ def test_a_job_from_the_command_line(node, tmp_path):
     until(lambda: node.metric("imagemill_jobs{") == 3)
 
 
-def test_a_terminal_sees_a_bar(node, source):
+def test_a_terminal_sees_a_bar(node, source, gate):
     """Drawn in place while the job runs, gone once it is over."""
-    source.delay_s["/slow"] = 0.5
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "imagemill", "jobs", "submit", source.url("/slow.jpg"), "-r", "s:width=64,format=webp",
                "--to", "out", "--wait", "--url", f"http://127.0.0.1:{node.port}"]  # fmt: skip
@@ -135,9 +142,11 @@ def test_a_terminal_sees_a_bar(node, source):
     with contextlib.suppress(OSError):  # a terminal's end
         while part := os.read(ours, 65536):
             shown += part
+            if b"0/1 running" in shown:
+                gate.set()
     os.close(ours)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert "\r\x1b[K░░░".encode() in shown
     assert b"0/1 running" in shown
     assert shown.rpartition(b"\x1b[K")[2].splitlines()[0].endswith(b"succeeded  1/1 renditions")
@@ -170,14 +179,15 @@ def test_a_token_is_read_from_a_file_or_the_environment(node, tmp_path):
     )
 
 
-def test_the_job_process_is_killed_in_the_middle(node, source, tmp_path):
+def test_the_job_process_is_killed_in_the_middle(node, source, gate, tmp_path):
     """kill -9: another does the job; it is counted; pictures are answered all the while."""
-    source.delay_s["/slow"] = 1.5
     job = submit(node, source.url("/slow.jpg"))
     until(lambda: state(node, job)["state"] == "running")
     killed = child(node)
 
     os.kill(killed, signal.SIGKILL)
+    until(lambda: child(node) not in {killed, None})
+    gate.set()
 
     assert node.get(PICTURE).status == 200
     assert ended(node, job)["state"] == "succeeded"
@@ -201,11 +211,10 @@ def test_a_job_process_that_stands_still_holds_nobody_up(node):
     assert ended(node, job)["state"] == "succeeded"
 
 
-def test_serve_is_killed(node, source):
+def test_serve_is_killed(node, source, gate):
     """kill -9 of `serve`: the job process and its engine workers go with it, and the next one finds the job."""
     submit_and_end = submit(node)
     ended(node, submit_and_end)  # so that there are engine workers
-    source.delay_s["/slow"] = 1.0
     job = submit(node, source.url("/slow.jpg"))
     until(lambda: state(node, job)["state"] == "running")
     process = child(node)
@@ -215,18 +224,21 @@ def test_serve_is_killed(node, source):
     node.process.kill()
     node.process.wait()
 
-    until(lambda: not any(map(alive, family)), 5)
+    until(lambda: not any(map(alive, family)))
+    gate.set()
     restart(node)
     assert ended(node, job)["state"] == "succeeded"
 
 
-def test_a_stop_lets_jobs_finish(node, source):
+def test_a_stop_lets_jobs_finish(node, source, gate):
     """SIGTERM: what runs is finished, once; then all of it ends, with status 0."""
-    source.delay_s["/slow"] = 1.0
     job = submit(node, source.url("/slow.jpg"))
     until(lambda: state(node, job)["state"] == "running")
     process = child(node)
 
+    node.process.send_signal(signal.SIGTERM)
+    until(lambda: any(line["event"] == "stopping" for line in node.lines()))
+    gate.set()
     assert node.stop() == 0
 
     assert not alive(process)

@@ -69,7 +69,7 @@ class Receiver:
 
     def stop(self) -> str:
         self.process.terminate()
-        return self.process.communicate(timeout=10)[0]
+        return self.process.communicate(timeout=60)[0]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def job(state: State, port: int, stored: int = 0) -> Job:
 
 async def deliver(courier: Courier, about: Job, delivery: Delivery, payload: bytes = b"") -> object:
     """One attempt; several while the receiver still starts."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         outcome = await courier.attempt(delivery, payload or body(delivery, about, {}))
         if isinstance(outcome, Delivered) or getattr(outcome, "status", 0) or time.monotonic() > end:

@@ -39,7 +39,7 @@ while True:
 )
 
 
-async def until(condition, seconds=15.0):
+async def until(condition, seconds=60.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -85,7 +85,7 @@ async def test_one_that_is_killed_is_replaced():
             await until(lambda: keeper.up)
             killed = keeper.pid
             os.kill(killed, signal.SIGKILL)
-            await until(lambda: not keeper.up, 5)
+            await until(lambda: not keeper.up)
             assert keeper.metrics() == b""
             await until(lambda: keeper.up)
             assert keeper.pid != killed
@@ -108,9 +108,10 @@ async def test_one_that_is_silent_is_killed_and_replaced():
 
 async def test_one_that_dies_at_once_is_begun_more_and_more_patiently():
     async with supervised("raise SystemExit('no such luck')") as (_, lines, ends):
-        await asyncio.sleep(2.5)
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: len(ends) >= 4)
 
-        assert 2 <= len(ends) <= 5
+        assert asyncio.get_running_loop().time() - begun > 1.5  # after pauses of a tenth, a half, and a whole second
         assert set(ends) == {"crash"}
         assert lines == []  # what is no line of a log is told as a field of one
 
@@ -152,7 +153,7 @@ asyncio.run(main())
     serve = await asyncio.create_subprocess_exec(sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE)
     assert serve.stdout
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             pid = 0
             while not pid:
                 line = (await serve.stdout.readline()).strip()
@@ -162,7 +163,7 @@ asyncio.run(main())
         serve.kill()
         await serve.wait()
 
-    await until(lambda: not alive(pid), 5)
+    await until(lambda: not alive(pid))
 
 
 async def test_one_that_does_not_heed_the_stop_is_ended():
@@ -173,7 +174,7 @@ async def test_one_that_does_not_heed_the_stop_is_ended():
         pid = keeper.pid
         begun = asyncio.get_running_loop().time()
         await keeper.close()
-        assert 1.0 <= asyncio.get_running_loop().time() - begun < 8.0
+        assert 1.0 <= asyncio.get_running_loop().time() - begun < 40.0
         assert not alive(pid)
 
 
@@ -181,6 +182,6 @@ async def test_one_that_does_not_heed_the_stop_is_ended():
 async def test_one_that_talks_nonsense_is_replaced(cut):
     program = CHILD + f"beat(); link.sendall({cut!r}); link.close(); time.sleep(60)"
     async with supervised(program) as (_, _, ends):
-        await until(lambda: ends, 12)
+        await until(lambda: ends)
 
         assert ends[0] == "crash"

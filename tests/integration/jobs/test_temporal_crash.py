@@ -17,6 +17,7 @@ from support.temporal_jobs import ended, job, lines, settings, until, worker
 
 URL = "https://receiver.example/"
 HEARTBEAT_S = 2.0
+pytestmark = pytest.mark.timeout(300)  # far more than any of it takes, also on a busy machine
 
 
 @pytest.fixture
@@ -63,9 +64,10 @@ async def test_a_frozen_workers_reports_are_not_heard(temporal, tmp_path):
     """It wakes when another has its job: the job has one end, and the sleeper's attempt is stopped."""
     given = settings(temporal.address, heartbeat_s=HEARTBEAT_S)
     engine, log = TemporalEngine(given), tmp_path / "log"
-    accepted = await engine.submit(job("sleep:6"))
+    accepted = await engine.submit(job("once:3600", "sleep:2"))
     with worker(temporal.address, given.temporal.task_queue, log) as first:
         await until(lambda: lines(log, "first"), "the first worker has begun")
+        await until(lambda: _knows(engine, accepted.id, 1), "its workflow has heard of it")
         os.kill(first.pid, signal.SIGSTOP)
         with worker(temporal.address, given.temporal.task_queue, log):
             await until(lambda: len(lines(log, "make")) == 2, "another worker has begun")

@@ -196,7 +196,7 @@ def test_the_tutorial_from_settings_to_a_pulled_plug(learner: Learner) -> None:
     more, kill, look = lines(plug)
     ids = set(learner.type(more).split())
     assert len(ids) == 6  # and three more below
-    os.kill(job_process(node.process, pkill(kill)), signal.SIGKILL)
+    os.kill(until(lambda: job_process(node.process, pkill(kill)), "no job process"), signal.SIGKILL)
     learner.type(look)
     until(lambda: {j["state"] for j in learner.jobs()} == {"succeeded"}, "not all succeeded after the job process died")
 
@@ -213,7 +213,7 @@ def test_the_tutorial_from_settings_to_a_pulled_plug(learner: Learner) -> None:
     assert {f.name for f in folders} == ids | {job}
     assert all(len(list(f.iterdir())) == 2 for f in folders)
     receiver.terminate()
-    words = receiver.communicate(timeout=10)[0].decode().split("\n")
+    words = receiver.communicate(timeout=60)[0].decode().split("\n")
     assert sorted(re.sub(r"msg_\w{32}", "MSG", line) for line in words if line) == sorted(
         re.sub(r"msg_\w{32}", "MSG", printed.strip()).replace("ID", i) for i in ids | {job}
     )

@@ -62,20 +62,20 @@ class Running:
         self._ready.set()
 
     def change(self, **changes: Any) -> None:
-        asyncio.run_coroutine_threadsafe(self.jobs.change(ID, **changes), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(self.jobs.change(ID, **changes), self.loop).result(60)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self._stop.set)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(RuntimeError):
             self.stop()
-        self._thread.join(15)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def connect(self) -> socket.socket:
@@ -87,7 +87,7 @@ class Running:
                 s.sendall(raw)
             return rest(s)
 
-    def idle(self, within_s: float = 3.0) -> bool:
+    def idle(self, within_s: float = 30.0) -> bool:
         end = time.monotonic() + within_s
         while self.shared.open and time.monotonic() < end:
             time.sleep(0.01)
@@ -240,6 +240,7 @@ def test_a_body_is_not_read_before_it_is_wanted(held: list[int]) -> None:
         one.settimeout(1.0)
         with contextlib.suppress(TimeoutError):
             one.sendall(post(b"/jobs/batch", b"k" * LARGE))
+        one.settimeout(60)
 
         assert until(one, b"202 ")
         assert held[0] <= 512 * 1024
@@ -250,9 +251,8 @@ def test_requests_ahead_do_not_pull_in_a_body(held: list[int]) -> None:
     with Running(SOME) as slow, slow.connect() as one:
         slow.jobs.slow_s = 0.1
         first = post(b"/jobs", b"{}", BEARER + JSON) * 8
-        one.settimeout(2.0)
-        with contextlib.suppress(TimeoutError):
-            one.sendall(first + post(b"/jobs/batch", b"k" * LARGE))
+        one.settimeout(60)
+        one.sendall(first + post(b"/jobs/batch", b"k" * LARGE))
 
         assert rest(one).count(b" 202 ") == 9
         assert held[0] <= 512 * 1024
@@ -284,6 +284,7 @@ def test_requests_after_a_large_body_are_answered(server: Running) -> None:
     assert [asked[2] for asked in server.jobs.asked[-3:]] == [300_000, b'{"a":1}', 200_000]
 
 
+@pytest.mark.timed
 def test_a_large_body_that_comes_well_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """L06: longer than a head may, as long as it comes at the least rate."""
     monkeypatch.setattr(protocol, "SLOWEST_BODY_BYTES_S", 50_000)
@@ -404,7 +405,7 @@ def test_a_listener_that_does_not_read_is_cut_off() -> None:
         s.connect(("127.0.0.1", server.port))
         with s:
             s.sendall(b"GET /jobs/%b/events HTTP/1.1\r\nhost: x\r\n" % ID.encode() + BEARER + b"\r\n")
-            end = time.monotonic() + 8
+            end = time.monotonic() + 60
             while "slow_reader" not in server.reasons and time.monotonic() < end:
                 server.change(attempts=1)
                 time.sleep(0.02)

@@ -8,6 +8,8 @@ of the step's name lies in the folder, the first to come takes it away and kills
 ``engine``  its engine workers
 a number    that process; the step goes on when it is gone
 
+Whoever begins a job after that waits for ``looked``: what a test sees of the kill is not yet made good by then.
+
 Environment  ``CRASH_FOLDER``: where all this is; nothing is wrapped without it. ``CRASH_BREAKS``: promises to break.
 """
 
@@ -27,6 +29,7 @@ from pathlib import Path
 FOLDER = os.environ.get("CRASH_FOLDER", "")
 BROKEN = [name for name in os.environ.get("CRASH_BREAKS", "").split(",") if name]
 _GONE_S = 5.0
+_LOOK_S = 30.0
 
 STEPS = {
     "imagemill.jobs.embedded.orders": {"submit": ("", "persisting")},  # written, and not yet committed
@@ -48,7 +51,7 @@ def _hasty(submit):
 
     async def at_once(self, job, claim=None):
         async def later():
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(60)
             await submit(self, job, claim)
 
         self.later = asyncio.ensure_future(later())
@@ -105,6 +108,8 @@ def reach(step, about=""):
     armed, struck = Path(FOLDER, step), Path(FOLDER, f"{step}.struck")
     with Path(FOLDER, "trace").open("ab", buffering=0) as trace:
         trace.write(line.encode() + b"\n")
+    if step == "claimed":
+        _wait_until_looked()
     try:
         armed.rename(struck)
     except FileNotFoundError:
@@ -112,6 +117,12 @@ def reach(step, about=""):
     for pid in _pids(struck.read_text()):
         os.kill(pid, signal.SIGKILL)
         _wait_until_gone(pid)
+
+
+def _wait_until_looked():
+    until = time.monotonic() + _LOOK_S
+    while any(Path(FOLDER).glob("*.struck")) and not Path(FOLDER, "looked").exists() and time.monotonic() < until:
+        time.sleep(0.002)
 
 
 def _pids(victim):

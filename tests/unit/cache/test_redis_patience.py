@@ -16,7 +16,7 @@ async def test_a_block_ends():
         async with bounded(0.05):
             await asyncio.sleep(5)
 
-    assert 0.04 < time.monotonic() - begun < 0.5
+    assert 0.04 < time.monotonic() - begun < 4
 
 
 async def test_a_block_that_is_quick():

@@ -16,7 +16,7 @@ sandbox.enter(sandbox.Confinement(512 << 20, 1 << 20, os.getppid()))
 
 def confined(program, **options):
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(program)], capture_output=True, text=True, timeout=20, **options
+        [sys.executable, "-c", PROGRAM.format(program)], capture_output=True, text=True, timeout=100, **options
     )
 
 
@@ -79,5 +79,5 @@ def test_not_root():
 def test_an_orphan_ends_itself():
     """A worker whose parent died before it could ask to be told does not stay."""
     program = PROGRAM.replace("os.getppid()", "1234567")
-    done = subprocess.run([sys.executable, "-c", program.format("print('here')")], capture_output=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program.format("print('here')")], capture_output=True, timeout=100)
     assert (done.returncode, done.stdout) == (0, b"")

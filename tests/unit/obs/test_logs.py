@@ -227,6 +227,7 @@ def test_masking_takes_linear_time(part):
 # the pipe
 
 
+@pytest.mark.timed
 def test_a_full_pipe_stops_nobody():
     """L19: with nobody reading, lines are dropped and counted, and each call returns at once."""
     read, write = os.pipe()

@@ -70,7 +70,7 @@ async def test_the_last_to_leave_ends_the_work():
         caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
 
-    await asyncio.wait_for(ended.wait(), 1)
+    await asyncio.wait_for(ended.wait(), 20)
     assert len(flight) == 0
 
     async def again():
@@ -97,7 +97,7 @@ async def test_a_newcomer_does_not_wait_for_the_dying():
     caller.cancel()
     await settle()
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         assert await flight.once("k", again) == ("new", False)
     buried.set()
     await settle()

@@ -28,6 +28,7 @@ async def answers(*asked) -> list:
     return [item if isinstance(item, str) else type(item) for item in got]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("subject", "name"), PURGES)
 @pytest.mark.parametrize("error", [None, SourceNotFound("x"), SourceTimeout("x")])
 async def test_nobody_joins_what_began_before_a_purge(shared, subject, name, error):
@@ -178,6 +179,7 @@ async def test_an_unforeseen_error_keeps_no_lease(shared):
     assert not shared.leases
 
 
+@pytest.mark.timed
 async def test_a_follower_waits_no_longer_than_it_is_told(shared):
     """Where another node takes too long, this one makes its own, and does not overwrite the other's."""
     slow, quick = Node(shared, Source("v1")), Node(shared, Source("v2"), wait_s=0.1)
@@ -193,6 +195,7 @@ async def test_a_follower_waits_no_longer_than_it_is_told(shared):
     assert shared.value(KEY).validators.etag == "v1"
 
 
+@pytest.mark.timed
 async def test_a_dead_leader_costs_its_lease(shared):
     """A node that stops renewing is waited for until its lease ends, and then another leads."""
     dead, other = Node(shared, Source()), Node(shared, Source())

@@ -80,6 +80,7 @@ async def test_a_full_house_does_not_even_fetch():
     assert not source.asked
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("error", [ImageCorrupt("x"), asyncio.CancelledError()])
 async def test_a_slot_comes_back(error):
     """However the work ends, the next one finds the slot free."""

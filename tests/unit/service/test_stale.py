@@ -272,6 +272,7 @@ async def test_what_policy_forbids_is_believed_by_this_node(shared):
     assert await other.ask() == "MISS"
 
 
+@pytest.mark.timed
 async def test_a_failure_that_is_told_by_nodes_ends(shared):
     """Ten seconds after it was found nobody believes it any more, wherever it is still kept."""
     node = Node(shared, Source())

@@ -298,13 +298,13 @@ async def test_a_deadline_that_is_over():
 async def test_a_deadline_that_comes():
     """Work stops there, and what it waits for as well."""
     world = World()
-    world.renderer.wait_s = 5.0
+    world.renderer.wait_s = 50.0
     begun = time.monotonic()
 
     with pytest.raises(DeadlinePassed):
         await world.make(job(deadline_s=NOW_S + 0.05))
 
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30
     assert world.renderer.closed == 1
 
 

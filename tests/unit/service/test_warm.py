@@ -126,4 +126,4 @@ async def test_a_lease_comes_back_when_it_is_cancelled():
         await warming
 
     assert not nodes.leases
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 20

@@ -113,6 +113,7 @@ def retrying(store, most=3, chance=1.0):
     return Retry(store, Attempts(most, 0.1, 0.3), lambda: chance, sleep), pauses
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("error", [DependencyDown("x"), SourceTruncated("x"), SourceTimeout("x"), StoreCorrupt("x")])
 async def test_what_may_pass_is_tried_again(name, error):

@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -83,16 +82,19 @@ async def test_a_write_that_fails_leaves_the_old(store, root, monkeypatch, call)
 
 async def test_a_cancelled_write_replaces_nothing_later(store, root, monkeypatch):
     """A thread goes on when nobody waits for it any more; who was cancelled ends only after it."""
-    rename = os.rename
+    rename, begun, go = os.rename, threading.Event(), threading.Event()
 
     def slowly(*args, **rest):
-        time.sleep(0.1)
+        begun.set()
+        go.wait(60)
         rename(*args, **rest)
 
     monkeypatch.setattr(staged.os, "rename", slowly)
     first = asyncio.create_task(store.put("a", b"cancelled", Terms()))
-    await asyncio.sleep(0.03)
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
     first.cancel()
+    asyncio.get_running_loop().call_later(0.1, go.set)
     with pytest.raises(asyncio.CancelledError):
         await first
     monkeypatch.undo()

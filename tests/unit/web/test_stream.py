@@ -57,7 +57,7 @@ class Listening:
         return [(int(version), json.loads(data)["state"]) for version, data in found]
 
     async def until(self, holds):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not holds(self):
                 await asyncio.sleep(0.001)
 
@@ -134,7 +134,7 @@ async def test_a_client_that_leaves_ends_its_stream():
     assert client.port.streams.open == 1
 
     client.left.set()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await client.task
 
     assert client.port.streams.open == 0
@@ -248,7 +248,7 @@ async def test_a_stop_ends_all_and_begins_none():
     await client.until(lambda c: c.events)
 
     client.port.streams.end()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await client.task
 
     with pytest.raises(Overloaded):

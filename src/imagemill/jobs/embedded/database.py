@@ -189,7 +189,7 @@ class Database:
                 break
             if isinstance(task, _Task):
                 _answer([_plain(db, task, self.path)])
-            if listener:
+            if listener and listener is self._listener:  # who listens no more hears nothing late
                 bell.look(listener)  # also where one read follows the other without a pause
         db.close()
 
