@@ -24,7 +24,8 @@ CLASSES = (6, 3, 0)
 @pytest.mark.parametrize("setting", [{"concurrency": 8}], indirect=True)
 async def test_five_hundred_jobs_go_by_priority(setting):
     """Of mixed priority and delay, submitted before anything works: all are done, and higher ones begin earlier on the
-    whole; urgent ones that come later begin before all but a few of those, and none begins before its time. The worker does not grow.
+    whole; urgent ones that come later begin before all but a few of those, and none begins before its time. The
+    worker does not grow.
     """
     due_s = time.time() + 30
     delayed = [job("noop", priority=CLASSES[n % 3], not_before_s=due_s) for n in range(DELAYED)]
