@@ -264,6 +264,7 @@ async def test_counts_are_by_state_and_priority(setting):
     await until(counted, "all are counted")
 
 
+@pytest.mark.timeout(400)
 async def test_a_batch_makes_its_jobs_and_tells_once(setting):
     """More than one page; all outcomes are counted, and one message says that it is over."""
     callback = Callback(URL, "main", (Event.SUCCEEDED,))
@@ -271,7 +272,7 @@ async def test_a_batch_makes_its_jobs_and_tells_once(setting):
     async with setting.running():
         accepted = await setting.engine.submit_batch(batch(55, callback=callback), specs, Claim("k", "body"))
         again = await setting.engine.submit_batch(batch(55, callback=callback), specs, Claim("k", "body"))
-        await until(lambda: _batch_over(setting, accepted.id), "it is over", 90)
+        await until(lambda: _batch_over(setting, accepted.id), "it is over", 250)
 
     over = await setting.engine.read_batch(accepted.id)
     assert again.id == accepted.id
@@ -289,6 +290,7 @@ async def _batch_over(setting, batch_id: str) -> bool:
     return found.state in {State.SUCCEEDED, State.FAILED, State.CANCELLED}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_a_long_batch_goes_on_with_new_histories(setting, monkeypatch, cancelled):
     """Whatever was counted, made and cancelled before is remembered."""
@@ -298,9 +300,9 @@ async def test_a_long_batch_goes_on_with_new_histories(setting, monkeypatch, can
         wanted = spec("noop", not_before_s=time.time() + 3600) if cancelled else spec("noop")
         accepted = await setting.engine.submit_batch(batch(30), [wanted] * 30)
         if cancelled:
-            await until(lambda: _made(setting, accepted.id, 30), "all are made", 90)
+            await until(lambda: _made(setting, accepted.id, 30), "all are made", 250)
             await setting.engine.cancel_batch(accepted.id)
-        await until(lambda: _batch_over(setting, accepted.id), "it is over", 90)
+        await until(lambda: _batch_over(setting, accepted.id), "it is over", 250)
 
     over = await setting.engine.read_batch(accepted.id)
     assert (over.made, over.counts) == (30, {"cancelled" if cancelled else "succeeded": 30})

@@ -13,6 +13,8 @@ from imagemill.model.recipe import Resize
 from support.temporal_jobs import ended, job, lines, spec, until
 
 JOBS, DELAYED, URGENT = 500, 50, 10
+MOST_AHEAD = 50
+"""Five to twenty are seen, on quick and on slow machines: so many begin within a second or so."""
 GROWN_BYTES = 32 * 1024 * 1024
 CLASSES = (6, 3, 0)
 
@@ -22,7 +24,8 @@ CLASSES = (6, 3, 0)
 @pytest.mark.parametrize("setting", [{"concurrency": 8}], indirect=True)
 async def test_five_hundred_jobs_go_by_priority(setting):
     """Of mixed priority and delay, submitted before anything works: all are done, and higher ones begin earlier on the
-    whole; urgent ones that come later begin within a second, and none begins before its time. The worker does not grow.
+    whole; urgent ones that come later begin before all but a few of those, and none begins before its time. The
+    worker does not grow.
     """
     due_s = time.time() + 30
     delayed = [job("noop", priority=CLASSES[n % 3], not_before_s=due_s) for n in range(DELAYED)]
@@ -33,14 +36,12 @@ async def test_five_hundred_jobs_go_by_priority(setting):
     async with setting.running():
         await until(lambda: lines(setting.log, "make"), "the first is begun")
         resident = _resident_bytes()
-        waited_s = [await _waited_s(setting, job("noop", priority=9)) for _ in range(URGENT)]
+        ahead = [await _ahead(setting, job("noop", priority=9)) for _ in range(URGENT)]
         assert len(lines(setting.log, "make")) < JOBS - DELAYED, "the flood was over before them"
         await until(lambda: len(lines(setting.log, "make")) == JOBS, "all are begun", 300)
         await until(lambda: len(setting.seen.jobs) == JOBS, "all outcomes are noted")
 
-    *most, last = sorted(waited_s)
-    assert max(most) < 1.0, waited_s
-    assert last < 3.0, waited_s  # it may have met a pause of a busy machine
+    assert max(ahead) < MOST_AHEAD, ahead
     assert _resident_bytes() - resident < GROWN_BYTES
     begun = {line["job"]: line for line in lines(setting.log, "make")}
     assert len(begun) == JOBS
@@ -53,12 +54,12 @@ async def test_five_hundred_jobs_go_by_priority(setting):
     assert {state for state, _ in setting.seen.jobs} == {State.SUCCEEDED}
 
 
-async def _waited_s(setting, urgent):
-    """From its acceptance to its beginning, as the job itself tells them."""
+async def _ahead(setting, urgent):
+    """How many others begin between its acceptance and its beginning."""
     await setting.engine.submit(urgent)
-    accepted_s = time.time()
-    done = await ended(setting.engine, urgent.id, 100)
-    return done.times.started_s - accepted_s
+    before = len(lines(setting.log, "make"))
+    await ended(setting.engine, urgent.id, 100)
+    return [line["job"] for line in lines(setting.log, "make")].index(urgent.id) - before
 
 
 def _resident_bytes():
