@@ -11,9 +11,12 @@ import math
 import statistics
 import sys
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pillow_jxl  # noqa: F401 - by this Pillow reads JPEG XL
+from PIL import Image
 
 import peers
 from imagemill.samples import __path__ as samples
@@ -37,16 +40,13 @@ def main() -> None:
     judge = Judge(peers.WORK)
     places = [Path(samples[0]), judge.pictures]
     sources = [next(place / name for place in places if (place / name).exists()) for name in NAMES]
-    if arguments.lossless:
-        for width in arguments.widths:
-            print(lossless(sources, width), flush=True)
-        return
     with tempfile.TemporaryDirectory() as folder:
         for width in arguments.widths:
-            print(row(judge, Path(folder), sources, width), flush=True)
+            shown = lossless(sources, width) if arguments.lossless else alike(judge, Path(folder), sources, width)
+            print(f"{width:5} px  {',  '.join(shown)}", flush=True)
 
 
-def lossless(sources: list[Path], width: int) -> str:
+def lossless(sources: list[Path], width: int) -> list[str]:
     parts: dict[str, list[float]] = {name: [] for name in ("avif", "jxl", "png")}
     for source in sources:
         sizes = {
@@ -54,32 +54,31 @@ def lossless(sources: list[Path], width: int) -> str:
         }
         for name, found in parts.items():
             found.append(sizes[name] / sizes["webp"])
-    shown = (f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f})" for name, p in parts.items())
-    return f"{width:5} px  {',  '.join(shown)}"
+    return [share(name, found) for name, found in parts.items()]
 
 
-def row(judge: Judge, folder: Path, sources: list[Path], width: int) -> str:
+def share(name: str, parts: list[float]) -> str:
+    return f"{name} {statistics.geometric_mean(parts):.2f} ({min(parts):.2f} to {max(parts):.2f})"
+
+
+def alike(judge: Judge, folder: Path, sources: list[Path], width: int) -> list[str]:
     parts: dict[str, list[float]] = {name: [] for name in QUALITIES}
-    alike: dict[str, list[float]] = {name: [] for name in QUALITIES}
+    chosen: dict[str, list[float]] = {name: [] for name in QUALITIES}
     for source in sources:
         wanted, base = made(judge, folder, source, width, "webp", Engine().webp_quality)
         for name, qualities in QUALITIES.items():
             found = [made(judge, folder, source, width, name, q) for q in qualities]
             scores, logs = zip(*sorted((score, math.log(size)) for score, size in found), strict=True)
             parts[name].append(math.exp(np.interp(wanted, scores, logs)) / base)
-            alike[name].append(float(np.interp(wanted, scores, qualities)))
-    shown = (
-        f"{name} {statistics.geometric_mean(p):.2f} ({min(p):.2f} to {max(p):.2f}) at quality {statistics.mean(alike[name]):.0f}"
-        for name, p in parts.items()
-    )
-    return f"{width:5} px  {',  '.join(shown)}"
+            chosen[name].append(float(np.interp(wanted, scores, qualities)))
+    return [f"{share(name, p)} at quality {statistics.mean(chosen[name]):.0f}" for name, p in parts.items()]
 
 
 def made(judge: Judge, folder: Path, source: Path, width: int, name: str, quality: int) -> tuple[float, int]:
     """Score and bytes."""
     body = mill(source.read_bytes(), width=width, format=name, quality=quality).body
-    answer = folder / f"x.{name}"
-    answer.write_bytes(body)
+    answer = folder / "x.png"
+    Image.open(BytesIO(body)).save(answer)  # the judge reads no JPEG XL
     return judge.ask(source, answer)["ssimulacra2"], len(body)
 
 
