@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from imagemill.engines.decoded import Image, pyvips
-from imagemill.engines.decoders.base import refused
+from imagemill.engines.decoders.base import refusals
 from imagemill.engines.headers import probe
 from imagemill.engines.pixels import RGBA, with_bands
 from imagemill.model.errors import LimitExceeded
@@ -106,10 +106,7 @@ class Layers:
     def _reading(self, source: SourceRef, what: str) -> Iterator[None]:
         before, self._now = self._now, self._numbers[source]
         self._given.reading(self._now)
-        with at_fault(source):
-            try:
-                yield
-            except pyvips.Error as e:
-                raise refused(what, e) from e
+        with at_fault(source), refusals(what, pyvips.Error):
+            yield
         self._now = before
         self._given.reading(before)

@@ -7,7 +7,6 @@ Source   libvips 8.18 reference: jpegload, pngload, webpload, gifload, heifload 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 from imagemill.engines import decoders, description, encoders, jxl
 from imagemill.engines.base import Task
 from imagemill.engines.decoded import Decoded, Image, needs_libvips, pyvips
-from imagemill.engines.decoders.base import refused
+from imagemill.engines.decoders.base import refusals
 from imagemill.engines.extras import Extras, kept
 from imagemill.engines.frames import brought, on_rows, trimmed
 from imagemill.engines.headers import probe
@@ -85,7 +84,7 @@ class Vips:
             for task in tasks:
                 self._resolve(task, info, layers)
         first = selected(asked(tasks[0].recipe), info).first
-        with _as_ours(info.format):
+        with refusals(info.format, pyvips.Error):
             image, info = self.opened(source, info, first, whole=any(_asks_for_metadata(task) for task in tasks))
         work = [self._resolve(task, info, layers) for task in tasks]
         aim = Aim(self._settings, [known for task in tasks for known in task.known])
@@ -93,7 +92,7 @@ class Vips:
         del image
         for task, begun in zip(tasks, work, strict=True):
             context = self._context(layers)
-            with _as_ours(info.format):
+            with refusals(info.format, pyvips.Error):
                 steps = begun if begun.border is None else self._settled(shared, task, info, layers, context)
                 if steps.describe:
                     known = description.seen(len(source), info, shared.header)
@@ -274,11 +273,3 @@ def _asks_for_metadata(task: Task) -> bool:
 def _orientation(image: Image) -> int:
     value = image.get("orientation") if image.get_typeof("orientation") else 1
     return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - EXIF 2.32, tag 0x0112
-
-
-@contextmanager
-def _as_ours(format_: Format) -> Iterator[None]:
-    try:
-        yield
-    except pyvips.Error as e:
-        raise refused(format_, e) from e

@@ -9,7 +9,6 @@ import numpy as np
 
 from imagemill.engines import libvips
 from imagemill.model.errors import ImageCorrupt, ImagemillError, LimitExceeded
-from imagemill.model.media import Format
 
 pyvips = libvips.load()
 Image = Any  # pyvips carries no types of its own that mypy could follow
@@ -59,14 +58,14 @@ def noted(image: Image, exif: bytes | None, xmp: bytes | None) -> Image:
 
 
 @contextmanager
-def refusals(format_: Format) -> Iterator[None]:
-    """Whatever a decoder's binding raises means that it refused the picture; what is ours stays as it is."""
+def refusals(what: str, raised: type[Exception] = Exception) -> Iterator[None]:
+    """Whatever is *raised* by a decoder's binding means that it refused *what*; what is ours stays as it is."""
     try:
         yield
     except (ImagemillError, MemoryError):
         raise
-    except Exception as e:
-        raise refused(format_, e) from e
+    except raised as e:
+        raise refused(what, e) from e
 
 
 def refused(what: str, error: Exception) -> ImagemillError:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from imagemill.engines import decoders
 from imagemill.engines.decoded import pyvips
-from imagemill.engines.decoders.base import refused
+from imagemill.engines.decoders.base import refusals
 from imagemill.engines.headers import probe, sniff
 from imagemill.model.errors import ImageCorrupt, LimitExceeded, UnsupportedSourceType
 from imagemill.model.media import Format, MediaInfo
@@ -71,7 +71,5 @@ def _decoded(text: str, *, is_base64: bool) -> bytes:
 
 
 def _as_png(body: bytes, info: MediaInfo) -> bytes:
-    try:
+    with refusals(f"svg: embeds a {info.format}", pyvips.Error):
         return bytes(decoders.opened(memoryview(body), info).pngsave_buffer(compression=1, keep="none"))
-    except pyvips.Error as e:
-        raise refused(f"svg: embeds a {info.format}", e) from e
